@@ -1,0 +1,179 @@
+// The log as the runtime sees it: three ports and the group member. The Kafka adapter in `kafka/` is the one that counts.
+// Batches go through whole: a fetched partition is a run of validated record batches, a produced one a sealed BatchBuilder.
+// No port is used by two threads. Errors are MillraceErrors; their `response` says what follows.
+import type { Offset, TopicPartition } from '@millrace/core';
+import type { BatchBuilder, RecordBatchView } from '@millrace/protocol';
+
+// ---- consumer -------------------------------------------------------------------------------------------------------
+
+export interface PartitionStart extends TopicPartition {
+  readonly offset: Offset;
+}
+
+/** Data of one partition from one fetch: batches in offset order, CRC checked, control and (read_committed) aborted batches left out. */
+export interface FetchedPartition extends TopicPartition {
+  readonly batches: readonly RecordBatchView[];
+  /** Where the next fetch begins: past everything seen, what was left out included. */
+  readonly nextOffset: Offset;
+  readonly highWatermark: Offset;
+  readonly lastStableOffset: Offset;
+  readonly logStart: Offset;
+  /** Grows with each `assign`; data of an older number is for tasks that may be gone. */
+  readonly assignment: number;
+  /** Call once when no view of these batches is needed any more: the frame goes back to the pool. */
+  release(): void;
+}
+
+export type PollEvent =
+  | { readonly kind: 'data'; readonly data: FetchedPartition }
+  /** The position is outside the log: the runtime decides (reset policy, or a truncated changelog). */
+  | { readonly kind: 'outOfRange'; readonly topic: string; readonly partition: number; readonly position: Offset; readonly logStart: Offset; readonly logEnd: Offset }
+  /** The topic was deleted and made again: never go on with old offsets. */
+  | { readonly kind: 'recreated'; readonly topic: string }
+  | { readonly kind: 'failed'; readonly topic: string; readonly partition: number; readonly error: Error };
+
+export interface LogConsumer {
+  /** The whole set to read. Partitions kept from before keep their position and what is in flight unless their offset differs. */
+  assign(partitions: readonly PartitionStart[]): number;
+  pause(partition: TopicPartition): void;
+  resume(partition: TopicPartition): void;
+  /** Next offset to be fetched; undefined when not assigned. */
+  position(partition: TopicPartition): Offset | undefined;
+  /** Log end (read_committed: last stable offset) as of the last answer for this partition; undefined before the first. */
+  endOffset(partition: TopicPartition): Offset | undefined;
+  /** Resolves with what has come, at the latest after `maxWaitMs`, at once after `wake()`. Fetching goes on between polls within the byte bound. */
+  poll(maxWaitMs: number): Promise<readonly PollEvent[]>;
+  wake(): void;
+  close(): Promise<void>;
+}
+
+// ---- producer -------------------------------------------------------------------------------------------------------
+
+export interface ProduceAck {
+  readonly baseOffset: Offset;
+  /** -1 unless the topic uses log append time. */
+  readonly logAppendTime: number;
+}
+
+/** Who commits, as the group coordinator checks it (KIP-447). */
+export interface GroupMetadata {
+  readonly groupId: string;
+  readonly memberId: string;
+  readonly generation: number;
+  readonly instanceId: string | undefined;
+}
+
+export interface OffsetToCommit extends TopicPartition {
+  readonly offset: Offset;
+  readonly leaderEpoch: number;
+  readonly metadata: string;
+}
+
+/**
+ * Idempotent, and with a transactional id transactional. Sequences, epoch and CRC are set when a batch is sent, in the order
+ * of `send` per partition; a batch that waits for a retry counts as in flight.
+ */
+export interface LogProducer {
+  /** InitProducerId: settles whatever the last holder of the transactional id left open, and fences it. Also after an indefinite result. */
+  initialise(): Promise<void>;
+  /** From here on `send` belongs to a new transaction. Registration happens lazily. No-op without a transactional id. */
+  begin(): void;
+  /** Takes the builder over; it is recycled after the acknowledgement. Rejects with ERR_RECORD_TOO_LARGE, ERR_PRODUCER_FENCED, … */
+  send(topic: string, partition: number, batch: BatchBuilder): Promise<ProduceAck>;
+  /** Batches not yet acknowledged, those waiting for a retry included, and their bytes. */
+  readonly inFlight: { readonly batches: number; readonly bytes: number };
+  /** Resolves when everything sent so far is acknowledged; rejects with the first failure since `begin`. */
+  flush(): Promise<void>;
+  /** Offsets of all partitions in one request, into the transaction. ERR_GENERATION: the generation turned, the transaction is still open. */
+  sendOffsets(group: GroupMetadata, offsets: readonly OffsetToCommit[]): Promise<void>;
+  /** EndTxn. ERR_TRANSACTION_INDEFINITE: nobody knows; only `initialise` may follow. A transaction in which nothing happened ends without a request. */
+  end(commit: boolean): Promise<void>;
+  close(): Promise<void>;
+}
+
+// ---- admin ----------------------------------------------------------------------------------------------------------
+
+export interface TopicDescription {
+  readonly name: string;
+  readonly topicId: string;
+  readonly partitions: number;
+  readonly internal: boolean;
+}
+export interface NewTopic {
+  readonly name: string;
+  readonly partitions: number;
+  /** -1: the broker's default. */
+  readonly replication: number;
+  readonly config: Readonly<Record<string, string>>;
+}
+export interface CommittedOffset {
+  readonly offset: Offset;
+  readonly metadata: string;
+}
+export type OffsetSpec = 'earliest' | 'latest' | 'latestStable' | { readonly atMs: number };
+
+export interface LogAdmin {
+  /** Topics that exist, by name; a missing one is absent. All when `names` is undefined. */
+  describeTopics(names: readonly string[] | undefined): Promise<ReadonlyMap<string, TopicDescription>>;
+  /** Creates what is missing; an existing topic is left alone (the caller validates it). */
+  createTopics(topics: readonly NewTopic[]): Promise<void>;
+  deleteTopics(names: readonly string[]): Promise<void>;
+  topicConfig(name: string): Promise<Readonly<Record<string, string>>>;
+  /** `latest` is the log end (read_uncommitted), `latestStable` the last stable offset. Keys are `partitionKey`s. */
+  listOffsets(partitions: readonly TopicPartition[], at: OffsetSpec): Promise<ReadonlyMap<string, Offset>>;
+  /** Always require-stable: waits out pending transactions. Partitions without a commit are absent. */
+  committedOffsets(groupId: string, partitions: readonly TopicPartition[]): Promise<ReadonlyMap<string, CommittedOffset>>;
+  /** Outside a transaction (at-least-once). */
+  commitOffsets(group: GroupMetadata, offsets: readonly OffsetToCommit[]): Promise<void>;
+  /** Records below the offsets go. Used to purge repartition topics. */
+  deleteRecords(before: readonly PartitionStart[]): Promise<void>;
+  /** InitProducerId for an id of somebody who vanished: ends its open transaction and fences it. */
+  fenceTransactionalId(transactionalId: string): Promise<void>;
+  close(): Promise<void>;
+}
+
+// ---- group member ---------------------------------------------------------------------------------------------------
+
+/** A member as the leader's assignor sees it. */
+export interface MemberSubscription {
+  readonly memberId: string;
+  readonly instanceId: string | undefined;
+  readonly topics: readonly string[];
+  readonly userData: Uint8Array;
+}
+/** What the leader hands to a member. */
+export interface MemberAssignment {
+  readonly partitions: readonly TopicPartition[];
+  readonly userData: Uint8Array;
+}
+
+export interface GroupMemberHooks {
+  /** Bytes for the subscription of the next join: read anew at each join. */
+  userData(): Uint8Array;
+  /** The leader's assignor. A rejection fails the sync; the member rejoins after a back-off. */
+  assign(members: readonly MemberSubscription[]): Promise<ReadonlyMap<string, MemberAssignment>>;
+  /** A new assignment; heartbeats go on meanwhile. */
+  assigned(group: GroupMetadata, assignment: MemberAssignment): void;
+  /** Membership is gone ([25], [82], session expired): everything owned must be dropped without commit. Unless `fatal`, the member rejoins by itself. */
+  lost(reason: Error, fatal: boolean): void;
+}
+
+/** Classic protocol, cooperative: a rebalance never stops what is kept. The runtime revokes and calls `rejoin`. */
+export interface GroupMember {
+  start(): void;
+  /** Join again: own assignment given up in part, metadata changed, follow-up wanted. Several calls before the join are one. */
+  rejoin(reason: string): void;
+  /** Leaves the group (LeaveGroup) or only stops (static members on a restart), then closes. */
+  close(leave: boolean): Promise<void>;
+}
+
+/** What a process needs to open its ports. Plain data where it must travel to a worker thread. */
+export interface ConnectionOptions {
+  readonly brokers: readonly string[];
+  readonly clientId: string;
+  /** node:tls options; true: the defaults. */
+  readonly ssl?: boolean | object | undefined;
+  readonly sasl?: { readonly mechanism: 'plain' | 'scram-sha-256' | 'scram-sha-512'; readonly username: string; readonly password: string } | undefined;
+  readonly connectionTimeoutMs: number;
+  readonly requestTimeoutMs: number;
+}

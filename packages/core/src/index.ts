@@ -1,0 +1,22 @@
+// The public names of @millrace/core.
+export { assert, AssertionFailed, unreachable } from './assert.ts';
+export { systemChance, systemClock, systemTimers } from './adapters/system-time.ts';
+export { asBuffer, compareBytes, copyBytes, equalBytes, prefixEnd } from './bytes.ts';
+export { backoffMs, type Chance } from './chance.ts';
+export type { Clock } from './clock.ts';
+export type { Disk, DiskEntry, DiskFile, DiskLock } from './disk.ts';
+export { type Duration, durationMs } from './duration.ts';
+export { type ErrorCode, type ErrorPlace, type ErrorWire, errorFromWire, errorToWire, explainError, type FailureResponse, FAILURES, MillraceError } from './errors.ts';
+export { createHeaders, noHeaders, type RecordHeaders } from './headers.ts';
+export { type Branded, isLegalName, type Offset, offsetFromWire, parsePartitionKey, partitionKey, type TimestampMs, type TopicPartition } from './ids.ts';
+export { jsonLogger, LOG_LEVELS, type Logger, type LogLevel, silentLogger } from './log.ts';
+export { type Counter, type Histogram, type MetricFactory, type MetricLabels, MetricRegistry, type MetricSample, type MetricSnapshot } from './metrics.ts';
+export type { ConnectOptions, Listener, Network, Socket, SocketEvents } from './network.ts';
+export { murmur2, partitionForKey } from './partitioner.ts';
+export type { Ports } from './ports.ts';
+export { serde } from './serde/index.ts';
+export type { Json, NotJson, SchemaInput, SchemaLike, SchemaOutput } from './serde/json.ts';
+export { readSafeInteger, writeSafeInteger } from './serde/numbers.ts';
+export { decodeWith, type DirectForm, encodeWith, type ErasedSerde, type Serde, type SerdeInfo } from './serde/serde.ts';
+export { sleep, type Timer, type Timers } from './timers.ts';
+export { tumblingWindowStart, type Window, type Windowed } from './windowed.ts';

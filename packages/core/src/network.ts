@@ -1,0 +1,49 @@
+// Sockets as a port: the client and the broker speak to this; node:net and node:tls live in one adapter.
+// Bytes arrive by callback (no stream machinery); writes are gathered between cork and uncork.
+
+export interface SocketEvents {
+  /** A chunk as it came; the callee may keep it. */
+  onData(chunk: Buffer): void;
+  /** Called once: the connection is over, for whatever reason. `error` is undefined after a plain end. */
+  onClose(error: Error | undefined): void;
+  /** The write buffer has drained below its mark after `write` returned false. */
+  onDrain?(): void;
+}
+
+export interface Socket {
+  readonly remoteAddress: string;
+  readonly remotePort: number;
+  /** Hands bytes over; the caller must not change them until the next turn. False: wait for `onDrain` before writing much more. */
+  write(bytes: Uint8Array): boolean;
+  cork(): void;
+  uncork(): void;
+  /** Stops and restarts reading (back-pressure). */
+  pause(): void;
+  resume(): void;
+  /** Sends what is buffered, then closes. */
+  end(): void;
+  /** Closes at once. */
+  destroy(): void;
+}
+
+export interface ConnectOptions {
+  readonly host: string;
+  readonly port: number;
+  readonly timeoutMs: number;
+  /** undefined: plain TCP. Otherwise node:tls ConnectionOptions. */
+  readonly tls?: object | undefined;
+}
+
+export interface Listener {
+  /** The bound port (also when 0 was asked for). */
+  readonly port: number;
+  readonly host: string;
+  close(): Promise<void>;
+}
+
+export interface Network {
+  /** Rejects with ERR_CONNECTION (refused, unreachable, timed out), naming host and port. */
+  connect(options: ConnectOptions, events: SocketEvents): Promise<Socket>;
+  /** Rejects with ERR_PORT_IN_USE. `accept` returns the events of the new connection. */
+  listen(options: { readonly host: string; readonly port: number; readonly tls?: object | undefined }, accept: (socket: Socket) => SocketEvents): Promise<Listener>;
+}

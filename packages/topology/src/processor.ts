@@ -1,0 +1,70 @@
+// The processor contract: how a node of the physical graph is created for a task and what it may ask of its host.
+// Calls are synchronous and depth first. The record's time and headers live in one cursor per task (`RecordCursor`), so
+// forwarding allocates nothing: a node that changes them restores them before it returns.
+import type { Logger, RecordHeaders } from '@millrace/core';
+
+/** Where a record came from. */
+export interface SourcePosition {
+  readonly topic: string;
+  readonly partition: number;
+  readonly offset: number;
+}
+
+/** Third argument of every callback. One object per task, reused: read it during the call, do not keep it. */
+export interface RecordContext {
+  readonly timestamp: number;
+  readonly headers: RecordHeaders;
+  readonly streamTime: number;
+  /** `subtopology_partition` */
+  readonly taskId: string;
+  /** undefined below a punctuator */
+  readonly source: SourcePosition | undefined;
+}
+
+/** The same object as its host sees it. `timestamp` and `headers` may be set by a node, and restored by it. */
+export interface RecordCursor extends RecordContext {
+  timestamp: number;
+  headers: RecordHeaders;
+}
+
+export interface Punctuation extends Disposable {
+  cancel(): void;
+}
+
+/** Why a record was dropped: one counter each. `expired`: refused by a store's retention. */
+export type DropReason = 'late' | 'decode' | 'nullKey' | 'skipped' | 'expired';
+
+/** All a node may ask of the task that hosts it. Each node has its own, made when the graph is built. */
+export interface NodeContext {
+  readonly node: string;
+  readonly applicationId: string;
+  readonly taskId: string;
+  readonly partition: number;
+  readonly record: RecordCursor;
+  readonly log: Logger;
+  /** Wall clock, ms, as of this turn of the worker. */
+  wallClockMs(): number;
+  /** To every child, in the order in which they were connected. */
+  forward(key: unknown, value: unknown): void;
+  /** To every child with another timestamp; the cursor's own is restored. */
+  forwardAt(key: unknown, value: unknown, timestamp: number): void;
+  /** To one child by node name. Throws ERR_TOPOLOGY for a name that is no child. */
+  forwardTo(child: string, key: unknown, value: unknown): void;
+  /** A store that this node declared. Throws ERR_STORE_NOT_CONNECTED otherwise. The node knows the store's shape from its spec. */
+  store(name: string): unknown;
+  schedule(everyMs: number, by: 'streamTime' | 'wallClock', punctuate: (atMs: number) => void, startAtMs?: number): Punctuation;
+  /** Commit soon after the current record. */
+  requestCommit(): void;
+  drop(reason: DropReason, detail?: string): void;
+}
+
+/** A node at work in one task. */
+export interface NodeProcessor {
+  process(key: unknown, value: unknown): void;
+  /** At each close, in topological order: forward what an emit buffer holds (`emit: 'onCommit'`). */
+  drain?(): void;
+  close?(): void;
+}
+
+/** Called once per task. Must return a distinct object each time. */
+export type ProcessorFactory = (context: NodeContext) => NodeProcessor;

@@ -1,0 +1,31 @@
+// A store as declared: shape, serdes, time limits, changelog. What the runtime opens and what the query layer reads.
+import type { ErasedSerde } from '@millrace/core';
+
+interface StoreSpecBase {
+  readonly name: string;
+  readonly key: ErasedSerde;
+  readonly value: ErasedSerde;
+  /** False: not logged. `config` overrides the settings of the changelog topic. */
+  readonly changelog: false | { readonly config: Readonly<Record<string, string>> };
+  /** A source topic that serves as changelog (the store of an unchanged `table()`); its name as read. */
+  readonly sourceTopic?: string | undefined;
+  readonly queryable: boolean;
+  /** Engine by name; undefined: the app's. */
+  readonly engine?: string | undefined;
+}
+
+/** Latest value per key, with its timestamp. */
+export interface KeyValueSpec extends StoreSpecBase {
+  readonly kind: 'keyValue';
+}
+
+/** Value per key and window start. Rows whose start is at or below observed time - retention are gone. */
+export interface WindowSpec extends StoreSpecBase {
+  readonly kind: 'window';
+  readonly windowSizeMs: number;
+  readonly retentionMs: number;
+  /** Several values per key and start, told apart by a counter. */
+  readonly duplicates: boolean;
+}
+
+export type StoreSpec = KeyValueSpec | WindowSpec;

@@ -1,0 +1,116 @@
+// The physical graph: sources, processors, sinks, stores, cut into sub-topologies. Immutable, plain data plus factories.
+// This is where dsl and runtime meet. Names of internal topics carry no application prefix here; `topicName` adds it.
+import type { ErasedSerde } from '@millrace/core';
+import type { ProcessorFactory, RecordContext, SourcePosition } from './processor.ts';
+import type { RecordHeaders } from '@millrace/core';
+import type { StoreSpec } from './store-spec.ts';
+
+/** A topic as the topology names it. `internal`: `<applicationId>-<name>` on the broker. */
+export interface TopicRef {
+  readonly name: string;
+  readonly internal: boolean;
+}
+
+/** The name of a topic on the broker. */
+export function topicName(applicationId: string, topic: TopicRef): string {
+  return topic.internal ? `${applicationId}-${topic.name}` : topic.name;
+}
+
+/** What happened, for an error policy. */
+export interface Failure {
+  readonly stage: 'decode' | 'process' | 'punctuate' | 'async' | 'produce';
+  readonly error: unknown;
+  readonly node: string;
+  readonly taskId: string;
+  readonly timestamp: number;
+  readonly headers: RecordHeaders;
+  readonly source: SourcePosition | undefined;
+  readonly rawKey: Uint8Array | null;
+  readonly rawValue: Uint8Array | null;
+  readonly deliveries: number;
+}
+export type ErrorDecision = 'fail' | 'skip';
+/** A function sees the failure and decides; throwing in it means 'fail'. */
+export type ErrorPolicy = ErrorDecision | ((failure: Failure) => ErrorDecision);
+
+/** Event time of a record: its own, arrival, or from the payload. `context.streamTime` is the partition's so far. */
+export type TimestampSource = 'record' | 'wallClock' | ((value: unknown, key: unknown, context: RecordContext) => number);
+
+export interface SourceNode {
+  readonly kind: 'source';
+  readonly name: string;
+  readonly topics: readonly TopicRef[];
+  readonly key: ErasedSerde;
+  readonly value: ErasedSerde;
+  /** 'tombstone': null value bytes reach the graph as `null` (table sources); 'serde': the serde decides. */
+  readonly nullValues: 'tombstone' | 'serde';
+  readonly timestamp: TimestampSource;
+  readonly onInvalidTimestamp: 'fail' | 'skip' | 'partitionTime';
+  readonly startFrom: 'earliest' | 'latest' | 'fail' | { readonly agoMs: number };
+  readonly onError: ErrorPolicy | undefined;
+  readonly children: readonly string[];
+}
+
+export interface ProcessorNode {
+  readonly kind: 'processor';
+  readonly name: string;
+  readonly stores: readonly string[];
+  readonly create: ProcessorFactory;
+  readonly onError: ErrorPolicy | undefined;
+  readonly children: readonly string[];
+}
+
+/** Partition for a record; undefined = default (murmur2 of the key bytes); a list = multicast, [] = drop. */
+export type SinkPartitioner = (key: unknown, value: unknown, partitions: number) => number | readonly number[] | undefined;
+
+export interface SinkNode {
+  readonly kind: 'sink';
+  readonly name: string;
+  readonly topic: TopicRef;
+  readonly key: ErasedSerde;
+  readonly value: ErasedSerde;
+  readonly partitioner: SinkPartitioner | undefined;
+  readonly onError: ErrorPolicy | undefined;
+}
+
+export type TopologyNode = SourceNode | ProcessorNode | SinkNode;
+
+/** A topic the application makes for itself. */
+export interface InternalTopic {
+  readonly name: string;
+  readonly kind: 'repartition' | 'changelog';
+  /** Fixed by the program, or undefined: derived from the sources that feed it (repartition), or the task count (changelog). */
+  readonly partitions: number | undefined;
+  /** Kafka topic settings, before the user's overrides. */
+  readonly config: Readonly<Record<string, string>>;
+  /** Changelogs: the store behind it. */
+  readonly store: string | undefined;
+}
+
+export interface Subtopology {
+  readonly id: number;
+  /** Node names in topological order (parents first). */
+  readonly nodes: readonly string[];
+  readonly stores: readonly string[];
+  /** What it reads. */
+  readonly sources: readonly TopicRef[];
+  /** What it writes by sinks (changelogs not included). */
+  readonly sinks: readonly TopicRef[];
+}
+
+/** Everything a runtime needs to run a program. Equal programs give equal plans in every thread. */
+export interface Topology {
+  readonly name: string;
+  readonly nodes: ReadonlyMap<string, TopologyNode>;
+  readonly stores: ReadonlyMap<string, StoreSpec>;
+  readonly subtopologies: readonly Subtopology[];
+  readonly internalTopics: readonly InternalTopic[];
+  /** Sets of topics that must have equal partition counts. */
+  readonly copartitionGroups: readonly (readonly TopicRef[])[];
+  /** User topics with their creation wishes, for dev mode. */
+  readonly userTopics: readonly { readonly name: string; readonly partitions: number | undefined; readonly config: Readonly<Record<string, string>> }[];
+  /** The text of Kafka Streams' Topology.describe(), character for character. */
+  describe(): string;
+  /** The plan as data; equal text means an equal topology (workers compare it). */
+  toJSON(): object;
+}
