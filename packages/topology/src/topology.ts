@@ -1,8 +1,7 @@
 // The physical graph: sources, processors, sinks, stores, cut into sub-topologies. Immutable, plain data plus factories.
 // This is where dsl and runtime meet. Names of internal topics carry no application prefix here; `topicName` adds it.
-import type { ErasedSerde } from '@millrace/core';
+import type { ErasedSerde, RecordHeaders } from '@millrace/core';
 import type { ProcessorFactory, RecordContext, SourcePosition } from './processor.ts';
-import type { RecordHeaders } from '@millrace/core';
 import type { StoreSpec } from './store-spec.ts';
 
 /** A topic as the topology names it. `internal`: `<applicationId>-<name>` on the broker. */
@@ -87,6 +86,13 @@ export interface InternalTopic {
   readonly store: string | undefined;
 }
 
+/** A topic of the user, with what dev mode needs to create it. */
+export interface UserTopic {
+  readonly name: string;
+  readonly partitions: number | undefined;
+  readonly config: Readonly<Record<string, string>>;
+}
+
 export interface Subtopology {
   readonly id: number;
   /** Node names in topological order (parents first). */
@@ -108,7 +114,7 @@ export interface Topology {
   /** Sets of topics that must have equal partition counts. */
   readonly copartitionGroups: readonly (readonly TopicRef[])[];
   /** User topics with their creation wishes, for dev mode. */
-  readonly userTopics: readonly { readonly name: string; readonly partitions: number | undefined; readonly config: Readonly<Record<string, string>> }[];
+  readonly userTopics: readonly UserTopic[];
   /** The text of Kafka Streams' Topology.describe(), character for character. */
   describe(): string;
   /** The plan as data; equal text means an equal topology (workers compare it). */

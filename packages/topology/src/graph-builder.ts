@@ -1,0 +1,167 @@
+// Collects nodes, stores and internal topics in the order in which they are added, then freezes them into a Topology.
+// Owns the collections until `build`. Never: knows operators, types of records or a runtime.
+// Invariants: parents are added before children; a topic is read by one source; names are unique; what `build` returned never changes.
+import type { ErasedSerde } from '@millrace/core';
+import { assert } from '@millrace/core';
+import { describeTopology } from './describe.ts';
+import { changelogTopic, repartitionTopic } from './internal-topics.ts';
+import type { ProcessorFactory } from './processor.ts';
+import type { StoreSpec } from './store-spec.ts';
+import { deriveSubtopologies } from './subtopologies.ts';
+import type {
+  ErrorPolicy,
+  InternalTopic,
+  ProcessorNode,
+  SinkNode,
+  SinkPartitioner,
+  SourceNode,
+  TopicRef,
+  Topology,
+  TopologyNode,
+  UserTopic,
+} from './topology.ts';
+import { topologyToJson } from './topology-json.ts';
+import { checkNewName, checkNewStore, checkParent, checkSourceTopics, checkTopology, topologyError } from './validate.ts';
+
+export type SourceSpec = Omit<SourceNode, 'kind' | 'children'>;
+
+export interface ProcessorSpec {
+  readonly name: string;
+  readonly parents: readonly string[];
+  readonly stores: readonly string[];
+  readonly create: ProcessorFactory;
+  readonly onError?: ErrorPolicy | undefined;
+}
+
+export interface SinkSpec {
+  readonly name: string;
+  readonly parents: readonly string[];
+  readonly topic: TopicRef;
+  readonly key: ErasedSerde;
+  readonly value: ErasedSerde;
+  readonly partitioner?: SinkPartitioner | undefined;
+  readonly onError?: ErrorPolicy | undefined;
+}
+
+interface NodeDraft {
+  readonly node: TopologyNode;
+  readonly parents: readonly string[];
+  readonly children: string[];
+}
+
+/**
+ * Builds one physical topology.
+ *
+ * @example
+ * ```ts
+ * const graph = new GraphBuilder();
+ * graph.addSource({ name: 'in', topics: [{ name: 'lines', internal: false }], key, value, ...defaults });
+ * graph.addSink({ name: 'out', parents: ['in'], topic: { name: 'copy', internal: false }, key, value });
+ * const topology = graph.build('copy');
+ * ```
+ */
+export class GraphBuilder {
+  readonly #nodes = new Map<string, NodeDraft>();
+  readonly #stores = new Map<string, StoreSpec>();
+  readonly #sourceByTopic = new Map<string, string>();
+  readonly #repartitions = new Map<string, InternalTopic>();
+  readonly #copartitioned: (readonly TopicRef[])[] = [];
+  readonly #userTopics = new Map<string, UserTopic>();
+
+  addSource(spec: SourceSpec): void {
+    checkNewName(spec.name, this.#nodes);
+    checkSourceTopics(spec, this.#sourceByTopic);
+    const children: string[] = [];
+    this.#nodes.set(spec.name, { node: { ...spec, kind: 'source', children }, parents: [], children });
+    for (const topic of spec.topics) this.#sourceByTopic.set(topic.name, spec.name);
+  }
+
+  addProcessor(spec: ProcessorSpec): void {
+    this.#checkLinks(spec.name, spec.parents);
+    for (const store of spec.stores) {
+      if (!this.#stores.has(store))
+        throw topologyError(`Processor "${spec.name}" uses store "${store}", which the topology does not have. Add the store first.`, {
+          node: spec.name,
+          store,
+        });
+    }
+    const children: string[] = [];
+    const node: ProcessorNode = { kind: 'processor', name: spec.name, stores: spec.stores, create: spec.create, onError: spec.onError, children };
+    this.#link(node, spec.parents, children);
+  }
+
+  addSink(spec: SinkSpec): void {
+    this.#checkLinks(spec.name, spec.parents);
+    const node: SinkNode = {
+      kind: 'sink',
+      name: spec.name,
+      topic: spec.topic,
+      key: spec.key,
+      value: spec.value,
+      partitioner: spec.partitioner,
+      onError: spec.onError,
+    };
+    this.#link(node, spec.parents, []);
+  }
+
+  /** Adding the same object twice is no mistake; another store of that name is. */
+  addStore(spec: StoreSpec): void {
+    checkNewStore(spec, this.#stores);
+    this.#stores.set(spec.name, spec);
+  }
+
+  /** `name` without application id. `partitions` undefined: as many as the widest source above it. */
+  addRepartitionTopic(name: string, partitions: number | undefined): void {
+    if (this.#repartitions.has(name))
+      throw topologyError(`Two repartition topics are called "${name}". Give one of the operators another name with { as }.`, { topic: name });
+    this.#repartitions.set(name, repartitionTopic(name, partitions));
+  }
+
+  /** These topics must have equal partition counts. */
+  addCopartitionGroup(topics: readonly TopicRef[]): void {
+    this.#copartitioned.push(topics);
+  }
+
+  addUserTopic(topic: UserTopic): void {
+    this.#userTopics.set(topic.name, this.#userTopics.get(topic.name) ?? topic);
+  }
+
+  build(name: string): Topology {
+    const nodes = new Map<string, TopologyNode>();
+    const parents = new Map<string, readonly string[]>();
+    for (const [nodeName, draft] of this.#nodes) {
+      nodes.set(nodeName, Object.freeze(draft.node));
+      parents.set(nodeName, draft.parents);
+    }
+    const stores = new Map(this.#stores);
+    const subtopologies = deriveSubtopologies(nodes, parents);
+    const changelogs = [...stores.values()].flatMap((store) => changelogTopic(store) ?? []);
+    const topology: Topology = {
+      name,
+      nodes,
+      stores,
+      subtopologies,
+      internalTopics: [...this.#repartitions.values(), ...changelogs],
+      copartitionGroups: [...this.#copartitioned],
+      userTopics: [...this.#userTopics.values()],
+      describe: () => describeTopology(topology, parents),
+      toJSON: () => topologyToJson(topology),
+    };
+    checkTopology(topology);
+    return Object.freeze(topology);
+  }
+
+  #checkLinks(name: string, parents: readonly string[]): void {
+    checkNewName(name, this.#nodes);
+    for (const parent of parents) checkParent(name, parent, this.#nodes.get(parent)?.node);
+  }
+
+  #link(node: TopologyNode, parents: readonly string[], children: string[]): void {
+    this.#nodes.set(node.name, { node, parents, children });
+    for (const parent of parents) {
+      const above = this.#nodes.get(parent);
+      assert(above !== undefined, `parent ${parent} was checked`);
+      above.children.push(node.name);
+    }
+  }
+}

@@ -1,0 +1,22 @@
+// The public names of @millrace/topology.
+export { GraphBuilder, type ProcessorSpec, type SinkSpec, type SourceSpec } from './graph-builder.ts';
+export type { DropReason, NodeContext, NodeProcessor, ProcessorFactory, Punctuation, RecordContext, RecordCursor, SourcePosition } from './processor.ts';
+export type { KeyValueSpec, StoreSpec, WindowSpec } from './store-spec.ts';
+export {
+  type ErrorDecision,
+  type ErrorPolicy,
+  type Failure,
+  type InternalTopic,
+  type ProcessorNode,
+  type SinkNode,
+  type SinkPartitioner,
+  type SourceNode,
+  type Subtopology,
+  type TimestampSource,
+  type TopicRef,
+  type Topology,
+  type TopologyNode,
+  topicName,
+  type UserTopic,
+} from './topology.ts';
+export { checkName, topologyError } from './validate.ts';

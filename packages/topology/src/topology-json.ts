@@ -1,0 +1,65 @@
+// The topology as data: what tools draw and what threads compare, so that both run the same program.
+// Functions and serdes are shown by name and format only.
+import type { ErasedSerde } from '@millrace/core';
+import type { StoreSpec } from './store-spec.ts';
+import type { Topology, TopologyNode } from './topology.ts';
+
+export function topologyToJson(topology: Topology): object {
+  return {
+    name: topology.name,
+    subtopologies: topology.subtopologies.map((subtopology) => ({
+      id: subtopology.id,
+      nodes: subtopology.nodes.map((name) => nodeToJson(topology.nodes.get(name) as TopologyNode)),
+      stores: subtopology.stores,
+      sources: subtopology.sources,
+      sinks: subtopology.sinks,
+    })),
+    topics: [
+      ...topology.userTopics.map((topic) => ({ name: topic.name, kind: 'user', partitions: topic.partitions ?? null, config: topic.config })),
+      ...topology.internalTopics.map((topic) => ({
+        name: topic.name,
+        kind: topic.kind,
+        partitions: topic.partitions ?? null,
+        config: topic.config,
+        store: topic.store ?? null,
+      })),
+    ],
+    stores: [...topology.stores.values()].map(storeToJson),
+    copartitioned: topology.copartitionGroups,
+  };
+}
+
+function nodeToJson(node: TopologyNode): object {
+  switch (node.kind) {
+    case 'source':
+      return {
+        kind: node.kind,
+        name: node.name,
+        topics: node.topics,
+        ...formats(node),
+        nullValues: node.nullValues,
+        startFrom: node.startFrom,
+        children: node.children,
+      };
+    case 'processor':
+      return { kind: node.kind, name: node.name, stores: node.stores, children: node.children };
+    case 'sink':
+      return { kind: node.kind, name: node.name, topic: node.topic, ...formats(node) };
+  }
+}
+
+function storeToJson(store: StoreSpec): object {
+  const times = store.kind === 'window' ? { windowSizeMs: store.windowSizeMs, retentionMs: store.retentionMs, duplicates: store.duplicates } : {};
+  return {
+    name: store.name,
+    kind: store.kind,
+    ...formats(store),
+    ...times,
+    changelog: store.changelog,
+    sourceTopic: store.sourceTopic ?? null,
+    queryable: store.queryable,
+    engine: store.engine ?? null,
+  };
+}
+
+const formats = (of: { readonly key: ErasedSerde; readonly value: ErasedSerde }): object => ({ key: of.key.format, value: of.value.format });

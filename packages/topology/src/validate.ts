@@ -1,0 +1,78 @@
+// What makes a physical graph wrong, each as a typed error with code, place and a fix.
+// Never: repairs anything. Checks that need one name run while adding; checks of the whole graph run in `checkTopology`.
+
+import type { ErrorPlace } from '@millrace/core';
+import { assert, isLegalName, MillraceError } from '@millrace/core';
+import type { StoreSpec } from './store-spec.ts';
+import type { SourceNode, Topology, TopologyNode } from './topology.ts';
+
+export function topologyError(message: string, where: ErrorPlace = {}): MillraceError {
+  return new MillraceError('ERR_TOPOLOGY', message, where);
+}
+
+/** Throws unless `name` may name a node, store or topic (semantics 2.7). */
+export function checkName(name: string, what: 'node' | 'store' | 'topic'): void {
+  if (!isLegalName(name))
+    throw new MillraceError(
+      'ERR_NAME',
+      `The ${what} name ${JSON.stringify(name)} is not legal. Use 1 to 249 letters, digits, ".", "_" and "-", but not "." or "..".`,
+      { [what]: name },
+    );
+}
+
+export function checkNewName(name: string, nodes: ReadonlyMap<string, unknown>): void {
+  checkName(name, 'node');
+  if (nodes.has(name)) throw topologyError(`Two operators are called "${name}". Names given with { as } must be unique in a topology.`, { node: name });
+}
+
+export function checkParent(node: string, parent: string, found: TopologyNode | undefined): void {
+  if (found === undefined)
+    throw topologyError(`"${node}" is to be connected to "${parent}", which the topology does not have. Add the parent first.`, { node });
+  if (found.kind === 'sink') throw topologyError(`"${node}" is to be connected to "${parent}", which is a sink: nothing comes out of it.`, { node });
+}
+
+export function checkSourceTopics(spec: Pick<SourceNode, 'name' | 'topics'>, sourceByTopic: ReadonlyMap<string, string>): void {
+  if (spec.topics.length === 0) throw topologyError(`Source "${spec.name}" reads no topic. Name at least one.`, { node: spec.name });
+  for (const topic of spec.topics) {
+    checkName(topic.name, 'topic');
+    const other = sourceByTopic.get(topic.name);
+    if (other !== undefined) {
+      throw topologyError(
+        `Topic "${topic.name}" is read by two sources, "${other}" and "${spec.name}", which are declared differently. Read it once and use the result twice.`,
+        { topic: topic.name, node: spec.name },
+      );
+    }
+  }
+}
+
+export function checkNewStore(spec: StoreSpec, stores: ReadonlyMap<string, StoreSpec>): void {
+  checkName(spec.name, 'store');
+  const other = stores.get(spec.name);
+  if (other !== undefined && other !== spec) throw topologyError(`Two stores are called "${spec.name}". Give one of them another name.`, { store: spec.name });
+  if (spec.kind === 'window') {
+    if (!(spec.windowSizeMs > 0))
+      throw topologyError(`Window store "${spec.name}" has a window of ${spec.windowSizeMs} ms; it must be longer than 0.`, { store: spec.name });
+    if (spec.retentionMs < spec.windowSizeMs)
+      throw topologyError(
+        `Window store "${spec.name}" keeps rows for ${spec.retentionMs} ms, less than its windows of ${spec.windowSizeMs} ms. Raise { retention }.`,
+        { store: spec.name },
+      );
+  }
+}
+
+export function checkTopology(topology: Topology): void {
+  const used = new Set<string>();
+  let sources = 0;
+  for (const node of topology.nodes.values()) {
+    if (node.kind === 'source') sources++;
+    if (node.kind === 'processor') for (const store of node.stores) used.add(store);
+  }
+  if (sources === 0)
+    throw topologyError(`Topology "${topology.name}" reads nothing. Begin with t.stream(topic) or t.table(topic).`, { topology: topology.name });
+  for (const store of topology.stores.keys()) {
+    if (!used.has(store)) throw topologyError(`Store "${store}" is used by no operator. Connect it or leave it out.`, { store });
+  }
+  for (const subtopology of topology.subtopologies) {
+    assert(subtopology.sources.length > 0, `subtopology ${subtopology.id} has a source, since every node hangs below one`);
+  }
+}
