@@ -16,8 +16,10 @@ export const silentLogger: Logger = { debug() {}, info() {}, warn() {}, error() 
 /** JSON lines through `writeLine`, from `level` up. */
 export function jsonLogger(level: LogLevel, writeLine: (line: string) => void, nowMs: () => number): Logger {
   const from = LOG_LEVELS.indexOf(level);
-  const at = (index: number, name: LogLevel) => (fields: object, text: string): void => {
-    if (index >= from) writeLine(JSON.stringify({ time: new Date(nowMs()).toISOString(), level: name, text, ...fields }));
-  };
+  const at =
+    (index: number, name: LogLevel) =>
+    (fields: object, text: string): void => {
+      if (index >= from) writeLine(JSON.stringify({ time: new Date(nowMs()).toISOString(), level: name, text, ...fields }));
+    };
   return { debug: at(0, 'debug'), info: at(1, 'info'), warn: at(2, 'warn'), error: at(3, 'error') };
 }

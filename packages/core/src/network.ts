@@ -13,7 +13,10 @@ export interface SocketEvents {
 export interface Socket {
   readonly remoteAddress: string;
   readonly remotePort: number;
-  /** Hands bytes over; the caller must not change them until the next turn. False: wait for `onDrain` before writing much more. */
+  /**
+   * Hands bytes over; they are sent from where they lie, so the caller must not change them before the peer has answered them or the
+   * connection is over. False: wait for `onDrain` before writing much more.
+   */
   write(bytes: Uint8Array): boolean;
   cork(): void;
   uncork(): void;
@@ -38,6 +41,7 @@ export interface Listener {
   /** The bound port (also when 0 was asked for). */
   readonly port: number;
   readonly host: string;
+  /** Stops accepting and frees the port. Connections accepted before live on: close them yourself. */
   close(): Promise<void>;
 }
 
@@ -45,5 +49,8 @@ export interface Network {
   /** Rejects with ERR_CONNECTION (refused, unreachable, timed out), naming host and port. */
   connect(options: ConnectOptions, events: SocketEvents): Promise<Socket>;
   /** Rejects with ERR_PORT_IN_USE. `accept` returns the events of the new connection. */
-  listen(options: { readonly host: string; readonly port: number; readonly tls?: object | undefined }, accept: (socket: Socket) => SocketEvents): Promise<Listener>;
+  listen(
+    options: { readonly host: string; readonly port: number; readonly tls?: object | undefined },
+    accept: (socket: Socket) => SocketEvents,
+  ): Promise<Listener>;
 }

@@ -4,4 +4,21 @@ import { boolean, float32, float64, int16, int32, int64, safeInt } from './numbe
 import { string, uuid } from './text.ts';
 import { bytes, none, nullable, of, sessionWindowed, windowed } from './wrappers.ts';
 
-export const serde = { string, json, bytes, uuid, boolean, int16, int32, float32, float64, int64, safeInt, none, nullable, windowed, sessionWindowed, of } as const;
+export const serde = {
+  string,
+  json,
+  bytes,
+  uuid,
+  boolean,
+  int16,
+  int32,
+  float32,
+  float64,
+  int64,
+  safeInt,
+  none,
+  nullable,
+  windowed,
+  sessionWindowed,
+  of,
+} as const;

@@ -67,9 +67,15 @@ export function json(schema?: SchemaLike): Serde<unknown> | NotJson {
 
 function validate(schema: SchemaLike, value: unknown, what: 'read' | 'written'): unknown {
   const result = schema['~standard'].validate(value);
-  if (result instanceof Promise) throw new MillraceError('ERR_SCHEMA', `a schema with asynchronous checks cannot be used in a serde (vendor ${schema['~standard'].vendor}); validate in an async operator instead`);
+  if (result instanceof Promise)
+    throw new MillraceError(
+      'ERR_SCHEMA',
+      `a schema with asynchronous checks cannot be used in a serde (vendor ${schema['~standard'].vendor}); validate in an async operator instead`,
+    );
   if (result.issues !== undefined) {
-    const issues = result.issues.slice(0, 3).map((issue) => `${(issue.path ?? []).map((part) => String(typeof part === 'object' ? part.key : part)).join('.') || 'value'}: ${issue.message}`);
+    const issues = result.issues
+      .slice(0, 3)
+      .map((issue) => `${(issue.path ?? []).map((part) => String(typeof part === 'object' ? part.key : part)).join('.') || 'value'}: ${issue.message}`);
     throw new MillraceError('ERR_SCHEMA', `the value ${what} does not match its schema (${issues.join('; ')})`);
   }
   return result.value;
@@ -89,7 +95,10 @@ function refuseNotJson(value: unknown, path: string): void {
       return;
     }
   }
-  throw new MillraceError('ERR_VALUE_NOT_JSON', `JSON would not bring back ${path === '' ? 'the value' : path}: it is ${describe(value)}. Map it to plain data first, or use a schema or another serde.`);
+  throw new MillraceError(
+    'ERR_VALUE_NOT_JSON',
+    `JSON would not bring back ${path === '' ? 'the value' : path}: it is ${describe(value)}. Map it to plain data first, or use a schema or another serde.`,
+  );
 }
 
 /** The same data with properties in code-unit order, so that equal keys are equal bytes. */

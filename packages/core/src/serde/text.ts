@@ -13,13 +13,15 @@ function textSerde(format: string, check: (value: unknown) => string): Serde<str
 }
 
 const plain = textSerde('string', (value) => {
-  if (typeof value !== 'string') throw new MillraceError('ERR_RECORD_UNENCODABLE', `serde.string() was given ${describe(value)}. Map it to a string first, or declare another serde.`);
+  if (typeof value !== 'string')
+    throw new MillraceError('ERR_RECORD_UNENCODABLE', `serde.string() was given ${describe(value)}. Map it to a string first, or declare another serde.`);
   return value;
 });
 
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
 const uuidText = textSerde('uuid', (value) => {
-  if (typeof value !== 'string' || !UUID.test(value)) throw new MillraceError('ERR_RECORD_UNENCODABLE', `serde.uuid() was given ${describe(value)}, which is no UUID.`);
+  if (typeof value !== 'string' || !UUID.test(value))
+    throw new MillraceError('ERR_RECORD_UNENCODABLE', `serde.uuid() was given ${describe(value)}, which is no UUID.`);
   return value;
 });
 
@@ -35,6 +37,13 @@ export function uuid(): Serde<string> {
 
 /** A value in a few characters, for messages. */
 export function describe(value: unknown): string {
-  const text = typeof value === 'string' ? JSON.stringify(value) : typeof value === 'bigint' ? `${value}n` : typeof value === 'object' && value !== null ? `a ${value.constructor?.name ?? 'object'}` : String(value);
+  const text =
+    typeof value === 'string'
+      ? JSON.stringify(value)
+      : typeof value === 'bigint'
+        ? `${value}n`
+        : typeof value === 'object' && value !== null
+          ? `a ${value.constructor?.name ?? 'object'}`
+          : String(value);
   return text.length > 60 ? `${text.slice(0, 57)}…` : text;
 }

@@ -42,7 +42,13 @@ export function nullable<V, In>(inner: Serde<V, In>): Serde<V | null, In | null>
   };
 }
 
-function windowedWith<K>(inner: Serde<K>, format: string, size: number, write: (windowed: Windowed<K>, target: Buffer, at: number) => void, read: (source: Buffer, at: number) => { start: number; end: number }): Serde<Windowed<K>> {
+function windowedWith<K>(
+  inner: Serde<K>,
+  format: string,
+  size: number,
+  write: (windowed: Windowed<K>, target: Buffer, at: number) => void,
+  read: (source: Buffer, at: number) => { start: number; end: number },
+): Serde<Windowed<K>> {
   return {
     format,
     serialize(value, info) {
@@ -93,6 +99,7 @@ export function sessionWindowed<K>(inner: Serde<K>): Serde<Windowed<K>> {
 
 /** Your own codec. */
 export function of<V, In = V>(codec: Serde<V, In>): Serde<V, In> {
-  if (typeof codec?.format !== 'string' || typeof codec.serialize !== 'function' || typeof codec.deserialize !== 'function') throw new MillraceError('ERR_OPTION', 'serde.of() wants { format, serialize, deserialize }.');
+  if (typeof codec?.format !== 'string' || typeof codec.serialize !== 'function' || typeof codec.deserialize !== 'function')
+    throw new MillraceError('ERR_OPTION', 'serde.of() wants { format, serialize, deserialize }.');
   return codec;
 }
