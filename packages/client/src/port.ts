@@ -13,31 +13,49 @@ export interface PartitionStart extends TopicPartition {
 /** Data of one partition from one fetch: batches in offset order, CRC checked, control and (read_committed) aborted batches left out. */
 export interface FetchedPartition extends TopicPartition {
   readonly batches: readonly RecordBatchView[];
+  /** The first wanted offset: the position this fetch asked for. The first batch may begin before it: skip records below. */
+  readonly firstOffset: Offset;
   /** Where the next fetch begins: past everything seen, what was left out included. */
   readonly nextOffset: Offset;
   readonly highWatermark: Offset;
   readonly lastStableOffset: Offset;
   readonly logStart: Offset;
-  /** Grows with each `assign`; data of an older number is for tasks that may be gone. */
+  /** The number of the assignment that was in force when `poll` handed this out. Grows with each `assign`; data of an older number is for tasks that may be gone. */
   readonly assignment: number;
-  /** Call once when no view of these batches is needed any more: the frame goes back to the pool. */
+  /**
+   * Call when no view of these batches is needed any more: the frame goes back to the pool. Calling again does nothing. What is not released counts
+   * against `bufferedBytesMax`, so forgetting it stops the fetching.
+   */
   release(): void;
 }
 
 export type PollEvent =
   | { readonly kind: 'data'; readonly data: FetchedPartition }
   /** The position is outside the log: the runtime decides (reset policy, or a truncated changelog). */
-  | { readonly kind: 'outOfRange'; readonly topic: string; readonly partition: number; readonly position: Offset; readonly logStart: Offset; readonly logEnd: Offset }
+  | {
+      readonly kind: 'outOfRange';
+      readonly topic: string;
+      readonly partition: number;
+      readonly position: Offset;
+      readonly logStart: Offset;
+      readonly logEnd: Offset;
+    }
   /** The topic was deleted and made again: never go on with old offsets. */
   | { readonly kind: 'recreated'; readonly topic: string }
+  /** Not retriable (no right, unsupported codec, the same batch corrupt twice), or retriable for longer than the request timeout. Fetching of it has stopped. */
   | { readonly kind: 'failed'; readonly topic: string; readonly partition: number; readonly error: Error };
 
 export interface LogConsumer {
-  /** The whole set to read. Partitions kept from before keep their position and what is in flight unless their offset differs. */
+  /**
+   * The whole set to read; returns the new assignment number. A partition kept from before goes on undisturbed (what is in flight and what was
+   * prefetched included) when its `offset` equals `position()`; any other offset moves it there and drops what was fetched. A kept partition stays
+   * paused if it was; a moved or new one is not paused. A partition that reported `outOfRange`, `recreated` or `failed` is fetched again only after
+   * an `assign` that moves it (or leaves it out, then names it again).
+   */
   assign(partitions: readonly PartitionStart[]): number;
   pause(partition: TopicPartition): void;
   resume(partition: TopicPartition): void;
-  /** Next offset to be fetched; undefined when not assigned. */
+  /** The next offset that `poll` will hand out (prefetched data is not handed out yet); undefined when not assigned. */
   position(partition: TopicPartition): Offset | undefined;
   /** Log end (read_committed: last stable offset) as of the last answer for this partition; undefined before the first. */
   endOffset(partition: TopicPartition): Offset | undefined;

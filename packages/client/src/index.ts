@@ -1,0 +1,22 @@
+// The public names of @millrace/client.
+export type { ConsumerOptions, GroupMemberOptions, ProducerOptions } from './options.ts';
+export type {
+  CommittedOffset,
+  ConnectionOptions,
+  FetchedPartition,
+  GroupMember,
+  GroupMemberHooks,
+  GroupMetadata,
+  LogAdmin,
+  LogConsumer,
+  LogProducer,
+  MemberAssignment,
+  MemberSubscription,
+  NewTopic,
+  OffsetSpec,
+  OffsetToCommit,
+  PartitionStart,
+  PollEvent,
+  ProduceAck,
+  TopicDescription,
+} from './port.ts';
