@@ -145,6 +145,8 @@ export interface LogAdmin {
   commitOffsets(group: GroupMetadata, offsets: readonly OffsetToCommit[]): Promise<void>;
   /** Records below the offsets go. Used to purge repartition topics. */
   deleteRecords(before: readonly PartitionStart[]): Promise<void>;
+  /** LeaveGroup on behalf of a member whose process is known to be gone. An unknown member or group is fine. */
+  removeMember(groupId: string, memberId: string): Promise<void>;
   /** InitProducerId for an id of somebody who vanished: ends its open transaction and fences it. */
   fenceTransactionalId(transactionalId: string): Promise<void>;
   close(): Promise<void>;
