@@ -1,0 +1,89 @@
+import { expect, test } from 'vitest';
+import { sleep } from '../timers.ts';
+import { virtualTime } from './virtual-time.ts';
+
+test('timers run in order of due time, then of creation, and see the time they were due', async () => {
+  const time = virtualTime({ startMs: 1000 });
+  const log: string[] = [];
+  const note = (name: string) => () => void log.push(`${name}@${time.clock.nowMs()}`);
+  time.timers.after(20, note('c'));
+  time.timers.after(10, note('a'));
+  time.timers.after(10, note('b'));
+  await time.advance(15);
+  expect(log).toEqual(['a@1010', 'b@1010']);
+  expect(time.clock.nowMs()).toBe(1015);
+  expect(time.clock.monotonicMs()).toBe(15);
+  await time.advance(5);
+  expect(log).toEqual(['a@1010', 'b@1010', 'c@1020']);
+});
+
+test('promise chains of any depth end before the next timer runs', async () => {
+  const time = virtualTime();
+  const log: string[] = [];
+  time.timers.after(1, async () => {
+    for (let step = 0; step < 50; step++) await Promise.resolve();
+    log.push('chain');
+  });
+  time.timers.after(1, () => void log.push('next'));
+  await time.advance(1);
+  expect(log).toEqual(['chain', 'next']);
+});
+
+test('a timer made by a timer runs in the same advance when it is due', async () => {
+  const time = virtualTime();
+  const log: number[] = [];
+  time.timers.after(5, () => time.timers.after(5, () => void log.push(time.clock.nowMs())));
+  await time.advance(10);
+  expect(log).toEqual([10]);
+});
+
+test('a cancelled timer does not run, and a periodic one stops, also from within', async () => {
+  const time = virtualTime();
+  let runs = 0;
+  time.timers.after(1, () => void (runs += 100)).cancel();
+  const periodic = time.timers.every(10, () => {
+    if (++runs === 3) periodic.cancel();
+  });
+  await time.advance(100);
+  expect(runs).toBe(3);
+});
+
+test('sleep and yield resolve when time is driven', async () => {
+  const time = virtualTime();
+  const log: string[] = [];
+  void sleep(time.timers, 1000).then(() => log.push('slept'));
+  void time.timers.yield().then(() => log.push('yielded'));
+  await time.advance(999);
+  expect(log).toEqual(['yielded']);
+  await time.advance(1);
+  expect(log).toEqual(['yielded', 'slept']);
+});
+
+test('runUntilIdle goes to the last one-shot timer and ignores periodic ones', async () => {
+  const time = virtualTime();
+  let beats = 0;
+  time.timers.every(10, () => void beats++);
+  let done = false;
+  void sleep(time.timers, 35).then(() => {
+    done = true;
+  });
+  await time.runUntilIdle();
+  expect(done).toBe(true);
+  expect(beats).toBe(3);
+  expect(time.clock.monotonicMs()).toBe(35);
+});
+
+test('runUntilIdle refuses to run for ever', async () => {
+  const time = virtualTime();
+  const again = (): void => void time.timers.after(1, again);
+  again();
+  await expect(time.runUntilIdle(50)).rejects.toThrow('still busy after 50 timers');
+});
+
+test('the wall clock may jump while the monotonic one goes on', async () => {
+  const time = virtualTime({ startMs: 5000 });
+  await time.advance(10);
+  time.jumpWallClock(-3000);
+  expect(time.clock.nowMs()).toBe(2010);
+  expect(time.clock.monotonicMs()).toBe(10);
+});
