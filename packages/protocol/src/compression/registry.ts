@@ -1,0 +1,70 @@
+// Which compression codecs this process has, by Kafka's number (0 none, 1 gzip, 2 snappy, 3 lz4, 4 zstd).
+// Owns: the registry.  Never: lets decompressed data grow past the caller's bound.
+// gzip is always there (node:zlib); the others are registered by whoever has an implementation.
+import { assert, MillraceError } from '@millrace/core';
+import { batchError } from '../wire-error.ts';
+import { gzipCodec } from './gzip.ts';
+
+export const COMPRESSIONS = { none: 0, gzip: 1, snappy: 2, lz4: 3, zstd: 4 } as const;
+export type CompressionName = keyof typeof COMPRESSIONS;
+export type CompressionId = (typeof COMPRESSIONS)[CompressionName];
+
+/** One compression format. Both functions are synchronous: a batch is at most a few MiB. */
+export interface CompressionCodec {
+  compress(bytes: Buffer): Buffer;
+  /** Throws when the result would exceed `maxBytes` or the input is damaged; never allocates much more than `maxBytes`. */
+  decompress(bytes: Buffer, maxBytes: number): Buffer;
+}
+
+const codecs = new Map<number, CompressionCodec>([[COMPRESSIONS.gzip, gzipCodec]]);
+
+/** 'none', 'gzip', …; a number that stands for nothing gives 'unknown'. */
+export function compressionName(id: number): CompressionName | 'unknown' {
+  const found = Object.entries(COMPRESSIONS).find(([, known]) => known === id);
+  return found === undefined ? 'unknown' : (found[0] as CompressionName);
+}
+
+/** Adds or replaces a codec for this process (and thread: registries are not shared between worker threads). */
+export function registerCodec(id: CompressionId, codec: CompressionCodec): void {
+  assert(id !== COMPRESSIONS.none, 'codec 0 means "not compressed" and cannot be replaced');
+  codecs.set(id, codec);
+}
+
+export function hasCodec(id: number): boolean {
+  return id === COMPRESSIONS.none || codecs.has(id);
+}
+
+/** Throws ERR_PROTOCOL (Kafka's UNSUPPORTED_COMPRESSION_TYPE) when the codec is missing. */
+export function compress(id: number, bytes: Buffer): Buffer {
+  return id === COMPRESSIONS.none ? bytes : codecOf(id).compress(bytes);
+}
+
+/**
+ * Throws ERR_PROTOCOL (Kafka's UNSUPPORTED_COMPRESSION_TYPE) when the codec is missing, ERR_RECORD_BATCH_CORRUPT when the input is
+ * damaged or would become larger than `maxBytes`.
+ */
+export function decompress(id: number, bytes: Buffer, maxBytes: number): Buffer {
+  if (id === COMPRESSIONS.none) return bytes;
+  const codec = codecOf(id);
+  try {
+    return codec.decompress(bytes, maxBytes);
+  } catch (cause) {
+    if (MillraceError.is(cause)) throw cause;
+    throw batchError(
+      `${compressionName(id)} data of ${bytes.length} bytes does not decompress within ${maxBytes} bytes`,
+      { compression: compressionName(id) },
+      cause,
+    );
+  }
+}
+
+function codecOf(id: number): CompressionCodec {
+  const codec = codecs.get(id);
+  if (codec !== undefined) return codec;
+  const name = compressionName(id);
+  const fix =
+    name === 'unknown'
+      ? 'the batch names a codec that Kafka does not define'
+      : `this process has no ${name} codec: register one with registerCodec(COMPRESSIONS.${name}, …), or set compression.type to gzip or none on producer and topic`;
+  throw new MillraceError('ERR_PROTOCOL', `UNSUPPORTED_COMPRESSION_TYPE: batch compressed with ${name} (${id}); ${fix}`, { compression: id, kafkaCode: 76 });
+}

@@ -1,0 +1,40 @@
+// The public names of @millrace/protocol.
+export { APIS, type ApiByKey, type ApiKey, api } from './apis.ts';
+export {
+  COMPRESSIONS,
+  type CompressionCodec,
+  type CompressionId,
+  type CompressionName,
+  compress,
+  compressionName,
+  decompress,
+  hasCodec,
+  registerCodec,
+} from './compression/registry.ts';
+export { type Crc32c, crc32c, crc32cPlain, useCrc32c } from './crc32c.ts';
+export {
+  correlationIdOf,
+  type DecodedRequest,
+  type DecodedResponse,
+  decodeRequest,
+  decodeRequestHeader,
+  decodeResponse,
+  encodeRequest,
+  encodeRequestPieces,
+  encodeResponse,
+  encodeResponsePieces,
+  type RequestHeader,
+  type RequestIdentity,
+} from './frame.ts';
+export { NO_UUID, Reader } from './reader.ts';
+export { BatchBuilder, type SealOptions } from './record-batch/batch-builder.ts';
+export { BatchPool, type BatchPoolOptions } from './record-batch/batch-pool.ts';
+export { type ControlBatch, type ControlMarker, encodeControlBatch, patchBaseOffset, readControlMarker } from './record-batch/control-batch.ts';
+export { EncodedHeaders } from './record-batch/encoded-headers.ts';
+export { BATCH_HEADER_BYTES } from './record-batch/layout.ts';
+export { batchEndAt, type ReadBatchesOptions, readBatches } from './record-batch/read-batches.ts';
+export { RecordReader } from './record-batch/record-reader.ts';
+export { RecordBatchView, sequenceAfter } from './record-batch/view.ts';
+export type { Api, Decoded, Encodable, Field, Fields, RecordsInput, RequestBody, RequestInput, ResponseBody, ResponseInput, VersionRange } from './schema.ts';
+export { unsignedVarintSize, unzigzag32, varintSize, varlongSize, zigzag32 } from './varint.ts';
+export { Writer } from './writer.ts';

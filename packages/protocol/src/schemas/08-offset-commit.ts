@@ -1,0 +1,36 @@
+// OffsetCommit.
+import { array, defineApi, int16, int32, int64, string } from '../schema.ts';
+
+export const offsetCommit = defineApi({
+  key: 8,
+  name: 'OffsetCommit',
+  versions: [2, 9],
+  flexible: 8,
+  client: [8, 9],
+  request: {
+    groupId: string(),
+    generationIdOrMemberEpoch: int32({ default: -1 }),
+    memberId: string(),
+    groupInstanceId: string({ since: 7, nullable: 7, default: null }),
+    retentionTimeMs: int64({ until: 4, default: -1 }),
+    topics: array({
+      name: string(),
+      partitions: array({
+        partitionIndex: int32(),
+        committedOffset: int64(),
+        committedLeaderEpoch: int32({ since: 6, default: -1 }),
+        committedMetadata: string({ nullable: 0 }),
+      }),
+    }),
+  },
+  response: {
+    throttleTimeMs: int32({ since: 3, default: 0 }),
+    topics: array({
+      name: string(),
+      partitions: array({
+        partitionIndex: int32(),
+        errorCode: int16(),
+      }),
+    }),
+  },
+});

@@ -1,0 +1,25 @@
+// ListTransactions.
+import { array, defineApi, int16, int32, int64, string } from '../schema.ts';
+
+export const listTransactions = defineApi({
+  key: 66,
+  name: 'ListTransactions',
+  versions: [0, 1],
+  flexible: 0,
+  client: [0, 0],
+  request: {
+    stateFilters: array(string()),
+    producerIdFilters: array(int64()),
+    durationFilter: int64({ since: 1, default: -1 }),
+  },
+  response: {
+    throttleTimeMs: int32({ default: 0 }),
+    errorCode: int16(),
+    unknownStateFilters: array(string()),
+    transactionStates: array({
+      transactionalId: string(),
+      producerId: int64(),
+      transactionState: string(),
+    }),
+  },
+});
