@@ -12,6 +12,11 @@ export {
   registerCodec,
 } from './compression/registry.ts';
 export { type Crc32c, crc32c, crc32cPlain, useCrc32c } from './crc32c.ts';
+export { consumerProtocolAssignment, consumerProtocolSubscription } from './embedded/consumer-protocol.ts';
+export { type DecodedEmbedded, decodeEmbedded, type EmbeddedSchema, embeddedVersion, encodeEmbedded } from './embedded/embedded.ts';
+export { groupMetadataKey, groupMetadataValue, offsetCommitKey, offsetCommitValue } from './embedded/group-records.ts';
+export { TRANSACTION_STATUS, transactionLogKey, transactionLogValue } from './embedded/transaction-records.ts';
+export { ERROR_CODES, isRetriableError, type KafkaError, type KafkaErrorCode, type KafkaErrorName, kafkaError, kafkaErrorName } from './errors-table.ts';
 export {
   correlationIdOf,
   type DecodedRequest,
@@ -27,8 +32,10 @@ export {
   type RequestIdentity,
 } from './frame.ts';
 export { NO_UUID, Reader } from './reader.ts';
+export { stampLogAppendTime } from './record-batch/append-time.ts';
 export { BatchBuilder, type SealOptions } from './record-batch/batch-builder.ts';
 export { BatchPool, type BatchPoolOptions } from './record-batch/batch-pool.ts';
+export { type AppendRules, type AppendVerdict, checkBatchForAppend } from './record-batch/check-append.ts';
 export { type ControlBatch, type ControlMarker, encodeControlBatch, patchBaseOffset, readControlMarker } from './record-batch/control-batch.ts';
 export { EncodedHeaders } from './record-batch/encoded-headers.ts';
 export { BATCH_HEADER_BYTES } from './record-batch/layout.ts';

@@ -6,7 +6,7 @@ import type { RecordHeaders } from '@millrace/core';
 import { decompress } from '../compression/registry.ts';
 import { Reader } from '../reader.ts';
 import { batchError } from '../wire-error.ts';
-import { headersFromBlock } from './encoded-headers.ts';
+import { checkHeaderBlock, headersFromBlock } from './encoded-headers.ts';
 import { BATCH_HEADER_BYTES, RECORD_BYTES_MIN } from './layout.ts';
 import type { RecordBatchView } from './view.ts';
 
@@ -183,6 +183,11 @@ export class RecordReader {
   /** Headers of the current record; their bytes are copied, so they may be kept. Throws ERR_RECORD_BATCH_CORRUPT when they do not parse. */
   headers(): RecordHeaders {
     return headersFromBlock(this.buffer, this.headersStart, this.headersEnd, this.headerCount);
+  }
+
+  /** Walks the headers of the current record without decoding them. Throws ERR_RECORD_BATCH_CORRUPT. */
+  checkHeaders(): void {
+    checkHeaderBlock(this.buffer, this.headersStart, this.headersEnd);
   }
 
   /** A zigzag varint of up to five bytes; more, or a number past 32 bits, is damage. Leaves its end in `#after`. */
