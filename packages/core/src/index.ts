@@ -5,6 +5,7 @@ export { type MemoryNetwork, memoryNetwork, type PortChoice } from './adapters/m
 export { nodeDisk } from './adapters/node-disk.ts';
 export { nodeNetwork } from './adapters/node-network.ts';
 export { seededChance } from './adapters/seeded-chance.ts';
+export { isSpawnedThread, nodeThreads, threadSide } from './adapters/node-threads.ts';
 export { systemChance, systemClock, systemTimers } from './adapters/system-time.ts';
 export { type VirtualTime, virtualTime } from './adapters/virtual-time.ts';
 export { AssertionFailed, assert, unreachable } from './assert.ts';
@@ -37,3 +38,4 @@ export { readSafeInteger, writeSafeInteger } from './serde/numbers.ts';
 export { type DirectForm, decodeWith, type ErasedSerde, encodeWith, type Serde, type SerdeInfo } from './serde/serde.ts';
 export { sleep, type Timer, type Timers } from './timers.ts';
 export { tumblingWindowStart, type Window, type Windowed } from './windowed.ts';
+export type { Thread, ThreadEvents, Threads, ThreadSide } from './threads.ts';
