@@ -60,6 +60,7 @@ export interface ScanOptions {
 export interface ByteStore {
   /** The value, or undefined. The result stays valid and unchanged for as long as the caller keeps it. */
   get(key: Uint8Array): Buffer | undefined;
+  /** One answer per key, in the order asked. */
   getMany(keys: readonly Uint8Array[]): (Buffer | undefined)[];
   /** A snapshot of the rows as of the call. Close it (or use it up). */
   scan(options: ScanOptions): ByteRows;
@@ -86,9 +87,17 @@ export class WriteBatch {
     this.operations.push({ kind: 'delete', store, key });
     this.bytes += key.length + 16;
   }
-  /** Every key in [from, to). */
+  /** Every key in [from, to), atomic like the rest of the batch. Costs a read and a delete per row. */
   deleteRange(store: string, from: Uint8Array, to: Uint8Array): void {
     this.operations.push({ kind: 'deleteRange', store, from, to });
+    this.bytes += from.length + to.length + 16;
+  }
+  /**
+   * Rows in [from, to) that nobody reads any more. The engine may remove them before, with or after the batch, in part or
+   * not at all when the process dies; ask again later. No other operation of the batch may touch the range.
+   */
+  expireRange(store: string, from: Uint8Array, to: Uint8Array): void {
+    this.operations.push({ kind: 'expireRange', store, from, to });
     this.bytes += from.length + to.length + 16;
   }
 }
@@ -96,4 +105,4 @@ export class WriteBatch {
 export type WriteOperation =
   | { readonly kind: 'put'; readonly store: string; readonly key: Uint8Array; readonly value: Uint8Array }
   | { readonly kind: 'delete'; readonly store: string; readonly key: Uint8Array }
-  | { readonly kind: 'deleteRange'; readonly store: string; readonly from: Uint8Array; readonly to: Uint8Array };
+  | { readonly kind: 'deleteRange' | 'expireRange'; readonly store: string; readonly from: Uint8Array; readonly to: Uint8Array };

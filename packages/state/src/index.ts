@@ -1,0 +1,23 @@
+// The public names of @millrace/state.
+export {
+  type ByteRows,
+  type ByteStore,
+  type ByteStoreEngine,
+  type Database,
+  type DatabaseTicket,
+  type OpenDatabase,
+  type OpenOptions,
+  type ScanOptions,
+  WriteBatch,
+  type WriteOperation,
+} from './byte-store.ts';
+export { type Checkpoint, decodeCheckpoint, encodeCheckpoint, META_STORE, putCheckpoint, readCheckpoint } from './checkpoint.ts';
+export { checksum32 } from './checksum.ts';
+export { memoryEngine } from './memory-byte-store.ts';
+export { type KeyValueReadView, keyValueView, type ViewSpec, type WindowReadView, type WindowViewSpec, windowView } from './read-view.ts';
+export { ownBounds, type ScanBounds, scanBounds } from './scan-bounds.ts';
+export { StagedEntry } from './staged-entry.ts';
+export type { ChangelogSink, StagedStore, StoreMemory } from './staged-store.ts';
+export type { Entry, KeyValueStore, Range, Rows, TimeRange, WindowStore } from './stores/contract.ts';
+export { type KeyValueStoreOptions, StagedKeyValueStore } from './stores/key-value-store.ts';
+export { StagedWindowStore, type WindowStoreOptions } from './stores/window-store.ts';

@@ -1,0 +1,164 @@
+// Read-only typed views over a database, for queries in a thread that does not own the store.
+// They see what has been settled, nothing staged. Synchronous: the caller bounds how much it asks for.
+import { copyBytes, type ErasedSerde, prefixEnd, type Windowed } from '@millrace/core';
+import type { ByteRows, Database } from './byte-store.ts';
+import { readCheckpoint } from './checkpoint.ts';
+import { rowTimestamp } from './layouts/key-value.ts';
+import {
+  diskKeySegment,
+  diskKeyStart,
+  SEGMENT_BYTES,
+  segmentInterval,
+  segmentOf,
+  segmentStart,
+  WINDOW_SUFFIX_BYTES,
+  windowScanBounds,
+} from './layouts/window.ts';
+import type { Entry, Range, TimeRange } from './stores/contract.ts';
+import { createKeyForm } from './stores/key-form.ts';
+import { createValueForm } from './stores/value-form.ts';
+
+/** What a view needs to know of a store; every store spec fits. */
+export interface ViewSpec {
+  readonly name: string;
+  readonly key: ErasedSerde;
+  readonly value: ErasedSerde;
+}
+
+export interface WindowViewSpec extends ViewSpec {
+  readonly windowSizeMs: number;
+  readonly retentionMs: number;
+}
+
+export interface KeyValueReadView<K, V> {
+  get(key: K): Entry<K, V> | undefined;
+  /** Lazily, in key order; stop early and the cursor is closed. */
+  range(range?: Range<K>): Generator<Entry<K, V>>;
+  approximateCount(): number;
+}
+
+export interface WindowReadView<K, V> {
+  get(key: K, windowStart: number): Entry<Windowed<K>, V> | undefined;
+  /** One key, by window start; bounds inclusive on the start. */
+  fetch(key: K, range?: TimeRange): Generator<Entry<Windowed<K>, V>>;
+  /** All keys, by segment, key bytes, window start. */
+  fetchAll(range?: TimeRange): Generator<Entry<Windowed<K>, V>>;
+  approximateCount(): number;
+}
+
+export function keyValueView<K, V>(database: Database, spec: ViewSpec): KeyValueReadView<K, V> {
+  const disk = database.store(spec.name);
+  const keys = createKeyForm(spec.key, spec.name, spec.name);
+  const values = createValueForm(spec.value, spec.name, spec.name);
+  return {
+    get(key) {
+      const row = disk.get(keys.bytesOf(key));
+      return row === undefined ? undefined : { key, value: values.thaw(row) as V, timestamp: rowTimestamp(row, spec.name) };
+    },
+    *range(range = {}) {
+      const prefix = range.prefix === undefined ? undefined : keys.bytesOf(range.prefix);
+      const bounds =
+        prefix === undefined
+          ? { gte: range.from === undefined ? undefined : keys.bytesOf(range.from), lte: range.to === undefined ? undefined : keys.bytesOf(range.to) }
+          : { gte: prefix, lt: prefixEnd(prefix) };
+      using rows = new Cursor(disk.scan({ ...bounds, reverse: range.reverse, limit: range.limit }));
+      while (rows.next()) yield { key: keys.fromBytes(rows.key) as K, value: values.thaw(rows.value) as V, timestamp: rowTimestamp(rows.value, spec.name) };
+    },
+    approximateCount: () => disk.approximateCount(),
+  };
+}
+
+export function windowView<K, V>(database: Database, spec: WindowViewSpec): WindowReadView<K, V> {
+  const disk = database.store(spec.name);
+  const keys = createKeyForm(spec.key, spec.name, spec.name);
+  const values = createValueForm(spec.value, spec.name, spec.name);
+  const interval = segmentInterval(spec.retentionMs);
+
+  /** Window starts that are asked for and not past retention. */
+  const visible = (range: TimeRange): readonly [number, number] => {
+    const checkpoint = readCheckpoint(database, spec.name);
+    const observed = checkpoint === undefined || checkpoint === 'corrupt' ? -1 : checkpoint.observedTime;
+    return [Math.max(range.from ?? 0, observed - spec.retentionMs + 1, 0), Math.min(range.to ?? Number.MAX_SAFE_INTEGER, Number.MAX_SAFE_INTEGER - interval)];
+  };
+
+  /** Segments that hold rows, in order; found by seeking, since nobody else knows which there are. */
+  function* segments(from: number, to: number, reverse: boolean): Generator<number> {
+    if (from > to) return;
+    let low = segmentOf(from, interval);
+    let high = segmentOf(to, interval);
+    while (low <= high) {
+      using rows = new Cursor(disk.scan({ gte: segmentStart(low), lt: segmentStart(high + 1), reverse, limit: 1 }));
+      if (!rows.next()) return;
+      const segment = diskKeySegment(rows.key);
+      yield segment;
+      if (reverse) high = segment - 1;
+      else low = segment + 1;
+    }
+  }
+
+  const entry = (key: K, start: number, row: Buffer): Entry<Windowed<K>, V> => ({
+    key: { key, window: { start, end: start + spec.windowSizeMs } },
+    value: values.thaw(row) as V,
+    timestamp: rowTimestamp(row, spec.name),
+  });
+
+  function* fetch(key: K, range: TimeRange = {}): Generator<Entry<Windowed<K>, V>> {
+    const bytes = copyBytes(keys.bytesOf(key));
+    const [from, to] = visible(range);
+    const reverse = range.reverse === true;
+    let left = range.limit ?? Number.POSITIVE_INFINITY;
+    for (const segment of segments(from, to, reverse)) {
+      using rows = new Cursor(disk.scan({ ...windowScanBounds(bytes, segment, from, to), reverse }));
+      while (left > 0 && rows.next()) {
+        if (rows.key.length !== SEGMENT_BYTES + bytes.length + WINDOW_SUFFIX_BYTES) continue; // a longer key that begins with this one
+        left--;
+        yield entry(key, diskKeyStart(rows.key), rows.value);
+      }
+    }
+  }
+
+  function* fetchAll(range: TimeRange = {}): Generator<Entry<Windowed<K>, V>> {
+    const [from, to] = visible(range);
+    const reverse = range.reverse === true;
+    let left = range.limit ?? Number.POSITIVE_INFINITY;
+    for (const segment of segments(from, to, reverse)) {
+      using rows = new Cursor(disk.scan({ gte: segmentStart(segment), lt: segmentStart(segment + 1), reverse }));
+      while (left > 0 && rows.next()) {
+        const start = diskKeyStart(rows.key);
+        if (start < from || start > to) continue;
+        left--;
+        yield entry(keys.fromBytes(copyBytes(rows.key.subarray(SEGMENT_BYTES, rows.key.length - WINDOW_SUFFIX_BYTES))) as K, start, rows.value);
+      }
+    }
+  }
+
+  return {
+    get(key, windowStart) {
+      for (const row of fetch(key, { from: windowStart, to: windowStart, limit: 1 })) return row;
+      return undefined;
+    },
+    fetch,
+    fetchAll,
+    approximateCount: () => disk.approximateCount(),
+  };
+}
+
+/** `using` over a cursor, whatever the engine's class. */
+class Cursor implements Disposable {
+  readonly #rows: ByteRows;
+  constructor(rows: ByteRows) {
+    this.#rows = rows;
+  }
+  get key(): Buffer {
+    return this.#rows.key;
+  }
+  get value(): Buffer {
+    return this.#rows.value;
+  }
+  next(): boolean {
+    return this.#rows.next();
+  }
+  [Symbol.dispose](): void {
+    this.#rows.close();
+  }
+}

@@ -1,0 +1,54 @@
+// The stores as a user's code sees them inside a task: typed, synchronous, every value with a timestamp.
+import type { Windowed } from '@millrace/core';
+
+export interface Entry<K, V> {
+  readonly key: K;
+  readonly value: V;
+  /** Event time, ms since the epoch. */
+  readonly timestamp: number;
+}
+
+/** Inclusive bounds, open where omitted, compared as unsigned bytes. `prefix` excludes `from` and `to`. */
+export interface Range<K> {
+  readonly from?: K | undefined;
+  readonly to?: K | undefined;
+  readonly prefix?: K | undefined;
+  readonly reverse?: boolean | undefined;
+  readonly limit?: number | undefined;
+}
+
+/** By window start, inclusive. */
+export interface TimeRange {
+  readonly from?: number | undefined;
+  readonly to?: number | undefined;
+  readonly reverse?: boolean | undefined;
+  readonly limit?: number | undefined;
+}
+
+/** A snapshot; closes at its end, with `using`, and with the callback that opened it. */
+export interface Rows<T> extends IterableIterator<T>, Disposable {}
+
+export interface KeyValueStore<K, V> {
+  get(key: K): V | undefined;
+  entry(key: K): Entry<K, V> | undefined;
+  range(range?: Range<K>): Rows<Entry<K, V>>;
+  /** An estimate. */
+  approximateCount(): number;
+  /** `timestamp` defaults to the current record's. */
+  put(key: K, value: V, timestamp?: number): void;
+  /** The value that was there, or undefined if `value` was written. */
+  putIfAbsent(key: K, value: V): V | undefined;
+  putAll(entries: Iterable<{ readonly key: K; readonly value: V }>): void;
+  /** The value that was there. */
+  delete(key: K): V | undefined;
+}
+
+export interface WindowStore<K, V> {
+  get(key: K, windowStart: number): V | undefined;
+  /** One key, by window start. Cost: one seek per live segment. */
+  fetch(key: K, range?: TimeRange): Rows<Entry<Windowed<K>, V>>;
+  /** Several keys: by segment, then key bytes, then window start (Kafka's persistent order). */
+  fetchAll(range?: TimeRange & { readonly fromKey?: K | undefined; readonly toKey?: K | undefined }): Rows<Entry<Windowed<K>, V>>;
+  put(key: K, value: V, windowStart: number): void;
+  delete(key: K, windowStart: number): void;
+}

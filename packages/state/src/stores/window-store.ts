@@ -1,0 +1,433 @@
+// The window store: a value per key and window start, gone after `retention`. Rows on disk lie in segments of time.
+// Owns: the runs of entries and the staging of one store of one task.  Never: awaits, or writes to the engine itself.
+// Observed time is the largest window start ever written. A row whose start is at or below observed - retention is hidden:
+// such a write is logged like any other (as Kafka Streams does) but never reaches the disk.
+// W1 expiry on disk goes by the committed observed time, so that a dropped span has expired nothing.
+import { asBuffer, copyBytes, MillraceError, type Windowed } from '@millrace/core';
+import type { ByteRows, ByteStore, WriteBatch } from '../byte-store.ts';
+import { rowTimestamp, timestampedValue } from '../layouts/key-value.ts';
+import { LayoutMark } from '../layouts/layout-mark.ts';
+import {
+  diskKeyStart,
+  parseWindowKey,
+  SEGMENT_BYTES,
+  segmentInterval,
+  segmentOf,
+  segmentStart,
+  WINDOW_SUFFIX_BYTES,
+  windowDiskKey,
+  windowLayout,
+  windowScanBounds,
+} from '../layouts/window.ts';
+import { GONE, IN_NONE, IN_OPEN, StagedEntry } from '../staged-entry.ts';
+import type { ChangelogSink, StagedStore, StoreMemory } from '../staged-store.ts';
+import { Staging } from '../staging.ts';
+import type { Entry, Rows, TimeRange, WindowStore } from './contract.ts';
+import { createKeyForm, type KeyForm } from './key-form.ts';
+import { CACHE_BYTES_MAX, type KeyValueStoreOptions } from './key-value-store.ts';
+import { type CapturedRow, captureRow, MergedRows, sortCaptured } from './merged-rows.ts';
+import { createValueForm, type ValueForm } from './value-form.ts';
+import { findInRun, runPosition, type WindowRun } from './window-index.ts';
+
+export interface WindowStoreOptions extends KeyValueStoreOptions {
+  readonly windowSizeMs: number;
+  readonly retentionMs: number;
+  /** Several values per key and start. */
+  readonly duplicates?: boolean | undefined;
+  /** A write older than the retention was refused (and logged). */
+  readonly onExpired?: (() => void) | undefined;
+}
+
+const SEQUENCE_MASK = 0x7fffffff;
+
+export class StagedWindowStore<K, V> implements WindowStore<K, V>, StagedStore {
+  readonly kind = 'window';
+  readonly name: string;
+  readonly windowSizeMs: number;
+  readonly retentionMs: number;
+  readonly #intervalMs: number;
+  readonly #duplicatesKept: boolean;
+  readonly #onExpired: (() => void) | undefined;
+  readonly #keys: KeyForm;
+  readonly #values: ValueForm;
+  readonly #disk: ByteStore;
+  readonly #mark: LayoutMark;
+  readonly #now: () => number;
+  readonly #runs = new Map<string, WindowRun<V, K>>();
+  readonly #staging: Staging<V, K>;
+  readonly #openRows = new Set<Rows<unknown>>();
+  #keepPrior = false;
+  #observed = -1;
+  #sequence = 0;
+  #closingMemory: StoreMemory = { observedTime: -1, duplicates: 0 };
+  #committedMemory: StoreMemory = { observedTime: -1, duplicates: 0 };
+  #settledMemory: StoreMemory = { observedTime: -1, duplicates: 0 };
+  /** Segments below this number have been removed from disk; -1 unknown. */
+  #expiredBelow = -1;
+  #expiringBelow = -1;
+
+  constructor(options: WindowStoreOptions) {
+    const topic = options.topic ?? options.name;
+    this.name = options.name;
+    this.windowSizeMs = options.windowSizeMs;
+    this.retentionMs = options.retentionMs;
+    this.#intervalMs = segmentInterval(options.retentionMs);
+    this.#duplicatesKept = options.duplicates ?? false;
+    this.#onExpired = options.onExpired;
+    this.#keys = createKeyForm(options.key, options.name, topic);
+    this.#values = createValueForm(options.value, options.name, topic);
+    this.#disk = options.database.store(options.name);
+    this.#mark = new LayoutMark(options.database, options.name, windowLayout(this.#intervalMs));
+    this.#now = options.currentTimestamp;
+    this.#staging = new Staging<V, K>(
+      {
+        name: options.name,
+        keyOffset: SEGMENT_BYTES,
+        freeze: (entry) => (entry.present ? this.#values.freeze(entry.value, entry.timestamp) : null),
+        sizeOf: (entry) => (entry.present ? this.#values.sizeOf(entry.value) : 0),
+        forget: (entry) => this.#forget(entry),
+      },
+      { cacheBytesMax: options.cacheBytesMax ?? CACHE_BYTES_MAX, logEveryWrite: options.logEveryWrite ?? false },
+    );
+  }
+
+  // ---- for operators: one lookup, no allocation on a hot key ----
+
+  /** The live entry of a key and window start; `present` false where there is none, or where retention hides it. */
+  find(key: K, start: number): StagedEntry<V, K> {
+    const text = this.#keys.textOf(key);
+    const run = this.#runs.get(text);
+    if (run !== undefined && start > this.#observed - this.retentionMs) {
+      const entry = findInRun(run, start, 0);
+      if (entry !== undefined) {
+        entry.referenced = true;
+        return entry;
+      }
+    }
+    return this.#load(run ?? this.#runOf(key, text), start);
+  }
+
+  /** `value` null or undefined deletes. */
+  write(key: K, start: number, value: V | null | undefined, timestamp: number): void {
+    const text = this.#keys.textOf(key);
+    const run = this.#runs.get(text) ?? this.#runOf(key, text);
+    if (this.#duplicatesKept) {
+      if (value === null || value === undefined) return; // as in Kafka Streams: no single row is meant
+      this.#sequence = (this.#sequence + 1) & SEQUENCE_MASK;
+      this.writeEntry(findInRun(run, start, this.#sequence) ?? this.#entryFor(run, start, this.#sequence), value, timestamp);
+      return;
+    }
+    this.writeEntry(findInRun(run, start, 0) ?? (this.#keepPrior ? this.#load(run, start) : this.#entryFor(run, start, 0)), value, timestamp);
+  }
+
+  /** Same entry, no second lookup. `value` null or undefined deletes. */
+  writeEntry(found: StagedEntry<V, K>, value: V | null | undefined, timestamp: number): void {
+    const present = value !== null && value !== undefined;
+    const kept = present ? (this.#values.keep(value) as V) : undefined;
+    const entry = found.place === GONE ? this.#successor(found) : found;
+    if (this.#keepPrior && !entry.pending) this.#capturePrior(entry, value);
+    entry.present = present;
+    entry.value = kept;
+    entry.timestamp = timestamp;
+    if (entry.place === IN_NONE || entry.place === GONE) this.#admit(entry);
+    this.#staging.touch(entry);
+    if (entry.start > this.#observed) this.#observed = entry.start;
+    else if (entry.start <= this.#observed - this.retentionMs) this.#onExpired?.();
+  }
+
+  deleteEntry(entry: StagedEntry<V, K>, timestamp: number): void {
+    this.writeEntry(entry, undefined, timestamp);
+  }
+
+  /** From now on an entry keeps what stood there before its first write since the last drain or close. */
+  keepPrior(): void {
+    this.#keepPrior = true;
+  }
+
+  /** Visits what the open span has written, in order of last write. `visit` may write to any store, this one included. */
+  forEachOpen(visit: (entry: StagedEntry<V, K>) => void): void {
+    this.#staging.drain(visit);
+  }
+
+  /** Largest window start written; -1 before any. */
+  get observedTime(): number {
+    return this.#observed;
+  }
+
+  // ---- for user code ----
+
+  get(key: K, windowStart: number): V | undefined {
+    if (!this.#duplicatesKept) return this.find(key, windowStart).value;
+    let last: V | undefined;
+    for (const row of this.fetch(key, { from: windowStart, to: windowStart })) last = row.value;
+    return last;
+  }
+
+  put(key: K, value: V, windowStart: number): void {
+    this.write(key, windowStart, value, this.#now());
+  }
+
+  delete(key: K, windowStart: number): void {
+    this.write(key, windowStart, undefined, this.#now());
+  }
+
+  fetch(key: K, range: TimeRange = {}): Rows<Entry<Windowed<K>, V>> {
+    const [from, to] = this.#visible(range);
+    const bytes = copyBytes(this.#keys.bytesOf(key));
+    const own = this.#keys.own(key, this.#keys.textOf(key));
+    const staged: CapturedRow<V, K>[] = [];
+    for (const entry of this.#runs.get(own.text)?.entries ?? []) {
+      if (entry.start >= from && entry.start <= to && (entry.place === IN_OPEN || entry.closing !== undefined || entry.committed !== undefined))
+        staged.push(captureRow(entry));
+    }
+    const rowBytes = SEGMENT_BYTES + bytes.length + WINDOW_SUFFIX_BYTES;
+    return this.#rows(
+      range,
+      staged,
+      (segment) => windowScanBounds(bytes, segment, from, to),
+      from,
+      to,
+      (diskKey) => diskKey.length === rowBytes, // a longer key may begin with this one
+      () => own.key as K,
+    );
+  }
+
+  fetchAll(range: TimeRange & { readonly fromKey?: K | undefined; readonly toKey?: K | undefined } = {}): Rows<Entry<Windowed<K>, V>> {
+    const [from, to] = this.#visible(range);
+    const fromKey = range.fromKey === undefined ? undefined : copyBytes(this.#keys.bytesOf(range.fromKey));
+    const toKey = range.toKey === undefined ? undefined : copyBytes(this.#keys.bytesOf(range.toKey));
+    const accepts = (diskKey: Buffer): boolean => {
+      const start = diskKeyStart(diskKey);
+      if (start < from || start > to) return false;
+      const key = diskKey.subarray(SEGMENT_BYTES, diskKey.length - WINDOW_SUFFIX_BYTES);
+      return (fromKey === undefined || Buffer.compare(key, fromKey) >= 0) && (toKey === undefined || Buffer.compare(key, toKey) <= 0);
+    };
+    const staged: CapturedRow<V, K>[] = [];
+    for (const entry of this.#staging.staged()) if (accepts(entry.diskKey)) staged.push(captureRow(entry));
+    return this.#rows(
+      range,
+      staged,
+      (segment) => ({ gte: segmentStart(segment), lt: segmentStart(segment + 1) }),
+      from,
+      to,
+      accepts,
+      (diskKey) => this.#keys.fromBytes(copyBytes(diskKey.subarray(SEGMENT_BYTES, diskKey.length - WINDOW_SUFFIX_BYTES))) as K,
+    );
+  }
+
+  // ---- the life of a span ----
+
+  get stagedBytes(): number {
+    return this.#staging.stagedBytes;
+  }
+
+  get cachedBytes(): number {
+    return this.#staging.cachedBytes;
+  }
+
+  get dirty(): boolean {
+    return this.#staging.open.length > 0;
+  }
+
+  close(changelog: ChangelogSink | undefined): void {
+    this.#staging.close(changelog);
+    this.#closingMemory = { observedTime: this.#observed, duplicates: this.#sequence };
+  }
+
+  committed(): void {
+    this.#staging.committed();
+    this.#committedMemory = this.#closingMemory;
+  }
+
+  settle(batch: WriteBatch): void {
+    if (this.#staging.unsettled) this.#mark.into(batch);
+    this.#expire(batch);
+    const hiddenUpTo = this.#committedMemory.observedTime - this.retentionMs;
+    this.#staging.settle(batch, (entry) => entry.start <= hiddenUpTo);
+  }
+
+  settled(): void {
+    if (this.#staging.unsettled) this.#mark.settled();
+    this.#staging.settled();
+    this.#settledMemory = this.#committedMemory;
+    this.#expiredBelow = this.#expiringBelow;
+  }
+
+  drop(): void {
+    this.endRows();
+    for (const run of this.#runs.values()) for (const entry of run.entries) entry.place = GONE;
+    this.#runs.clear();
+    this.#staging.drop();
+    this.restoreMemory(this.#settledMemory);
+  }
+
+  /** Ends every iterator still open: its callback has returned. */
+  endRows(): void {
+    for (const rows of this.#openRows) rows.return?.();
+  }
+
+  applyRestored(batch: WriteBatch, key: Uint8Array, value: Uint8Array | null, timestamp: number): void {
+    const parts = parseWindowKey(asBuffer(key), this.name);
+    const observedTime = Math.max(this.#observed, parts.start);
+    const duplicates = this.#duplicatesKept ? Math.max(this.#sequence, parts.sequence) : this.#sequence;
+    if (observedTime !== this.#observed || duplicates !== this.#sequence) this.restoreMemory({ observedTime, duplicates });
+    this.#mark.into(batch);
+    this.#expire(batch);
+    this.#expiredBelow = this.#expiringBelow;
+    if (parts.start <= this.#observed - this.retentionMs) return;
+    if (this.#runs.size > 0) this.#forgetBytes(parts.key, parts.start, parts.sequence);
+    const diskKey = windowDiskKey(parts.key, parts.start, parts.sequence, this.#intervalMs);
+    if (value === null) batch.delete(this.name, diskKey);
+    else batch.put(this.name, diskKey, timestampedValue(value, timestamp));
+  }
+
+  memory(): StoreMemory {
+    return this.#committedMemory;
+  }
+
+  restoreMemory(memory: StoreMemory): void {
+    this.#observed = memory.observedTime;
+    this.#sequence = memory.duplicates;
+    this.#closingMemory = memory;
+    this.#committedMemory = memory;
+    this.#settledMemory = memory;
+  }
+
+  setCacheMax(bytes: number): void {
+    this.#staging.setCacheMax(bytes);
+  }
+
+  // ---- inside ----
+
+  #runOf(key: K, text: string): WindowRun<V, K> {
+    const own = this.#keys.own(key, text);
+    return this.#runs.get(own.text) ?? { key: own.key as K, text: own.text, bytes: own.bytes, entries: [] };
+  }
+
+  #entryFor(run: WindowRun<V, K>, start: number, sequence: number): StagedEntry<V, K> {
+    if (!Number.isSafeInteger(start) || start < 0) {
+      throw new MillraceError(
+        'ERR_INVALID_TIMESTAMP',
+        `window store ${this.name} was given the window start ${start}; a start is a whole number of ms, 0 or later`,
+        { store: this.name },
+      );
+    }
+    return new StagedEntry<V, K>(run.key, run.text, windowDiskKey(run.bytes, start, sequence, this.#intervalMs), start, sequence);
+  }
+
+  #load(run: WindowRun<V, K>, start: number): StagedEntry<V, K> {
+    const entry = this.#entryFor(run, start, 0);
+    if (start <= this.#observed - this.retentionMs) {
+      entry.place = GONE; // hidden: nothing to read, nothing to keep
+      return entry;
+    }
+    const known = findInRun(run, start, 0); // the run may have been found only by its canonical text
+    if (known !== undefined) return known;
+    const row = this.#disk.get(entry.diskKey);
+    entry.present = row !== undefined;
+    entry.value = row === undefined ? undefined : (this.#values.thaw(row) as V);
+    entry.timestamp = row === undefined ? -1 : rowTimestamp(row, this.name);
+    this.#admit(entry);
+    this.#staging.addClean(entry);
+    return entry;
+  }
+
+  /** Who stands in for an entry that has left memory. */
+  #successor(gone: StagedEntry<V, K>): StagedEntry<V, K> {
+    const run = this.#runs.get(gone.text);
+    const known = run === undefined ? undefined : findInRun(run, gone.start, gone.sequence);
+    if (known !== undefined) return known;
+    if (gone.start <= this.#observed - this.retentionMs || gone.sequence > 0)
+      return new StagedEntry<V, K>(gone.key, gone.text, gone.diskKey, gone.start, gone.sequence);
+    return this.#load(run ?? this.#runOf(gone.key, gone.text), gone.start);
+  }
+
+  #admit(entry: StagedEntry<V, K>): void {
+    entry.place = IN_NONE;
+    let run = this.#runs.get(entry.text);
+    if (run === undefined) {
+      run = { key: entry.key, text: entry.text, bytes: entry.diskKey.subarray(SEGMENT_BYTES, entry.diskKey.length - WINDOW_SUFFIX_BYTES), entries: [] };
+      this.#runs.set(entry.text, run);
+    }
+    const at = runPosition(run, entry.start, entry.sequence);
+    if (run.entries[at] !== entry) run.entries.splice(at, 0, entry);
+  }
+
+  #forget(entry: StagedEntry<V, K>): void {
+    const run = this.#runs.get(entry.text);
+    const at = run === undefined ? -1 : run.entries.indexOf(entry);
+    if (run === undefined || at < 0) return;
+    run.entries.splice(at, 1);
+    if (run.entries.length === 0) this.#runs.delete(entry.text);
+  }
+
+  #forgetBytes(key: Buffer, start: number, sequence: number): void {
+    const decoded = this.#keys.fromBytes(copyBytes(key)) as K;
+    const run = this.#runs.get(this.#keys.own(decoded, this.#keys.textOf(decoded)).text);
+    const entry = run === undefined ? undefined : findInRun(run, start, sequence);
+    if (entry !== undefined) this.#staging.forgetClean(entry);
+  }
+
+  #capturePrior(entry: StagedEntry<V, K>, value: V | null | undefined): void {
+    entry.priorPresent = entry.present;
+    entry.priorTimestamp = entry.timestamp;
+    entry.priorValue = entry.value;
+    if (!entry.present || typeof value !== 'object' || value !== entry.value || entry.place === IN_OPEN) return;
+    // The caller has changed the old value in place: only its bytes still know what it was.
+    const row = entry.closing ?? entry.committed ?? this.#disk.get(entry.diskKey);
+    if (row !== undefined) entry.priorValue = this.#values.thaw(row) as V;
+  }
+
+  /** The window starts of a range that retention leaves, and that can exist at all. */
+  #visible(range: TimeRange): readonly [from: number, to: number] {
+    return [Math.max(range.from ?? 0, this.#observed - this.retentionMs + 1, 0), Math.min(range.to ?? this.#observed, this.#observed)];
+  }
+
+  #rows(
+    range: TimeRange,
+    staged: CapturedRow<V, K>[],
+    bounds: (segment: number) => { readonly gte: Buffer; readonly lte?: Buffer; readonly lt?: Buffer },
+    from: number,
+    to: number,
+    accepts: (diskKey: Buffer) => boolean,
+    keyOf: (diskKey: Buffer) => K,
+  ): Rows<Entry<Windowed<K>, V>> {
+    const reverse = range.reverse === true;
+    sortCaptured(staged, reverse);
+    const disk = this.#disk;
+    const interval = this.#intervalMs;
+    const scans = function* (): Generator<ByteRows> {
+      if (from > to) return;
+      const first = segmentOf(from, interval);
+      const last = segmentOf(to, interval);
+      for (let step = 0; step <= last - first; step++) yield disk.scan({ ...bounds(reverse ? last - step : first + step), reverse });
+    };
+    const size = this.windowSizeMs;
+    const rows = new MergedRows<Entry<Windowed<K>, V>, V, K>({
+      scans: scans(),
+      staged,
+      reverse,
+      limit: range.limit ?? Number.POSITIVE_INFINITY,
+      fromStaged: (row) => ({ key: { key: row.key, window: { start: row.start, end: row.start + size } }, value: row.value as V, timestamp: row.timestamp }),
+      fromDisk: (diskKey, row) => {
+        if (!accepts(diskKey)) return undefined;
+        const start = diskKeyStart(diskKey);
+        return {
+          key: { key: keyOf(diskKey), window: { start, end: start + size } },
+          value: this.#values.thaw(row) as V,
+          timestamp: rowTimestamp(row, this.name),
+        };
+      },
+      onClose: (closed) => this.#openRows.delete(closed),
+    });
+    this.#openRows.add(rows);
+    return rows;
+  }
+
+  /** Whole segments below the retention leave the disk. */
+  #expire(batch: WriteBatch): void {
+    const live = segmentOf(Math.max(0, this.#committedMemory.observedTime - this.retentionMs + 1), this.#intervalMs);
+    this.#expiringBelow = live;
+    if (live > Math.max(0, this.#expiredBelow)) batch.expireRange(this.name, segmentStart(Math.max(0, this.#expiredBelow)), segmentStart(live));
+  }
+}
