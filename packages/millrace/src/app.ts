@@ -1,0 +1,202 @@
+// The app users hold: the runtime's instance, the embedded broker where no other is named, and the query server.
+// Owns: the order in which the three start and stop.  Never: decides anything about records.
+import { explainError, jsonLogger, MillraceError, nodeDisk, nodeNetwork, nodeThreads, type Ports, type Serde, systemChance, systemClock, systemTimers } from '@millrace/core';
+import type { KeyValueHandle, TopicSource, WindowHandle } from '@millrace/dsl';
+import { createQueryServer, type QueryServer } from '@millrace/query';
+import { type AppEvent, type AppOptions as RuntimeOptions, type AppState, createRunningApp, type Feed, type RunningApp } from '@millrace/runtime';
+import type { Topology } from '@millrace/topology';
+import { installedEngines } from './engines.ts';
+import { queryHostOf } from './query-host.ts';
+import { openSharedBroker, type SharedBroker } from './shared-broker.ts';
+import { type KeyValueView, keyValueViewOf, type WindowView, windowViewOf } from './views.ts';
+
+export interface HttpOptions {
+  /** 7070; if it was not set and is taken, any free port. */
+  readonly port?: number;
+  /** Loopback only: the API has no authentication yet. */
+  readonly host?: '127.0.0.1' | '::1';
+}
+
+export interface AppOptions extends RuntimeOptions {
+  /** On, on loopback. */
+  readonly http?: false | HttpOptions;
+}
+
+/** A committed record as `history` gives it. */
+export interface HistoryEntry<K, V> {
+  readonly key: K;
+  readonly value: V;
+  readonly timestamp: number;
+  readonly partition: number;
+  readonly offset: number;
+}
+
+export interface App {
+  readonly id: string;
+  readonly instanceId: string;
+  readonly state: AppState;
+  readonly states: Feed<AppState>;
+  readonly events: Feed<AppEvent>;
+  /** Bootstrap addresses of the broker in use; empty before `start`. */
+  readonly brokers: readonly string[];
+  /** Base address of the queries, `http://127.0.0.1:7070`; empty before `start` and with `http: false`. */
+  readonly url: string;
+  /** Resolves once the instance has joined its group. */
+  start(): Promise<void>;
+  /** Rejects if the state can no longer be reached. */
+  waitFor(state: AppState, options?: { readonly signal?: AbortSignal }): Promise<void>;
+  /** Resolves when all that was in the input topics at the call has been processed and committed, and is on disk here. */
+  drained(options?: { readonly signal?: AbortSignal }): Promise<void>;
+  /** Every committed record of a topic from its start to its end as of the call; records of one key are in order. */
+  history<K, V>(topic: TopicSource<K, V> & { readonly key: Serde<K>; readonly value: Serde<V, never> }): AsyncIterable<HistoryEntry<K, V>>;
+  /** This instance's partitions; committed data, at most `settleInterval` old. */
+  store<K, V>(handle: KeyValueHandle<K, V>): KeyValueView<K, V>;
+  store<K, V>(handle: WindowHandle<K, V>): WindowView<K, V>;
+  tasks(): readonly { readonly id: string; readonly state: string; readonly worker: string }[];
+  /** Resolves when `signal` aborts or the app is closed; rejects when it has failed. */
+  finished(signal?: AbortSignal): Promise<void>;
+  /** Finishes, commits, closes, leaves. Idempotent. */
+  close(options?: { readonly leave?: 'auto' | 'leave' | 'stay' }): Promise<void>;
+  [Symbol.asyncDispose](): Promise<void>;
+}
+
+/**
+ * Attach listeners, then `start()`. Without `brokers` the embedded broker of the state directory is used: started here, or
+ * joined where another process of the same folder runs it already.
+ *
+ * @example
+ * ```ts
+ * const app = createApp(orderTotals, { module: new URL('./orders.js', import.meta.url) });
+ * await app.start();
+ * ```
+ */
+export function createApp(topology: Topology, options: AppOptions = {}): App {
+  return new FacadeApp(topology, options);
+}
+
+const DEFAULT_HTTP_PORT = 7070;
+
+class FacadeApp implements App {
+  readonly #topology: Topology;
+  readonly #options: AppOptions;
+  readonly #ports: Ports;
+  readonly #running: RunningApp;
+  #brokers: readonly string[];
+  #shared: SharedBroker | undefined;
+  #server: QueryServer | undefined;
+  #closing: Promise<void> | undefined;
+
+  constructor(topology: Topology, options: AppOptions) {
+    const embedded = options.brokers === undefined;
+    if (embedded && process.env['NODE_ENV'] === 'production') {
+      throw new MillraceError('ERR_OPTION', "NODE_ENV is production and no brokers are given. Set brokers: ['host:port', …]; the embedded broker is for development and single machines (unset NODE_ENV to use it).", { option: 'brokers' });
+    }
+    this.#topology = topology;
+    this.#options = options;
+    this.#brokers = options.brokers ?? [];
+    const log = options.log ?? jsonLogger('warn', (line) => process.stderr.write(`${line}\n`), () => systemClock.nowMs());
+    this.#ports = { clock: systemClock, timers: systemTimers, chance: systemChance, network: nodeNetwork, disk: nodeDisk, log };
+    const brokers = (): readonly string[] => this.#brokers;
+    this.#running = createRunningApp(topology, options, {
+      ports: this.#ports,
+      threads: nodeThreads,
+      engines: installedEngines(),
+      get brokers() {
+        return brokers();
+      },
+      embedded,
+      address: () => this.#server?.address,
+    });
+  }
+
+  get id(): string {
+    return this.#running.id;
+  }
+  get instanceId(): string {
+    return this.#running.instanceId;
+  }
+  get state(): AppState {
+    return this.#running.state;
+  }
+  get states(): Feed<AppState> {
+    return this.#running.states;
+  }
+  get events(): Feed<AppEvent> {
+    return this.#running.events;
+  }
+  get brokers(): readonly string[] {
+    return this.#brokers;
+  }
+  get url(): string {
+    return this.#server === undefined ? '' : `http://${this.#server.address}`;
+  }
+
+  async start(): Promise<void> {
+    try {
+      if (this.#options.brokers === undefined) {
+        const dataDir = this.#ports.disk.join(this.#options.stateDir ?? './.millrace', '$broker');
+        this.#shared = await openSharedBroker({ dataDir, port: 0, partitions: 4 }, this.#ports);
+        this.#brokers = [this.#shared.address];
+      }
+      if (this.#options.http !== false) {
+        const http = this.#options.http ?? {};
+        this.#server = await createQueryServer({ host: http.host ?? '127.0.0.1', port: http.port ?? DEFAULT_HTTP_PORT, portFallback: http.port === undefined }, queryHostOf(this.#running, this.#topology), this.#ports);
+      }
+      await this.#running.start();
+    } catch (error) {
+      await this.close();
+      throw error;
+    }
+  }
+
+  waitFor(state: AppState, options?: { readonly signal?: AbortSignal }): Promise<void> {
+    return this.#running.waitFor(state, options);
+  }
+  drained(options?: { readonly signal?: AbortSignal }): Promise<void> {
+    return this.#running.drained(options);
+  }
+  history<K, V>(topic: TopicSource<K, V> & { readonly name: string; readonly key: Serde<K>; readonly value: Serde<V, never> }): AsyncIterable<HistoryEntry<K, V>> {
+    // Sound: the topic's own serdes decode its own records.
+    return this.#running.history(topic.name, topic.key as never, topic.value as never) as AsyncIterable<HistoryEntry<K, V>>;
+  }
+  store<K, V>(handle: KeyValueHandle<K, V>): KeyValueView<K, V>;
+  store<K, V>(handle: WindowHandle<K, V>): WindowView<K, V>;
+  store<K, V>(handle: KeyValueHandle<K, V> | WindowHandle<K, V>): KeyValueView<K, V> | WindowView<K, V> {
+    return handle.kind === 'keyValue' ? keyValueViewOf<K, V>(this.#running.reads, handle.name) : windowViewOf<K, V>(this.#running.reads, handle.name);
+  }
+  tasks(): readonly { readonly id: string; readonly state: string; readonly worker: string }[] {
+    return this.#running.tasks();
+  }
+
+  async finished(signal?: AbortSignal): Promise<void> {
+    await new Promise<void>((resolve) => {
+      const subscription = this.states.subscribe({ next() {}, complete: resolve });
+      signal?.addEventListener(
+        'abort',
+        () => {
+          subscription.unsubscribe();
+          resolve();
+        },
+        { once: true },
+      );
+      if (signal?.aborted) resolve();
+    });
+    if (this.#running.failure !== undefined) throw this.#running.failure;
+  }
+
+  async close(options: { readonly leave?: 'auto' | 'leave' | 'stay' } = {}): Promise<void> {
+    this.#closing ??= this.#shut(options);
+    await this.#closing;
+  }
+
+  /** The instance first: its last commit needs the broker. */
+  async #shut(options: { readonly leave?: 'auto' | 'leave' | 'stay' }): Promise<void> {
+    await this.#running.close(options);
+    await this.#server?.close().catch((error: unknown) => this.#ports.log.warn({}, `while closing the query server: ${explainError(error)}`));
+    await this.#shared?.close();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+}

@@ -1,0 +1,303 @@
+// The application on this instance: the composition root that makes every part, leaves first, and the handle users hold.
+// Nothing is assigned after construction; whoever needs a broker, threads or engines gets them from `AppEnvironment`.
+// Never: speaks HTTP, starts a broker, reads the environment of the process.
+import { createHash } from 'node:crypto';
+import { type ConnectionOptions, createAdmin, createConsumer, createGroupMember, type LogAdmin } from '@millrace/client';
+import { type ErasedSerde, explainError, type Logger, MetricRegistry, MillraceError, type Ports, type Threads } from '@millrace/core';
+import { type Topology, topicName } from '@millrace/topology';
+import { waitUntilDrained } from './drain.ts';
+import { type ChosenEngine, chooseEngine, type EngineCandidate } from './engines.ts';
+import { type Feed, Publisher } from './feed.ts';
+import { createGroupLeader, prepareTopics } from './group-leader.ts';
+import { type HistoryRecord, readHistory } from './history.ts';
+import { Instance, type TaskView } from './instance.ts';
+import { type AppState, canReach, Lifecycle } from './lifecycle.ts';
+import { type AppOptions, type AppSettings, settingsOf } from './options.ts';
+import { createReadFacade, type ReadFacade } from './read-facade.ts';
+import { openStateDirectory, type StateDirectory } from './state-directory.ts';
+import { createTaskDatabases, type TaskDatabases } from './task-databases.ts';
+import { startThreadWorker } from './worker-host.ts';
+import { startInlineWorker } from './worker-inline.ts';
+import type { WorkerBlueprint, WorkerNews } from './worker-messages.ts';
+
+export type AppEvent =
+  | { readonly kind: 'state'; readonly from: AppState; readonly to: AppState }
+  | { readonly kind: 'assigned' | 'revoked' | 'lost'; readonly tasks: readonly string[] }
+  | { readonly kind: 'restoreProgress'; readonly store: string; readonly partition: number; readonly restored: number; readonly remaining: number; readonly etaMs: number | undefined }
+  | { readonly kind: 'workerFailed'; readonly worker: string; readonly error: Error };
+
+/** What the facade hands in: the machine, and what is installed. */
+export interface AppEnvironment {
+  readonly ports: Ports;
+  readonly threads: Threads;
+  readonly engines: readonly EngineCandidate[];
+  /** Bootstrap addresses, and whether the broker is the embedded one. */
+  readonly brokers: readonly string[];
+  readonly embedded: boolean;
+  /** `host:port` of this instance's query server once it listens. */
+  readonly address: () => string | undefined;
+}
+
+export interface RunningApp {
+  readonly id: string;
+  readonly instanceId: string;
+  readonly state: AppState;
+  readonly states: Feed<AppState>;
+  readonly events: Feed<AppEvent>;
+  readonly metrics: MetricRegistry;
+  readonly reads: ReadFacade;
+  start(): Promise<void>;
+  waitFor(state: AppState, options?: { readonly signal?: AbortSignal }): Promise<void>;
+  drained(options?: { readonly signal?: AbortSignal }): Promise<void>;
+  history(topic: string, key: ErasedSerde, value: ErasedSerde): AsyncGenerator<HistoryRecord>;
+  tasks(): readonly TaskView[];
+  close(options?: { readonly leave?: 'auto' | 'leave' | 'stay' }): Promise<void>;
+  /** Why the state is failing or failed. */
+  readonly failure: Error | undefined;
+}
+
+/** Builds the app; nothing runs and nothing is locked before `start`. Throws ERR_OPTION and its like for wrong options. */
+export function createRunningApp(topology: Topology, options: AppOptions, environment: AppEnvironment): RunningApp {
+  return new AppOnInstance(topology, settingsOf(topology, options, environment.embedded), environment, options.log ?? environment.ports.log);
+}
+
+interface Parts {
+  readonly directory: StateDirectory;
+  readonly databases: TaskDatabases;
+  readonly admin: LogAdmin;
+  readonly instance: Instance;
+}
+
+class AppOnInstance implements RunningApp {
+  readonly id: string;
+  readonly states = new Publisher<AppState>();
+  readonly events = new Publisher<AppEvent>();
+  readonly metrics = new MetricRegistry();
+  readonly reads: ReadFacade;
+  readonly #topology: Topology;
+  readonly #settings: AppSettings;
+  readonly #environment: AppEnvironment;
+  readonly #log: Logger;
+  readonly #lifecycle: Lifecycle;
+  #parts: Parts | undefined;
+  #failure: Error | undefined;
+  #closing: Promise<void> | undefined;
+
+  constructor(topology: Topology, settings: AppSettings, environment: AppEnvironment, log: Logger) {
+    this.id = settings.applicationId;
+    this.#topology = topology;
+    this.#settings = settings;
+    this.#environment = environment;
+    this.#log = log;
+    this.#lifecycle = new Lifecycle((from, to) => {
+      this.events.publish({ kind: 'state', from, to });
+      this.states.publish(to);
+    });
+    this.reads = createReadFacade(topology, settings.applicationId, () => this.#parts);
+  }
+
+  get state(): AppState {
+    return this.#lifecycle.state;
+  }
+  get instanceId(): string {
+    return this.#parts?.directory.instanceId ?? this.#settings.instanceId ?? '';
+  }
+  get failure(): Error | undefined {
+    return this.#failure;
+  }
+
+  async start(): Promise<void> {
+    if (this.state !== 'created') throw new MillraceError('ERR_CLOSED', `the app is ${this.state}; an app is started once. Create another one.`);
+    this.#lifecycle.move('rebalancing');
+    try {
+      this.#parts = await this.#assemble();
+      await this.#parts.instance.start();
+    } catch (error) {
+      await this.#giveUp(error as Error);
+      throw error;
+    }
+  }
+
+  async #assemble(): Promise<Parts> {
+    const { ports, engines, threads } = this.#environment;
+    const settings = this.#settings;
+    const directory = openStateDirectory({ stateDir: settings.stateDir, applicationId: settings.applicationId, instanceId: settings.instanceId }, ports.disk, ports.chance);
+    let admin: LogAdmin | undefined;
+    try {
+      const engine = await chooseEngine(settings.engine, engines, this.#log);
+      const connection = this.#connection(directory.instanceId);
+      admin = createAdmin(connection, {}, ports);
+      await prepareTopics(this.#topology, settings, admin); // a missing topic is told at start, not in the first rebalance
+      const databases = createTaskDatabases({
+        topology: this.#topology,
+        engine: engine.engine,
+        directory,
+        cacheBytes: 16 * 1024 * 1024,
+        nowMs: () => ports.clock.nowMs(),
+        quarantined: (taskId, path, reason) => this.#log.warn({ task: taskId, path }, `the local state of task ${taskId} could not be opened (${explainError(reason)}); it is kept in ${path} and rebuilt from the changelog`),
+      });
+      return { directory, databases, admin, instance: this.#createInstance(directory, databases, admin, engine, connection, threads) };
+    } catch (error) {
+      await admin?.close();
+      directory.release();
+      throw error;
+    }
+  }
+
+  #connection(instanceId: string): ConnectionOptions {
+    const { clientId, ...rest } = this.#settings.connection;
+    return { ...rest, brokers: this.#environment.brokers, clientId: clientId ?? `${this.#settings.applicationId}-${instanceId}` };
+  }
+
+  #createInstance(directory: StateDirectory, databases: TaskDatabases, admin: LogAdmin, engine: ChosenEngine, connection: ConnectionOptions, threads: Threads): Instance {
+    const { ports } = this.#environment;
+    const settings = this.#settings;
+    const topologyText = JSON.stringify(this.#topology.toJSON());
+    const topologyHash = createHash('sha256').update(topologyText).digest('hex');
+    const transactionalId = (index: number): string => `${settings.applicationId}-${directory.instanceId}-${index}`;
+    const blueprint = (index: number): WorkerBlueprint => ({
+      workerId: `worker-${index}`,
+      applicationId: settings.applicationId,
+      transactionalId: transactionalId(index),
+      stateDir: directory.path,
+      module: settings.module,
+      topologyText,
+      guarantee: settings.guarantee,
+      connection,
+      engine: engine.source,
+      timing: settings.timing,
+    });
+    const inputs = [...new Set(this.#topology.subtopologies.flatMap((sub) => sub.sources.map((ref) => topicName(settings.applicationId, ref))))];
+    return new Instance({
+      topology: this.#topology,
+      topologyHash,
+      settings,
+      directory,
+      databases,
+      admin,
+      leader: createGroupLeader(this.#topology, topologyHash, settings, admin),
+      address: () => settings.advertise ?? this.#environment.address(),
+      startWorker: (index, events) => (settings.workers === 0 ? startInlineWorker(blueprint(index), this.#topology, settings.errors, ports, events) : startThreadWorker(blueprint(index), threads, events)),
+      createMember: (hooks) =>
+        createGroupMember(
+          connection,
+          { groupId: settings.applicationId, instanceId: settings.instanceId, topics: inputs, sessionTimeoutMs: settings.sessionTimeoutMs },
+          { ...hooks, assign: (members) => createGroupLeader(this.#topology, topologyHash, settings, admin).assign(members) },
+          ports,
+        ),
+      transactionalId,
+      ports,
+      log: this.#log,
+      events: {
+        assigned: (tasks) => this.events.publish({ kind: 'assigned', tasks }),
+        revoked: (tasks) => this.events.publish({ kind: 'revoked', tasks }),
+        lost: (tasks) => this.events.publish({ kind: 'lost', tasks }),
+        settledDown: (allRunning) => void this.#lifecycle.moveIfAllowed(allRunning ? 'running' : 'rebalancing'),
+        news: (worker, news) => this.#hear(worker, news),
+        workerFailed: (worker, error) => this.events.publish({ kind: 'workerFailed', worker, error }),
+        failed: (error) => void this.#giveUp(error),
+      },
+    });
+  }
+
+  #hear(worker: string, news: WorkerNews): void {
+    switch (news.kind) {
+      case 'restoreProgress': {
+        const partition = Number(news.taskId.slice(news.taskId.indexOf('_') + 1));
+        this.events.publish({ kind: 'restoreProgress', store: news.store, partition, restored: news.restored, remaining: news.remaining, etaMs: news.etaMs });
+        return;
+      }
+      case 'dropped':
+        this.metrics.counter('dropped-records-total', { thread_id: worker, task_id: news.taskId, reason: news.reason }).add(news.count);
+        return;
+      case 'committed':
+        this.metrics.counter('process-total', { thread_id: worker }).add(news.records);
+        this.metrics.counter('commit-total', { thread_id: worker }).add(1);
+        return;
+      case 'log':
+        this.#log[news.level]({ worker, ...news.fields }, news.text);
+        return;
+      case 'taskState':
+      case 'failed':
+        return; // the instance acts on these
+    }
+  }
+
+  async waitFor(state: AppState, options: { readonly signal?: AbortSignal } = {}): Promise<void> {
+    if (this.state === state) return;
+    await new Promise<void>((resolve, reject) => {
+      const check = (): boolean => {
+        if (this.state === state) resolve();
+        else if (!canReach(this.state, state)) reject(this.#failure ?? new MillraceError('ERR_CLOSED', `the app is ${this.state} and cannot become ${state} any more`));
+        else if (options.signal?.aborted) reject(new MillraceError('ERR_ABORTED', `stopped while waiting for the app to be ${state}`));
+        else return false;
+        return true;
+      };
+      if (check()) return;
+      const subscription = this.states.subscribe(() => {
+        if (check()) subscription.unsubscribe();
+      });
+      options.signal?.addEventListener('abort', () => void (check() && subscription.unsubscribe()), { once: true });
+    });
+  }
+
+  async drained(options: { readonly signal?: AbortSignal } = {}): Promise<void> {
+    await this.waitFor('running', options);
+    const { instance, admin } = this.#running();
+    await waitUntilDrained({
+      topology: this.#topology,
+      applicationId: this.id,
+      counts: () => instance.partitionCounts,
+      admin,
+      timers: this.#environment.ports.timers,
+      signal: options.signal ?? new AbortController().signal,
+      check: () => {
+        if (this.#failure !== undefined) throw this.#failure;
+      },
+    });
+    await instance.settle();
+  }
+
+  history(topic: string, key: ErasedSerde, value: ErasedSerde): AsyncGenerator<HistoryRecord> {
+    const { admin, directory } = this.#running();
+    const { ports } = this.#environment;
+    return readHistory({ topic, key, value, admin, openConsumer: () => createConsumer(this.#connection(directory.instanceId), { isolation: 'read_committed' }, ports) });
+  }
+
+  tasks(): readonly TaskView[] {
+    return this.#parts?.instance.tasks() ?? [];
+  }
+
+  #running(): Parts {
+    if (this.#parts === undefined) throw new MillraceError('ERR_CLOSED', `the app is ${this.state}; call start() first`);
+    return this.#parts;
+  }
+
+  async close(options: { readonly leave?: 'auto' | 'leave' | 'stay' } = {}): Promise<void> {
+    this.#closing ??= this.#shut(options.leave ?? 'auto', 'stopping', 'stopped');
+    await this.#closing;
+  }
+
+  /** A failure that nobody can mend: everything stops in order, and the reason stays readable. */
+  async #giveUp(error: Error): Promise<void> {
+    if (this.#failure !== undefined || this.#closing !== undefined) return;
+    this.#failure = error;
+    this.#log.error({ error: explainError(error) }, 'the instance stops');
+    this.#closing = this.#shut('auto', 'failing', 'failed');
+    await this.#closing;
+  }
+
+  async #shut(leave: 'auto' | 'leave' | 'stay', during: 'stopping' | 'failing', end: 'stopped' | 'failed'): Promise<void> {
+    if (!this.#lifecycle.moveIfAllowed(during)) return;
+    const parts = this.#parts;
+    if (parts !== undefined) {
+      // A static member stays in the group over a restart; a dynamic one has no identity to come back to.
+      await parts.instance.close(leave === 'leave' || (leave === 'auto' && this.#settings.instanceId === undefined)).catch((error: unknown) => this.#log.warn({}, `while closing: ${explainError(error)}`));
+      await parts.admin.close().catch(() => undefined);
+      parts.directory.release();
+    }
+    this.#lifecycle.move(end);
+    this.states.end();
+    this.events.end();
+  }
+}

@@ -1,0 +1,130 @@
+// Who runs which task: a pure function of what the members say.
+// Sticky (a running task stays while the load allows), then where its state lies, then where there is room.
+// Cooperative: a task that somebody else still runs is withheld from its new owner until the old one has given it up.
+// Invariants: every task is assigned to at most one member; deterministic; no member gets more than its fair share plus one.
+import type { MemberNews } from './wire.ts';
+
+export interface Member extends MemberNews {
+  readonly memberId: string;
+}
+
+export interface TaskFacts {
+  /** `subtopology_partition` */
+  readonly id: string;
+  readonly stateful: boolean;
+}
+
+export interface Assignment {
+  /** Per member id, in task order. */
+  readonly tasks: ReadonlyMap<string, readonly string[]>;
+  /** Transactional ids that no living member uses any more. */
+  readonly vanished: readonly string[];
+  /** All ids now in use, and the vanished: the list to hand down. */
+  readonly known: readonly string[];
+  /** Some task waits for its present owner; that owner rejoins once it has given it up. */
+  readonly withheld: readonly string[];
+}
+
+export function assignTasks(members: readonly Member[], tasks: readonly TaskFacts[]): Assignment {
+  const wanted = distribute(members, tasks);
+  const result = new Map<string, string[]>(members.map((member) => [member.memberId, []]));
+  const withheld: string[] = [];
+  const owners = ownersOf(members);
+  for (const task of tasks) {
+    const target = wanted.get(task.id);
+    if (target === undefined) continue;
+    const owner = owners.get(task.id);
+    if (owner !== undefined && owner !== target) withheld.push(task.id);
+    else result.get(target)?.push(task.id);
+  }
+  const used = new Set(members.flatMap((member) => member.transactionalIds));
+  const heardOf = new Set(members.flatMap((member) => member.known));
+  const vanished = [...heardOf].filter((id) => !used.has(id)).sort();
+  return { tasks: result, vanished, known: [...new Set([...used, ...vanished])].sort(), withheld };
+}
+
+/** Task → the one member that says it runs it. Two that claim one task (one of them was away) count as none. */
+function ownersOf(members: readonly Member[]): Map<string, string> {
+  const owners = new Map<string, string>();
+  const disputed = new Set<string>();
+  for (const member of members) {
+    for (const task of member.owned) {
+      if (owners.has(task)) disputed.add(task);
+      owners.set(task, member.memberId);
+    }
+  }
+  for (const task of disputed) owners.delete(task);
+  return owners;
+}
+
+interface Load {
+  readonly member: Member;
+  readonly quota: number;
+  count: number;
+}
+
+function distribute(members: readonly Member[], tasks: readonly TaskFacts[]): Map<string, string> {
+  const wanted = new Map<string, string>();
+  if (members.length === 0) return wanted;
+  const ordered = [...members].sort((left, right) => (left.instanceId < right.instanceId ? -1 : left.instanceId > right.instanceId ? 1 : left.memberId < right.memberId ? -1 : 1));
+  const workers = ordered.reduce((sum, member) => sum + member.workers, 0);
+  const loads = new Map<string, Load>(ordered.map((member) => [member.memberId, { member, quota: Math.ceil((tasks.length * member.workers) / workers), count: 0 }]));
+  const owners = ownersOf(members);
+  const take = (task: string, load: Load): void => {
+    wanted.set(task, load.member.memberId);
+    load.count++;
+  };
+  // Stateful tasks first: their place matters more.
+  const inOrder = [...tasks.filter((task) => task.stateful), ...tasks.filter((task) => !task.stateful)];
+  const homeless: TaskFacts[] = [];
+  for (const task of inOrder) {
+    const owner = loads.get(owners.get(task.id) ?? '');
+    if (owner !== undefined && owner.count < owner.quota) take(task.id, owner);
+    else homeless.push(task);
+  }
+  for (const task of homeless) {
+    const room = [...loads.values()].filter((load) => load.count < load.quota);
+    const withState = task.stateful ? room.filter((load) => load.member.stored.includes(task.id) || load.member.owned.includes(task.id)) : [];
+    const from = withState.length > 0 ? withState : room.length > 0 ? room : [...loads.values()];
+    take(task.id, from.reduce((best, load) => (load.count / load.member.workers < best.count / best.member.workers ? load : best)));
+  }
+  even(loads, wanted, inOrder);
+  return wanted;
+}
+
+/** Moves single tasks from the fullest to the emptiest member while they differ by more than one (per worker). Stateless ones first. */
+function even(loads: Map<string, Load>, wanted: Map<string, string>, tasks: readonly TaskFacts[]): void {
+  const perWorker = (load: Load): number => load.count / load.member.workers;
+  for (let moves = 0; moves < tasks.length; moves++) {
+    const all = [...loads.values()];
+    const full = all.reduce((best, load) => (perWorker(load) > perWorker(best) ? load : best));
+    const empty = all.reduce((best, load) => (perWorker(load) < perWorker(best) ? load : best));
+    if ((full.count - 1) / full.member.workers < (empty.count + 1) / empty.member.workers) return;
+    const moved = [...tasks].reverse().find((task) => wanted.get(task.id) === full.member.memberId);
+    if (moved === undefined) return;
+    wanted.set(moved.id, empty.member.memberId);
+    full.count--;
+    empty.count++;
+  }
+}
+
+/** Tasks of one instance spread over its workers: a task stays with its worker while no worker has two more than another. */
+export function spreadOverWorkers(tasks: readonly string[], workers: number, current: ReadonlyMap<string, number>): ReadonlyMap<string, number> {
+  const quota = Math.ceil(tasks.length / workers);
+  const counts = new Array<number>(workers).fill(0);
+  const result = new Map<string, number>();
+  const rest: string[] = [];
+  for (const task of tasks) {
+    const worker = current.get(task);
+    if (worker !== undefined && worker < workers && (counts[worker] as number) < quota) {
+      result.set(task, worker);
+      counts[worker] = (counts[worker] as number) + 1;
+    } else rest.push(task);
+  }
+  for (const task of rest) {
+    const worker = counts.indexOf(Math.min(...counts));
+    result.set(task, worker);
+    counts[worker] = (counts[worker] as number) + 1;
+  }
+  return result;
+}

@@ -1,0 +1,48 @@
+// "Has everything that was there been processed?" Answered from the log alone: committed offsets against log ends,
+// sub-topology by sub-topology in flow order, so that a repartition topic's end is read after its writers are done.
+// Never: guesses from silence.
+import type { LogAdmin } from '@millrace/client';
+import { MillraceError, partitionKey, sleep, type Timers, type TopicPartition } from '@millrace/core';
+import { type Topology, topicName } from '@millrace/topology';
+
+/** Pause between two looks at the offsets, ms. */
+const LOOK_EVERY_MS = 50;
+
+export interface DrainOptions {
+  readonly topology: Topology;
+  readonly applicationId: string;
+  readonly counts: () => ReadonlyMap<string, number>;
+  readonly admin: LogAdmin;
+  readonly timers: Timers;
+  readonly signal: AbortSignal;
+  /** Throws when the instance has failed, so that nobody waits for ever. */
+  readonly check: () => void;
+}
+
+/** Resolves when every record that was in the inputs at the call has been processed and committed, here or elsewhere. Rejects with ERR_ABORTED on the signal. */
+export async function waitUntilDrained(options: DrainOptions): Promise<void> {
+  const flow = [...options.topology.subtopologies].sort((left, right) => left.id - right.id); // upstream sub-topologies have smaller ids
+  for (const sub of flow) {
+    const partitions: TopicPartition[] = sub.sources.flatMap((ref) => {
+      const topic = topicName(options.applicationId, ref);
+      return Array.from({ length: options.counts().get(topic) ?? 0 }, (_, partition) => ({ topic, partition }));
+    });
+    const ends = await options.admin.listOffsets(partitions, 'latestStable');
+    await waitForCommits(options, partitions, ends);
+  }
+}
+
+async function waitForCommits(options: DrainOptions, partitions: readonly TopicPartition[], ends: ReadonlyMap<string, number>): Promise<void> {
+  const open = partitions.filter((one) => (ends.get(partitionKey(one.topic, one.partition)) ?? 0) > 0);
+  while (open.length > 0) {
+    if (options.signal.aborted) throw new MillraceError('ERR_ABORTED', 'stopped before the input was drained');
+    options.check();
+    const committed = await options.admin.committedOffsets(options.applicationId, open);
+    for (let at = open.length - 1; at >= 0; at--) {
+      const { topic, partition } = open[at] as TopicPartition;
+      const key = partitionKey(topic, partition);
+      if ((committed.get(key)?.offset ?? 0) >= (ends.get(key) ?? 0)) open.splice(at, 1);
+    }
+    if (open.length > 0) await sleep(options.timers, LOOK_EVERY_MS, options.signal);
+  }
+}

@@ -1,0 +1,60 @@
+// Which store engine an instance uses: what is asked for, what is installed, what loads here (design D9).
+// Never: imports an engine package by name. The caller says where each one may be found.
+import { explainError, type Logger, MillraceError } from '@millrace/core';
+import { type ByteStoreEngine, memoryEngine } from '@millrace/state';
+import type { EngineSource } from './worker-messages.ts';
+
+/** An engine that may be installed. */
+export interface EngineCandidate {
+  readonly name: 'rocksdb' | 'lmdb';
+  /** File URL of a module that exports `engine` and may export `probe`; undefined: not installed. */
+  readonly module: string | undefined;
+}
+
+/** What an engine module exports. */
+interface EngineModule {
+  readonly engine: ByteStoreEngine;
+  /** Loads the native code in a child process first: a crash there costs nothing. */
+  readonly probe?: () => Promise<{ readonly ok: true } | { readonly ok: false; readonly reason: string }>;
+}
+
+export interface ChosenEngine {
+  readonly engine: ByteStoreEngine;
+  readonly source: EngineSource;
+}
+
+export async function loadEngine(source: EngineSource): Promise<ByteStoreEngine> {
+  if (source.module === undefined) return memoryEngine;
+  const loaded = (await import(source.module)) as EngineModule;
+  return loaded.engine;
+}
+
+/** `auto`: RocksDB where it loads, else LMDB, else memory with a warning. A named engine that does not load is ERR_ENGINE_UNAVAILABLE. */
+export async function chooseEngine(wanted: 'auto' | 'rocksdb' | 'lmdb' | 'memory', candidates: readonly EngineCandidate[], log: Logger): Promise<ChosenEngine> {
+  if (wanted === 'memory') return { engine: memoryEngine, source: { name: 'memory', module: undefined } };
+  const reasons: string[] = [];
+  for (const candidate of candidates) {
+    if (wanted !== 'auto' && candidate.name !== wanted) continue;
+    const found = await tryEngine(candidate);
+    if (typeof found !== 'string') {
+      if (reasons.length > 0) log.info({ engine: candidate.name }, `state engine ${candidate.name}: ${reasons.join('; ')}`);
+      return found;
+    }
+    reasons.push(`${candidate.name} ${found}`);
+  }
+  if (wanted !== 'auto') throw new MillraceError('ERR_ENGINE_UNAVAILABLE', `engine '${wanted}' cannot be used here: ${reasons.join('; ') || 'it is not installed'}. Install @millrace/state-${wanted}, or set engine: 'auto'.`, { engine: wanted });
+  log.warn({}, `no durable state engine loads here (${reasons.join('; ')}): stores are kept in memory and rebuilt from their changelogs at every start`);
+  return { engine: memoryEngine, source: { name: 'memory', module: undefined } };
+}
+
+async function tryEngine(candidate: EngineCandidate): Promise<ChosenEngine | string> {
+  if (candidate.module === undefined) return 'is not installed';
+  try {
+    const loaded = (await import(candidate.module)) as EngineModule;
+    const probed = await loaded.probe?.();
+    if (probed !== undefined && !probed.ok) return `does not load (${probed.reason})`;
+    return { engine: loaded.engine, source: { name: candidate.name, module: candidate.module } };
+  } catch (error) {
+    return `does not load (${explainError(error)})`;
+  }
+}

@@ -1,0 +1,78 @@
+// What the group leader does in a rebalance: look at the topics, make those that are missing, deal out the tasks.
+// Never: keeps anything between two rebalances; every fact is asked anew.
+import type { LogAdmin, MemberAssignment, MemberSubscription } from '@millrace/client';
+import { MillraceError, type TopicPartition } from '@millrace/core';
+import { type Topology, topicName } from '@millrace/topology';
+import { assignTasks, type Member } from './assignment/assign.ts';
+import { decodeMemberNews, encodeAssignmentNews, type InstanceNews } from './assignment/wire.ts';
+import type { AppSettings } from './options.ts';
+import { planTopics, type TopicPlan } from './topic-plan.ts';
+
+export interface GroupLeader {
+  assign(members: readonly MemberSubscription[]): Promise<ReadonlyMap<string, MemberAssignment>>;
+}
+
+export function createGroupLeader(topology: Topology, topologyHash: string, settings: AppSettings, admin: LogAdmin): GroupLeader {
+  return {
+    async assign(subscriptions) {
+      const members: Member[] = subscriptions.map((one) => ({ memberId: one.memberId, ...decodeMemberNews(one.userData, one.memberId) }));
+      const other = members.find((member) => member.topologyHash !== topologyHash);
+      if (other !== undefined) {
+        return refuseAll(subscriptions, 'ERR_TOPOLOGY_MODULE_MISMATCH', `instance '${other.instanceId}' runs another version of topology '${topology.name}' than the group leader. Stop the instances of one version, or give the new one its own applicationId.`);
+      }
+      let plan: TopicPlan;
+      try {
+        plan = await prepareTopics(topology, settings, admin);
+      } catch (error) {
+        if (MillraceError.is(error) && (error.code === 'ERR_TOPIC_MISSING' || error.code === 'ERR_PARTITION_COUNT')) return refuseAll(subscriptions, error.code, error.message);
+        throw error;
+      }
+      return toAssignments(topology, settings.applicationId, members, plan);
+    },
+  };
+}
+
+/** Plans against what exists, creates what is missing. Throws ERR_TOPIC_MISSING or ERR_PARTITION_COUNT. */
+export async function prepareTopics(topology: Topology, settings: AppSettings, admin: LogAdmin): Promise<TopicPlan> {
+  const existing = await admin.describeTopics(undefined);
+  const plan = planTopics({
+    topology,
+    applicationId: settings.applicationId,
+    existing: new Map([...existing].map(([name, topic]) => [name, topic.partitions])),
+    createUserTopics: settings.createTopics,
+    defaultPartitions: settings.defaultPartitions,
+    replication: settings.replication,
+    overrides: settings.topicOverrides,
+  });
+  if (plan.create.length > 0) await admin.createTopics(plan.create);
+  return plan;
+}
+
+function refuseAll(members: readonly MemberSubscription[], code: 'ERR_TOPIC_MISSING' | 'ERR_PARTITION_COUNT' | 'ERR_TOPOLOGY_MODULE_MISMATCH', message: string): ReadonlyMap<string, MemberAssignment> {
+  const userData = encodeAssignmentNews({ tasks: [], vanished: [], known: [], instances: [], refusal: { code, message } });
+  return new Map(members.map((member) => [member.memberId, { partitions: [], userData }]));
+}
+
+function toAssignments(topology: Topology, applicationId: string, members: readonly Member[], plan: TopicPlan): ReadonlyMap<string, MemberAssignment> {
+  const dealt = assignTasks(members, plan.tasks);
+  const instances: InstanceNews[] = members.map((member) => ({ instanceId: member.instanceId, address: member.address, tasks: dealt.tasks.get(member.memberId) ?? [] }));
+  const result = new Map<string, MemberAssignment>();
+  for (const member of members) {
+    const tasks = dealt.tasks.get(member.memberId) ?? [];
+    result.set(member.memberId, {
+      partitions: tasks.flatMap((task) => inputsOf(topology, applicationId, task, plan.counts)),
+      userData: encodeAssignmentNews({ tasks, vanished: dealt.vanished, known: dealt.known, instances, refusal: undefined }),
+    });
+  }
+  return result;
+}
+
+/** The input partitions of a task: partition p of every source topic that has one. */
+export function inputsOf(topology: Topology, applicationId: string, taskId: string, counts: ReadonlyMap<string, number>): readonly TopicPartition[] {
+  const [sub, partition] = taskId.split('_').map(Number) as [number, number];
+  const sources = topology.subtopologies.find((one) => one.id === sub)?.sources ?? [];
+  return sources
+    .map((topic) => topicName(applicationId, topic))
+    .filter((name) => partition < (counts.get(name) ?? 0))
+    .map((topic) => ({ topic, partition }));
+}

@@ -1,0 +1,355 @@
+// One instance: the group member on the main thread, the workers behind it, and the hand-over of tasks between them.
+// Owns: the order of a hand-over (design, Membership): revoke, wait for the release, close, rejoin; open, assign.
+// Never: processes a record; holds a heartbeat back.
+// Invariants: a task is with at most one worker; a worker hears member id, generation and tasks in one message;
+//   assignments are taken up one after another.
+import type { GroupMember, GroupMetadata, LogAdmin, MemberAssignment } from '@millrace/client';
+import { errorFromWire, explainError, type Logger, MillraceError, type Ports, sleep } from '@millrace/core';
+import { type Topology, topicName } from '@millrace/topology';
+import { spreadOverWorkers } from './assignment/assign.ts';
+import { type AssignmentNews, decodeAssignmentNews, encodeMemberNews, type InstanceNews } from './assignment/wire.ts';
+import type { GroupLeader } from './group-leader.ts';
+import type { AppSettings } from './options.ts';
+import type { StateDirectory } from './state-directory.ts';
+import type { TaskDatabases } from './task-databases.ts';
+import type { WorkerHost, WorkerHostEvents } from './worker-host.ts';
+import type { SeatPlan, WorkerNews } from './worker-messages.ts';
+
+/** A worker that fails this often in a row without committing anything stops the instance. */
+const FAILURES_MAX = 3;
+/** How long a stopping worker may take to commit and close. */
+const STOP_DEADLINE_MS = 30_000;
+
+export interface InstanceParts {
+  readonly topology: Topology;
+  readonly topologyHash: string;
+  readonly settings: AppSettings;
+  readonly directory: StateDirectory;
+  readonly databases: TaskDatabases;
+  readonly admin: LogAdmin;
+  readonly leader: GroupLeader;
+  readonly address: () => string | undefined;
+  /** Starts worker `index`; used again when one is replaced. */
+  readonly startWorker: (index: number, events: WorkerHostEvents) => Promise<WorkerHost>;
+  readonly createMember: (hooks: MemberHooks) => GroupMember;
+  readonly transactionalId: (index: number) => string;
+  readonly ports: Pick<Ports, 'clock' | 'timers'>;
+  readonly log: Logger;
+  readonly events: InstanceEvents;
+}
+
+export interface MemberHooks {
+  userData(): Uint8Array;
+  assigned(group: GroupMetadata, assignment: MemberAssignment): void;
+  lost(reason: Error, fatal: boolean): void;
+}
+
+export interface InstanceEvents {
+  assigned(tasks: readonly string[]): void;
+  revoked(tasks: readonly string[]): void;
+  lost(tasks: readonly string[]): void;
+  /** Every assigned task runs, or not any more. */
+  settledDown(allRunning: boolean): void;
+  news(worker: string, news: WorkerNews): void;
+  workerFailed(worker: string, error: Error): void;
+  /** The instance cannot go on. */
+  failed(error: Error): void;
+}
+
+export interface TaskView {
+  readonly id: string;
+  readonly state: 'created' | 'restoring' | 'running' | 'suspended' | 'closed';
+  readonly worker: string;
+}
+
+interface Seat {
+  readonly index: number;
+  host: WorkerHost | undefined;
+  tasks: readonly string[];
+  failures: number;
+  /** A release that was not waited for to the end: these tasks may still be in the worker's hands. */
+  late: boolean;
+}
+
+export class Instance {
+  readonly #parts: InstanceParts;
+  readonly #seats: Seat[] = [];
+  readonly #taskStates = new Map<string, TaskView['state']>();
+  #member: GroupMember | undefined;
+  #group: GroupMetadata | undefined;
+  #owned = new Set<string>();
+  #known: readonly string[] = [];
+  #instances: readonly InstanceNews[] = [];
+  #counts: ReadonlyMap<string, number> = new Map();
+  #turn: Promise<void> = Promise.resolve();
+  #closing = false;
+  #failed = false;
+
+  constructor(parts: InstanceParts) {
+    this.#parts = parts;
+  }
+
+  async start(): Promise<void> {
+    const { settings, parts } = { settings: this.#parts.settings, parts: this.#parts };
+    for (let index = 0; index < Math.max(1, settings.workers); index++) {
+      const seat: Seat = { index, host: undefined, tasks: [], failures: 0, late: false };
+      this.#seats.push(seat);
+      seat.host = await parts.startWorker(index, this.#eventsOf(seat));
+    }
+    const ghost = parts.directory.lastMember;
+    // Our folder's last process did not leave: the group must not wait for it.
+    if (ghost !== undefined && settings.instanceId === undefined) await parts.admin.removeMember(settings.applicationId, ghost).catch((error: unknown) => parts.log.debug({ member: ghost }, `the former member could not be removed: ${explainError(error)}`));
+    this.#member = parts.createMember({
+      userData: () => this.#userData(),
+      assigned: (group, assignment) => this.#inTurn(() => this.#takeUp(group, decodeAssignmentNews(assignment.userData))),
+      lost: (reason, fatal) => this.#inTurn(() => this.#lose(reason, fatal)),
+    });
+    this.#member.start();
+  }
+
+  get instances(): readonly InstanceNews[] {
+    return this.#instances;
+  }
+
+  get partitionCounts(): ReadonlyMap<string, number> {
+    return this.#counts;
+  }
+
+  tasks(): readonly TaskView[] {
+    return this.#seats.flatMap((seat) => seat.tasks.map((id) => ({ id, state: this.#taskStates.get(id) ?? 'created', worker: workerName(seat.index) })));
+  }
+
+  /** The worker that has a task, for reads of stores it keeps in its own memory. */
+  hostOf(taskId: string): WorkerHost | undefined {
+    return this.#seats.find((seat) => seat.tasks.includes(taskId))?.host;
+  }
+
+  /** Everything committed on this instance so far is on disk. */
+  async settle(): Promise<void> {
+    await Promise.all(this.#seats.map((seat) => seat.host?.settle()));
+  }
+
+  /** Finish, commit, settle, close, leave. Idempotent. */
+  async close(leave: boolean): Promise<void> {
+    this.#closing = true;
+    await this.#turn;
+    await Promise.all(this.#seats.map((seat) => this.#stopSeat(seat)));
+    await this.#member?.close(leave);
+    if (leave) this.#parts.directory.keepMember(undefined);
+    await this.#parts.databases.closeAll();
+  }
+
+  async #stopSeat(seat: Seat): Promise<void> {
+    const host = seat.host;
+    seat.host = undefined;
+    if (host === undefined) return;
+    const deadline = new AbortController();
+    const late = sleep(this.#parts.ports.timers, STOP_DEADLINE_MS, deadline.signal).then(() => 'late' as const);
+    try {
+      await Promise.race([host.stop(STOP_DEADLINE_MS), late]);
+    } catch (error) {
+      this.#parts.log.warn({ worker: workerName(seat.index) }, `the worker did not stop cleanly: ${explainError(error)}`);
+    } finally {
+      deadline.abort();
+      await host.terminate();
+      seat.tasks = [];
+    }
+  }
+
+  #userData(): Uint8Array {
+    const { settings, directory, topologyHash } = this.#parts;
+    const owned = [...this.#owned].sort();
+    return encodeMemberNews({
+      instanceId: directory.instanceId,
+      address: this.#parts.address(),
+      workers: Math.max(1, settings.workers),
+      owned,
+      stored: directory.storedTasks().filter((task) => !this.#owned.has(task)),
+      transactionalIds: settings.guarantee === 'exactly-once' ? this.#seats.map((seat) => this.#parts.transactionalId(seat.index)) : [],
+      known: this.#known,
+      topologyHash,
+    });
+  }
+
+  /** One hand-over after another; a failure in one ends the instance rather than being forgotten. */
+  #inTurn(act: () => Promise<void>): void {
+    this.#turn = this.#turn.then(async () => {
+      if (this.#closing || this.#failed) return;
+      try {
+        await act();
+      } catch (error) {
+        this.#fail(error as Error);
+      }
+    });
+  }
+
+  #fail(error: Error): void {
+    if (this.#failed || this.#closing) return;
+    this.#failed = true;
+    this.#parts.events.failed(error);
+  }
+
+  async #takeUp(group: GroupMetadata, news: AssignmentNews): Promise<void> {
+    if (news.refusal !== undefined) throw new MillraceError(news.refusal.code, news.refusal.message);
+    this.#group = group;
+    this.#known = news.known;
+    this.#instances = news.instances;
+    this.#parts.directory.keepMember(group.memberId);
+    await this.#learnPartitionCounts(news.tasks.length > 0);
+    const wanted = new Set(news.tasks);
+    const leaving = [...this.#owned].filter((task) => !wanted.has(task));
+    this.#parts.events.settledDown(false);
+    const spread = spreadOverWorkers([...wanted], this.#seats.length, this.#placement());
+    await this.#releaseWhatMoves(wanted, spread);
+    if (leaving.length > 0) {
+      for (const task of leaving) this.#owned.delete(task);
+      this.#parts.events.revoked(leaving);
+    }
+    const coming = [...wanted].filter((task) => !this.#owned.has(task));
+    await this.#place(spread, news.vanished);
+    for (const task of coming) this.#owned.add(task);
+    if (coming.length > 0) this.#parts.events.assigned(coming);
+    this.#reportProgress();
+    // Whoever waits for what we gave up gets it in the next round.
+    if (leaving.length > 0) this.#member?.rejoin('tasks given up');
+  }
+
+  async #learnPartitionCounts(needed: boolean): Promise<void> {
+    if (!needed) return;
+    const topics = await this.#parts.admin.describeTopics(undefined);
+    this.#counts = new Map([...topics].map(([name, topic]) => [name, topic.partitions]));
+    const { topology, settings } = this.#parts;
+    const mine = new Map<string, number>();
+    for (const sub of topology.subtopologies) for (const ref of [...sub.sources, ...sub.sinks]) this.#keepCount(mine, topicName(settings.applicationId, ref));
+    for (const ref of topology.internalTopics) this.#keepCount(mine, `${settings.applicationId}-${ref.name}`);
+    for (const ref of topology.userTopics) this.#keepCount(mine, ref.name);
+    this.#counts = mine;
+  }
+
+  #keepCount(into: Map<string, number>, name: string): void {
+    const count = this.#counts.get(name);
+    if (count !== undefined) into.set(name, count);
+  }
+
+  #placement(): ReadonlyMap<string, number> {
+    return new Map(this.#seats.flatMap((seat) => seat.tasks.map((task) => [task, seat.index] as const)));
+  }
+
+  /** First half of a hand-over: workers give up what leaves the instance or goes to another worker of it. */
+  async #releaseWhatMoves(wanted: ReadonlySet<string>, spread: ReadonlyMap<string, number>): Promise<void> {
+    const moving = this.#seats.filter((seat) => seat.tasks.some((task) => !wanted.has(task) || spread.get(task) !== seat.index));
+    await Promise.all(
+      moving.map(async (seat) => {
+        const kept = seat.tasks.filter((task) => wanted.has(task) && spread.get(task) === seat.index);
+        const gone = seat.tasks.filter((task) => !kept.includes(task));
+        const released = await this.#assignWithin(seat, kept, this.#parts.settings.sessionTimeoutMs / 3);
+        if (!released) await this.#replaceWorker(seat, new MillraceError('ERR_TASK_FAILED', `worker ${workerName(seat.index)} did not give up its tasks in time`));
+        for (const task of gone) {
+          this.#taskStates.delete(task);
+          await this.#parts.databases.close(task);
+        }
+        seat.tasks = kept;
+      }),
+    );
+  }
+
+  /** False when the worker did not answer in time; its group metadata is then too old for it to commit. */
+  async #assignWithin(seat: Seat, tasks: readonly string[], withinMs: number): Promise<boolean> {
+    const host = seat.host;
+    if (host === undefined) return true;
+    const done = new AbortController();
+    const late = sleep(this.#parts.ports.timers, withinMs, done.signal).then(() => false);
+    try {
+      return await Promise.race([host.assign(await this.#planFor(tasks, [])).then(() => true), late]);
+    } finally {
+      done.abort();
+    }
+  }
+
+  /** Second half: databases are opened, every worker hears the new generation with all its tasks. */
+  async #place(spread: ReadonlyMap<string, number>, fence: readonly string[]): Promise<void> {
+    await Promise.all(
+      this.#seats.map(async (seat) => {
+        const tasks = [...spread].filter(([, index]) => index === seat.index).map(([task]) => task);
+        const added = tasks.some((task) => !seat.tasks.includes(task));
+        seat.tasks = tasks;
+        await seat.host?.assign(await this.#planFor(tasks, added ? fence : []));
+      }),
+    );
+  }
+
+  async #planFor(tasks: readonly string[], fence: readonly string[]): Promise<SeatPlan> {
+    const group = this.#group;
+    if (group === undefined) throw new MillraceError('ERR_CLOSED', 'there is no group to assign under');
+    const seats = [];
+    for (const id of tasks) seats.push({ id, ticket: await this.#parts.databases.open(id), deliveries: 1 });
+    return { group, tasks: seats, fence, partitionCounts: Object.fromEntries(this.#counts) };
+  }
+
+  /** Membership is gone: nothing may be committed any more. */
+  async #lose(reason: Error, fatal: boolean): Promise<void> {
+    const tasks = [...this.#owned];
+    this.#owned = new Set();
+    this.#parts.log.warn({ tasks: tasks.length }, `membership lost: ${explainError(reason)}`);
+    this.#parts.events.settledDown(false);
+    await Promise.all(
+      this.#seats.map(async (seat) => {
+        await seat.host?.lost();
+        for (const task of seat.tasks) await this.#parts.databases.close(task);
+        seat.tasks = [];
+      }),
+    );
+    this.#taskStates.clear();
+    this.#parts.events.lost(tasks);
+    if (fatal) throw reason;
+  }
+
+  #eventsOf(seat: Seat): WorkerHostEvents {
+    return {
+      news: (news) => this.#hear(seat, news),
+      died: (error) => this.#inTurn(() => this.#workerFailed(seat, error)),
+    };
+  }
+
+  #hear(seat: Seat, news: WorkerNews): void {
+    if (news.kind === 'taskState') {
+      this.#taskStates.set(news.taskId, news.state);
+      this.#reportProgress();
+    } else if (news.kind === 'committed') seat.failures = 0;
+    else if (news.kind === 'failed') {
+      const error = errorFromWire(news.error);
+      this.#inTurn(() => this.#workerFailed(seat, error));
+    }
+    this.#parts.events.news(workerName(seat.index), news);
+  }
+
+  #reportProgress(): void {
+    const all = this.#seats.flatMap((seat) => seat.tasks);
+    this.#parts.events.settledDown(all.every((task) => this.#taskStates.get(task) === 'running'));
+  }
+
+  async #workerFailed(seat: Seat, error: Error): Promise<void> {
+    this.#parts.events.workerFailed(workerName(seat.index), error);
+    seat.failures++;
+    const hopeless = MillraceError.is(error) && error.response === 'stop';
+    if (hopeless || seat.failures >= FAILURES_MAX || this.#parts.settings.errors.onWorkerFailure === 'stopInstance') throw error;
+    await this.#replaceWorker(seat, error);
+  }
+
+  /** Ends the worker, waits until it is gone, starts another with the same transactional id, gives it the same tasks. */
+  async #replaceWorker(seat: Seat, error: Error): Promise<void> {
+    this.#parts.log.warn({ worker: workerName(seat.index) }, `worker restarted after: ${explainError(error)}`);
+    const tasks = seat.tasks;
+    await seat.host?.terminate();
+    for (const task of tasks) {
+      this.#taskStates.delete(task);
+      await this.#parts.databases.close(task);
+    }
+    seat.host = await this.#parts.startWorker(seat.index, this.#eventsOf(seat));
+    if (tasks.length > 0) await seat.host.assign(await this.#planFor(tasks, []));
+  }
+}
+
+export function workerName(index: number): string {
+  return `worker-${index}`;
+}

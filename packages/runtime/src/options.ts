@@ -1,0 +1,198 @@
+// What a user may set on an application, and the one place where defaults are filled and mistakes are refused.
+import type { ConnectionOptions } from '@millrace/client';
+import { type Duration, durationMs, isLegalName, type Logger, MillraceError } from '@millrace/core';
+import type { ErrorPolicy, Topology } from '@millrace/topology';
+
+export type Overrides = Readonly<Record<string, string | number | boolean>>;
+
+/** Per operator (`onError`), per source, per app. */
+export interface ErrorPolicies {
+  /** fail */
+  readonly decode?: ErrorPolicy;
+  /** fail */
+  readonly process?: ErrorPolicy;
+  /** fail */
+  readonly produce?: ErrorPolicy;
+  /** After 'fail', or a defect: what happens to the rest. restartWorker */
+  readonly onWorkerFailure?: 'restartWorker' | 'stopInstance';
+}
+
+export interface Tuning {
+  /** Wait for an empty partition this long by wall clock before choosing without it; 0: wait only for data known to exist. */
+  readonly idleWait?: Duration | 'never';
+  /** 64 MiB an instance: fetched, not yet processed. */
+  readonly bufferedBytesMax?: number;
+  /** 1 MiB a partition. */
+  readonly fetchBytesMax?: number;
+  /** 100ms */
+  readonly pollWait?: Duration;
+  /** 5m */
+  readonly taskTimeout?: Duration;
+  /** 10s */
+  readonly transactionTimeout?: Duration;
+  /** 45s; 6s with the embedded broker. */
+  readonly sessionTimeout?: Duration;
+  /** 30s */
+  readonly purgeInterval?: Duration;
+}
+
+export interface Connection {
+  /** Addresses `host:port` of Apache Kafka; without them the embedded broker of this machine is used. */
+  readonly brokers?: readonly string[];
+  /** applicationId-instanceId */
+  readonly clientId?: string;
+  readonly ssl?: boolean | object;
+  readonly sasl?: { readonly mechanism: 'plain' | 'scram-sha-256' | 'scram-sha-512'; readonly username: string; readonly password: string };
+  /** 3s */
+  readonly connectionTimeout?: Duration;
+  /** 30s */
+  readonly requestTimeout?: Duration;
+}
+
+/** Every option has a default; the comment gives it. */
+export interface AppOptions extends Connection {
+  /** The topology's name. */
+  readonly applicationId?: string;
+  /** A folder of its own is found under stateDir; set it (or run in a StatefulSet) for static membership. */
+  readonly instanceId?: string;
+  /** The module whose default export is the topology: workers import it. Without it tasks run on the calling thread. */
+  readonly module?: string | URL;
+  /** 1 with a module, else 0 = the calling thread. */
+  readonly workers?: number;
+  /** exactly-once */
+  readonly guarantee?: 'exactly-once' | 'at-least-once';
+  /** 100ms; at least once 1s. */
+  readonly commitInterval?: Duration;
+  /** ./.millrace */
+  readonly stateDir?: string;
+  /** auto: rocksdb, else lmdb, else memory with a warning. */
+  readonly engine?: 'auto' | 'rocksdb' | 'lmdb' | 'memory';
+  /** 1s: committed state reaches the disk this often. */
+  readonly settleInterval?: Duration;
+  /** 64 MiB an instance: clean entries kept in memory. */
+  readonly cacheBytesMax?: number;
+  /** 64 MiB an instance: staged state and outputs not yet sent. */
+  readonly stagedBytesMax?: number;
+  readonly errors?: ErrorPolicies;
+  /** `host:port` under which other instances reach this one's queries; the loopback address of the query server by default. */
+  readonly advertise?: string;
+  readonly internalTopics?: { readonly replication?: number; readonly config?: Overrides; readonly partitions?: number };
+  /** Create missing topics of the topology: true with the embedded broker, else false. */
+  readonly createTopics?: boolean;
+  readonly log?: Logger;
+  readonly tuning?: Tuning;
+}
+
+/** Options with every default filled: what the instance runs on. */
+export interface AppSettings {
+  readonly applicationId: string;
+  readonly instanceId: string | undefined;
+  readonly module: string | undefined;
+  readonly workers: number;
+  readonly guarantee: 'exactly-once' | 'at-least-once';
+  readonly stateDir: string;
+  readonly engine: 'auto' | 'rocksdb' | 'lmdb' | 'memory';
+  readonly createTopics: boolean;
+  readonly defaultPartitions: number;
+  readonly replication: number;
+  readonly topicOverrides: Readonly<Record<string, string>>;
+  readonly advertise: string | undefined;
+  readonly errors: ErrorPolicies;
+  readonly connection: Omit<ConnectionOptions, 'brokers' | 'clientId'> & { readonly clientId: string | undefined };
+  readonly sessionTimeoutMs: number;
+  readonly timing: WorkerTiming;
+}
+
+/** Times and bounds a worker lives by. Plain data: it travels to the thread. */
+export interface WorkerTiming {
+  readonly commitIntervalMs: number;
+  readonly settleIntervalMs: number;
+  readonly pollWaitMs: number;
+  /** -1: never wait for an empty partition. */
+  readonly idleWaitMs: number;
+  readonly taskTimeoutMs: number;
+  readonly transactionTimeoutMs: number;
+  readonly purgeIntervalMs: number;
+  /** Shares of one worker, bytes. */
+  readonly stagedBytesMax: number;
+  readonly cacheBytesMax: number;
+  readonly bufferedBytesMax: number;
+  readonly fetchBytesMax: number;
+}
+
+const MIB = 1024 * 1024;
+
+/** Throws ERR_OPTION with the option, its value and what is allowed. `embedded`: the broker is ours. */
+export function settingsOf(topology: Topology, options: AppOptions, embedded: boolean): AppSettings {
+  const applicationId = legalName('applicationId', options.applicationId ?? topology.name);
+  const module = options.module === undefined ? undefined : String(options.module);
+  const workers = wholeNumber('workers', options.workers ?? (module === undefined ? 0 : 1), 0, 1024);
+  if (workers > 0 && module === undefined) {
+    throw new MillraceError('ERR_WORKERS_NEED_MODULE', `workers is ${workers}, but threads cannot be given functions: pass module: import.meta.url, whose default export is the topology, or leave workers out.`, { option: 'workers' });
+  }
+  const tuning = options.tuning ?? {};
+  const exactlyOnce = (options.guarantee ?? 'exactly-once') === 'exactly-once';
+  const shares = Math.max(1, workers);
+  const commitIntervalMs = ms('commitInterval', options.commitInterval ?? (exactlyOnce ? 100 : 1000), 1);
+  const transactionTimeoutMs = ms('tuning.transactionTimeout', tuning.transactionTimeout ?? 10_000, 10);
+  if (exactlyOnce && transactionTimeoutMs < commitIntervalMs) {
+    throw new MillraceError('ERR_OPTION', `tuning.transactionTimeout (${transactionTimeoutMs} ms) is shorter than commitInterval (${commitIntervalMs} ms): every transaction would time out. Raise the first or lower the second.`, { option: 'tuning.transactionTimeout' });
+  }
+  return {
+    applicationId,
+    instanceId: options.instanceId === undefined ? undefined : legalName('instanceId', options.instanceId),
+    module,
+    workers,
+    guarantee: choice('guarantee', options.guarantee ?? 'exactly-once', ['exactly-once', 'at-least-once']),
+    stateDir: options.stateDir ?? './.millrace',
+    engine: choice('engine', options.engine ?? 'auto', ['auto', 'rocksdb', 'lmdb', 'memory']),
+    createTopics: options.createTopics ?? embedded,
+    defaultPartitions: wholeNumber('internalTopics.partitions', options.internalTopics?.partitions ?? 4, 1, 100_000),
+    replication: wholeNumber('internalTopics.replication', options.internalTopics?.replication ?? -1, -1, 100),
+    topicOverrides: Object.fromEntries(Object.entries(options.internalTopics?.config ?? {}).map(([key, value]) => [key, String(value)])),
+    advertise: options.advertise,
+    errors: options.errors ?? {},
+    connection: {
+      clientId: options.clientId,
+      ssl: options.ssl,
+      sasl: options.sasl,
+      connectionTimeoutMs: ms('connectionTimeout', options.connectionTimeout ?? 3000, 1),
+      requestTimeoutMs: ms('requestTimeout', options.requestTimeout ?? 30_000, 1),
+    },
+    sessionTimeoutMs: ms('tuning.sessionTimeout', tuning.sessionTimeout ?? (embedded ? 6000 : 45_000), 10),
+    timing: {
+      commitIntervalMs,
+      settleIntervalMs: ms('settleInterval', options.settleInterval ?? 1000, 0),
+      pollWaitMs: ms('tuning.pollWait', tuning.pollWait ?? 100, 1),
+      idleWaitMs: tuning.idleWait === 'never' ? -1 : ms('tuning.idleWait', tuning.idleWait ?? 0, 0),
+      taskTimeoutMs: ms('tuning.taskTimeout', tuning.taskTimeout ?? '5m', 1),
+      transactionTimeoutMs,
+      purgeIntervalMs: ms('tuning.purgeInterval', tuning.purgeInterval ?? '30s', 1),
+      stagedBytesMax: bytes('stagedBytesMax', options.stagedBytesMax ?? 64 * MIB) / shares,
+      cacheBytesMax: bytes('cacheBytesMax', options.cacheBytesMax ?? 64 * MIB) / shares,
+      bufferedBytesMax: bytes('tuning.bufferedBytesMax', tuning.bufferedBytesMax ?? 64 * MIB) / shares,
+      fetchBytesMax: bytes('tuning.fetchBytesMax', tuning.fetchBytesMax ?? MIB),
+    },
+  };
+}
+
+function ms(option: string, value: Duration, min: number): number {
+  const result = durationMs(value, option);
+  if (result < min) throw new MillraceError('ERR_OPTION', `${option} is ${result} ms; the least is ${min} ms.`, { option });
+  return result;
+}
+function wholeNumber(option: string, value: number, min: number, max: number): number {
+  if (!Number.isSafeInteger(value) || value < min || value > max) throw new MillraceError('ERR_OPTION', `${option} is ${String(value)}; it must be a whole number from ${min} to ${max}.`, { option });
+  return value;
+}
+function bytes(option: string, value: number): number {
+  return wholeNumber(option, value, 64 * 1024, Number.MAX_SAFE_INTEGER);
+}
+function choice<T extends string>(option: string, value: T, allowed: readonly T[]): T {
+  if (!allowed.includes(value)) throw new MillraceError('ERR_OPTION', `${option} is ${JSON.stringify(value)}; it must be one of ${allowed.join(', ')}.`, { option });
+  return value;
+}
+function legalName(option: string, value: string): string {
+  if (!isLegalName(value)) throw new MillraceError('ERR_NAME', `${option} is ${JSON.stringify(value)}; names are 1 to 249 ASCII letters, digits, '.', '_' or '-'.`, { option });
+  return value;
+}

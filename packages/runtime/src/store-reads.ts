@@ -1,0 +1,51 @@
+// One committed read of one task's store, as rows: the same code on the main thread (shared engines) and in the worker (memory engine).
+// Never: reads what is staged; returns more than the limit asked for (callers bound and page).
+import { MillraceError } from '@millrace/core';
+import { type Database, type Entry, keyValueView, windowView } from '@millrace/state';
+import type { StoreSpec } from '@millrace/topology';
+import type { ReadRequest, ReadRow } from './worker-messages.ts';
+
+export function readStore(database: Database, spec: StoreSpec, query: ReadRequest['query']): readonly ReadRow[] {
+  if (spec.kind === 'keyValue') return readKeyValue(database, spec, query);
+  return readWindows(database, spec, query);
+}
+
+function readKeyValue(database: Database, spec: StoreSpec & { kind: 'keyValue' }, query: ReadRequest['query']): readonly ReadRow[] {
+  const view = keyValueView<unknown, unknown>(database, spec);
+  switch (query.kind) {
+    case 'entry': {
+      const found = view.get(query.key);
+      return found === undefined ? [] : [plainRow(found)];
+    }
+    case 'range':
+      return Array.from(view.range({ from: query.from, to: query.to, prefix: query.prefix, reverse: query.reverse, limit: query.limit }), plainRow);
+    case 'windows':
+    case 'allWindows':
+      throw unsupported(spec, 'it is a key-value store: ask for entries');
+  }
+}
+
+function readWindows(database: Database, spec: StoreSpec & { kind: 'window' }, query: ReadRequest['query']): readonly ReadRow[] {
+  const view = windowView<unknown, unknown>(database, spec);
+  switch (query.kind) {
+    case 'windows':
+      return Array.from(view.fetch(query.key, { from: query.fromMs, to: query.toMs, reverse: query.reverse, limit: query.limit }), windowRow);
+    case 'allWindows':
+      return Array.from(view.fetchAll({ from: query.fromMs, to: query.toMs, limit: query.limit }), windowRow);
+    case 'entry':
+    case 'range':
+      throw unsupported(spec, 'it is a window store: ask for windows');
+  }
+}
+
+function plainRow(entry: Entry<unknown, unknown>): ReadRow {
+  return { key: entry.key, value: entry.value, timestamp: entry.timestamp, window: undefined };
+}
+
+function windowRow(entry: Entry<{ readonly key: unknown; readonly window: { readonly start: number; readonly end: number } }, unknown>): ReadRow {
+  return { key: entry.key.key, value: entry.value, timestamp: entry.timestamp, window: { start: entry.key.window.start, end: entry.key.window.end } };
+}
+
+function unsupported(spec: StoreSpec, why: string): MillraceError {
+  return new MillraceError('ERR_OPTION', `store '${spec.name}' cannot answer this: ${why}`, { store: spec.name });
+}

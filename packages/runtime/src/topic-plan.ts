@@ -1,0 +1,142 @@
+// Which topics an application needs, with how many partitions each, and which of them must be made: pure, from the
+// topology and what exists on the broker. Source: semantics 3 and 4.
+// Never: asks the broker. The leader executes the plan before it assigns.
+import { MillraceError } from '@millrace/core';
+import type { NewTopic } from '@millrace/client';
+import { type InternalTopic, type Topology, type TopicRef, topicName } from '@millrace/topology';
+import type { TaskFacts } from './assignment/assign.ts';
+
+export interface TopicPlanInput {
+  readonly topology: Topology;
+  readonly applicationId: string;
+  /** Partition counts of the topics that exist, by their names on the broker. */
+  readonly existing: ReadonlyMap<string, number>;
+  /** Create the user's topics that are missing (embedded broker, dev). */
+  readonly createUserTopics: boolean;
+  /** Partitions of a user topic whose declaration does not say. */
+  readonly defaultPartitions: number;
+  readonly replication: number;
+  readonly overrides: Readonly<Record<string, string>>;
+}
+
+export interface TopicPlan {
+  /** Partition counts after the plan has been carried out, by name on the broker. */
+  readonly counts: ReadonlyMap<string, number>;
+  readonly create: readonly NewTopic[];
+  readonly tasks: readonly TaskFacts[];
+}
+
+/** Throws ERR_TOPIC_MISSING or ERR_PARTITION_COUNT with the topic, the numbers and what to do. */
+export function planTopics(input: TopicPlanInput): TopicPlan {
+  const counts = new Map(input.existing);
+  const create: NewTopic[] = [];
+  planUserTopics(input, counts, create);
+  planRepartitionTopics(input, counts, create);
+  checkCopartitions(input, counts);
+  const tasks = tasksOf(input, counts);
+  planChangelogs(input, counts, create, tasks);
+  return { counts, create, tasks };
+}
+
+function planUserTopics(input: TopicPlanInput, counts: Map<string, number>, create: NewTopic[]): void {
+  const sources = new Set(input.topology.subtopologies.flatMap((sub) => sub.sources.filter((topic) => !topic.internal).map((topic) => topic.name)));
+  const missing: string[] = [];
+  for (const topic of input.topology.userTopics) {
+    if (counts.has(topic.name)) continue;
+    if (input.createUserTopics) {
+      const partitions = topic.partitions ?? input.defaultPartitions;
+      counts.set(topic.name, partitions);
+      create.push({ name: topic.name, partitions, replication: input.replication, config: topic.config });
+    } else missing.push(topic.name);
+  }
+  if (missing.length > 0) {
+    const kind = missing.some((name) => sources.has(name)) ? 'reads' : 'writes';
+    throw new MillraceError('ERR_TOPIC_MISSING', `topology '${input.topology.name}' ${kind} ${missing.map((name) => `'${name}'`).join(', ')}, which the broker does not have. Create ${missing.length === 1 ? 'it' : 'them'} with the partition count you want, or run against the embedded broker, which creates topics by itself.`, { topic: missing[0] as string });
+  }
+}
+
+function planRepartitionTopics(input: TopicPlanInput, counts: Map<string, number>, create: NewTopic[]): void {
+  const { topology, applicationId } = input;
+  const open = new Map(topology.internalTopics.filter((topic) => topic.kind === 'repartition').map((topic) => [`${applicationId}-${topic.name}`, topic]));
+  const wanted = new Map<string, number>();
+  const countOf = (name: string): number | undefined => (open.has(name) ? wanted.get(name) : counts.get(name));
+  for (const [name, topic] of open) if (topic.partitions !== undefined) wanted.set(name, topic.partitions);
+  for (let changed = true; changed; ) {
+    changed = false;
+    for (const [name] of open) {
+      if (wanted.has(name)) continue;
+      const writers = topology.subtopologies.filter((sub) => sub.sinks.some((sink) => topicName(applicationId, sink) === name));
+      const feeding = writers.flatMap((sub) => sub.sources.map((source) => countOf(topicName(applicationId, source))));
+      if (feeding.length === 0 || feeding.includes(undefined)) continue;
+      wanted.set(name, Math.max(...(feeding as number[])));
+      changed = true;
+    }
+  }
+  enforceCopartitions(input, counts, open, wanted);
+  for (const [name, topic] of open) {
+    const partitions = wanted.get(name);
+    if (partitions === undefined) throw new MillraceError('ERR_PARTITION_COUNT', `the partition count of repartition topic '${name}' cannot be derived: it feeds itself. Give it a number: repartition({ partitions: … }).`, { topic: name });
+    settleInternal(input, name, topic, partitions, counts, create);
+  }
+}
+
+/** Repartition topics of a group take the count of its other topics; among themselves explicit counts win, else the largest. */
+function enforceCopartitions(input: TopicPlanInput, counts: ReadonlyMap<string, number>, open: ReadonlyMap<string, InternalTopic>, wanted: Map<string, number>): void {
+  for (const group of input.topology.copartitionGroups) {
+    const names = group.map((topic) => topicName(input.applicationId, topic));
+    const fixed = names.filter((name) => !open.has(name)).map((name) => counts.get(name)).filter((count) => count !== undefined);
+    const ours = names.filter((name) => open.has(name));
+    const explicit = ours.map((name) => open.get(name)?.partitions).filter((count) => count !== undefined);
+    const target = fixed[0] ?? (explicit.length > 0 ? explicit[0] : Math.max(0, ...ours.map((name) => wanted.get(name) ?? 0)));
+    if (target === undefined || target === 0) continue;
+    for (const name of ours) {
+      const asked = open.get(name)?.partitions;
+      if (asked !== undefined && asked !== target) throw new MillraceError('ERR_PARTITION_COUNT', `'${name}' is given ${asked} partitions but is joined with topics of ${target}. Use the same number on both sides.`, { topic: name });
+      wanted.set(name, target);
+    }
+  }
+}
+
+function checkCopartitions(input: TopicPlanInput, counts: ReadonlyMap<string, number>): void {
+  for (const group of input.topology.copartitionGroups) {
+    const facts = group.map((topic) => topicName(input.applicationId, topic)).map((name) => [name, counts.get(name)] as const);
+    if (new Set(facts.map(([, count]) => count)).size > 1) {
+      throw new MillraceError('ERR_PARTITION_COUNT', `these topics meet in one join and need equal partition counts: ${facts.map(([name, count]) => `${name} has ${count ?? 'none'}`).join(', ')}. Repartition one side with repartition(), or recreate a topic.`);
+    }
+  }
+}
+
+function tasksOf(input: TopicPlanInput, counts: ReadonlyMap<string, number>): TaskFacts[] {
+  const tasks: TaskFacts[] = [];
+  for (const sub of input.topology.subtopologies) {
+    const partitions = Math.max(0, ...sub.sources.map((topic: TopicRef) => counts.get(topicName(input.applicationId, topic)) ?? 0));
+    for (let partition = 0; partition < partitions; partition++) tasks.push({ id: `${sub.id}_${partition}`, stateful: sub.stores.length > 0 });
+  }
+  return tasks;
+}
+
+function planChangelogs(input: TopicPlanInput, counts: Map<string, number>, create: NewTopic[], tasks: readonly TaskFacts[]): void {
+  for (const topic of input.topology.internalTopics) {
+    if (topic.kind !== 'changelog' || topic.store === undefined) continue;
+    const sub = input.topology.subtopologies.find((one) => one.stores.includes(topic.store as string));
+    if (sub === undefined) continue;
+    const partitions = tasks.filter((task) => task.id.startsWith(`${sub.id}_`)).length;
+    if (partitions > 0) settleInternal(input, `${input.applicationId}-${topic.name}`, topic, partitions, counts, create);
+  }
+}
+
+function settleInternal(input: TopicPlanInput, name: string, topic: InternalTopic, partitions: number, counts: Map<string, number>, create: NewTopic[]): void {
+  const existing = input.existing.get(name);
+  if (existing === undefined) {
+    counts.set(name, partitions);
+    create.push({ name, partitions, replication: input.replication, config: { ...topic.config, ...input.overrides } });
+    return;
+  }
+  if (existing !== partitions) {
+    throw new MillraceError(
+      'ERR_PARTITION_COUNT',
+      `internal topic '${name}' has ${existing} partitions but the application now needs ${partitions}: the partition count of an input has changed, and with it the place of every key. Go back to the old count, or reset the application (delete its internal topics and offsets).`,
+      { topic: name },
+    );
+  }
+}

@@ -1,0 +1,89 @@
+// What the main thread and a worker say to each other: plain data, in order, both ways.
+// A request carries a number and gets exactly one answer with that number; events come unasked.
+import type { ConnectionOptions, GroupMetadata } from '@millrace/client';
+import type { ErrorWire } from '@millrace/core';
+import type { DatabaseTicket } from '@millrace/state';
+import type { WorkerTiming } from './options.ts';
+
+/** Where an engine is loaded from: a module that exports `engine`. Absent for the memory engine. */
+export interface EngineSource {
+  readonly name: string;
+  readonly module: string | undefined;
+}
+
+/** Everything a worker is made from. */
+export interface WorkerBlueprint {
+  readonly workerId: string;
+  readonly applicationId: string;
+  readonly transactionalId: string;
+  readonly stateDir: string;
+  /** The user's module; its default export is the topology. */
+  readonly module: string | undefined;
+  /** JSON text of the main thread's topology: the worker's must be equal. */
+  readonly topologyText: string;
+  readonly guarantee: 'exactly-once' | 'at-least-once';
+  readonly connection: ConnectionOptions;
+  readonly engine: EngineSource;
+  readonly timing: WorkerTiming;
+}
+
+export interface TaskSeat {
+  readonly id: string;
+  /** Undefined: the worker opens the database itself (memory engine), or the task has no stores. */
+  readonly ticket: DatabaseTicket | undefined;
+  /** How often the task has failed at the offset it stands at. */
+  readonly deliveries: number;
+}
+
+/** An assignment in one message: who we are in the group, and all tasks of this worker. */
+export interface SeatPlan {
+  readonly group: GroupMetadata;
+  readonly tasks: readonly TaskSeat[];
+  /** Transactional ids of members that are gone, to be initialised before offsets are fetched. */
+  readonly fence: readonly string[];
+  /** Partition counts by topic name on the broker. */
+  readonly partitionCounts: Readonly<Record<string, number>>;
+}
+
+/** A read of committed state in the worker that owns it (memory engine). */
+export interface ReadRequest {
+  readonly taskId: string;
+  readonly store: string;
+  readonly query:
+    | { readonly kind: 'entry'; readonly key: unknown }
+    | { readonly kind: 'range'; readonly from: unknown; readonly to: unknown; readonly prefix: unknown; readonly reverse: boolean; readonly limit: number }
+    | { readonly kind: 'windows'; readonly key: unknown; readonly fromMs: number | undefined; readonly toMs: number | undefined; readonly reverse: boolean; readonly limit: number }
+    | { readonly kind: 'allWindows'; readonly fromMs: number | undefined; readonly toMs: number | undefined; readonly limit: number };
+}
+
+export interface ReadRow {
+  readonly key: unknown;
+  readonly value: unknown;
+  readonly timestamp: number;
+  readonly window: { readonly start: number; readonly end: number } | undefined;
+}
+
+export type WorkerRequest =
+  | { readonly kind: 'assign'; readonly plan: SeatPlan }
+  | { readonly kind: 'lost' }
+  | { readonly kind: 'settle' }
+  | { readonly kind: 'read'; readonly read: ReadRequest }
+  | { readonly kind: 'stop'; readonly deadlineMs: number };
+
+export type ToWorker = { readonly number: number; readonly request: WorkerRequest };
+
+/** What happens in a worker, as the instance wants to know it. */
+export type WorkerNews =
+  | { readonly kind: 'taskState'; readonly taskId: string; readonly state: 'created' | 'restoring' | 'running' | 'suspended' | 'closed' }
+  | { readonly kind: 'restoreProgress'; readonly taskId: string; readonly store: string; readonly restored: number; readonly remaining: number; readonly etaMs: number | undefined }
+  | { readonly kind: 'dropped'; readonly taskId: string; readonly reason: string; readonly count: number }
+  | { readonly kind: 'committed'; readonly records: number }
+  | { readonly kind: 'failed'; readonly error: ErrorWire }
+  | { readonly kind: 'log'; readonly level: 'debug' | 'info' | 'warn' | 'error'; readonly fields: object; readonly text: string };
+
+export type FromWorker =
+  | { readonly kind: 'ready' }
+  | { readonly kind: 'refused'; readonly error: ErrorWire }
+  | { readonly kind: 'answer'; readonly number: number; readonly result: unknown }
+  | { readonly kind: 'fault'; readonly number: number; readonly error: ErrorWire }
+  | { readonly kind: 'news'; readonly news: WorkerNews };
