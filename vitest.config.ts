@@ -1,4 +1,5 @@
 // Unit and suite tests run from source: every package resolves to its src, so no build is needed to run one test.
+// With MILLRACE_TEST_KAFKA (set by scripts/test-kafka.mjs to the address of a real Kafka) only the suites of test/kafka run.
 import { readdirSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { defineConfig } from 'vitest/config';
@@ -9,11 +10,14 @@ const alias = readdirSync(packages).map((name) => ({
   replacement: `${packages}${name}/src/index.ts`,
 }));
 
+const againstKafka = process.env.MILLRACE_TEST_KAFKA !== undefined;
+const outside = ['**/node_modules/**', '**/dist/**'];
+
 export default defineConfig({
   resolve: { alias },
   test: {
-    include: ['packages/*/src/**/*.test.ts', 'test/**/*.test.ts', 'examples/*/src/**/*.test.ts'],
-    exclude: ['**/node_modules/**', '**/dist/**', 'test/kafka/**'],
+    include: againstKafka ? ['test/kafka/**/*.test.ts'] : ['packages/*/src/**/*.test.ts', 'test/**/*.test.ts', 'examples/*/src/**/*.test.ts'],
+    exclude: againstKafka ? outside : [...outside, 'test/kafka/**'],
     testTimeout: 60_000,
     hookTimeout: 60_000,
     pool: 'forks',
