@@ -1,0 +1,55 @@
+// What a script calls: start the app, stay up, stop in order on SIGTERM and SIGINT.
+import { realpathSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { explainError, isSpawnedThread, MillraceError } from '@millrace/core';
+import type { Topology } from '@millrace/topology';
+import { type App, type AppOptions, createApp } from './app.ts';
+
+/** This module was started by hand: not imported, not loaded by a worker thread. */
+export function isMain(meta: ImportMeta): boolean {
+  const started = process.argv[1];
+  if (isSpawnedThread() || started === undefined) return false;
+  try {
+    return realpathSync(fileURLToPath(meta.url)) === realpathSync(started);
+  } catch {
+    return false; // a loader's own url, or a file that is gone: not started by hand
+  }
+}
+
+/**
+ * createApp + start + wait for 'running'. SIGTERM and SIGINT finish the step in hand, commit, close, and end the process with
+ * code 0; a second signal ends it at once. A failure while running ends it with code 1 and one paragraph on standard error.
+ *
+ * @example
+ * ```ts
+ * if (isMain(import.meta)) await run(orderTotals, { module: import.meta.url });
+ * ```
+ */
+export async function run(topology: Topology, options: AppOptions = {}): Promise<App> {
+  if (isSpawnedThread()) throw new MillraceError('ERR_RUN_IN_WORKER', 'run() was called in a worker thread: the worker imports your module to get the topology. Guard the call: if (isMain(import.meta)) await run(…).');
+  const app = createApp(topology, options);
+  let stops = 0;
+  const stop = (): void => {
+    if (++stops > 1) process.exit(1);
+    void app.close();
+  };
+  process.on('SIGTERM', stop);
+  process.on('SIGINT', stop);
+  const release = (): void => void process.off('SIGTERM', stop).off('SIGINT', stop);
+  try {
+    await app.start();
+    await app.waitFor('running');
+  } catch (error) {
+    release();
+    await app.close();
+    throw error;
+  }
+  app
+    .finished()
+    .catch((error: unknown) => {
+      process.stderr.write(`${explainError(error)}\n`);
+      process.exitCode = 1;
+    })
+    .finally(release);
+  return app;
+}
