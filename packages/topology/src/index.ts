@@ -1,6 +1,22 @@
 // The public names of @millrace/topology.
 export { GraphBuilder, type ProcessorSpec, type SinkSpec, type SourceSpec } from './graph-builder.ts';
 export type { DropReason, NodeContext, NodeProcessor, ProcessorFactory, Punctuation, RecordContext, RecordCursor, SourcePosition } from './processor.ts';
+export {
+  type Engine,
+  type KeyValueHandle,
+  type KeyValueOptions,
+  type Overrides,
+  type StoreDeclaration,
+  type StoreHandle,
+  type StoreKind,
+  type StoreOptions,
+  settings,
+  store,
+  storeDeclaration,
+  type TypedHandle,
+  type WindowHandle,
+  type WindowStoreOptions,
+} from './store-handle.ts';
 export type { KeyValueSpec, StoreSpec, WindowSpec } from './store-spec.ts';
 export {
   type ErrorDecision,

@@ -1,0 +1,97 @@
+// Turns a plan into the physical topology: passes first, then node by node in order of declaration.
+// The only place that knows both the plan and the graph builder. Types were erased before; here nodes are linked as declared.
+import type { ErasedSerde } from '@millrace/core';
+import { GraphBuilder, type TopicRef, type Topology } from '@millrace/topology';
+import { withNull } from './draft/serde-hints.ts';
+import { nullKeyFilterOperator } from './operators/null-key-filter.ts';
+import { passThroughOperator } from './operators/pass-through.ts';
+import { inOrder, nodeById, type Plan, type PlanNode, type RepartitionPlan, type SinkPlan, type SourceReading } from './plan/nodes.ts';
+import { mergeRepartitions } from './plan/passes/merge-repartitions.ts';
+import { mergeSources } from './plan/passes/merge-sources.ts';
+import { keepNullKeys } from './plan/passes/null-keys.ts';
+import { reuseSourceTopics } from './plan/passes/reuse-source-topics.ts';
+import type { Optimization } from './stream-builder.ts';
+
+export function compile(name: string, plan: Plan, optimizations: ReadonlySet<Optimization>): Topology {
+  const ready = applyPasses(plan, optimizations);
+  const graph = new GraphBuilder();
+  for (const store of ready.stores) graph.addStore(store);
+  for (const node of inOrder(ready.nodes)) addNode(graph, ready, node);
+  for (const group of ready.copartitioned) graph.addCopartitionGroup(group.flatMap((id) => topicsOf(nodeById(ready, id))));
+  return graph.build(name);
+}
+
+export function applyPasses(plan: Plan, optimizations: ReadonlySet<Optimization>): Plan {
+  let next = mergeSources(plan);
+  if (optimizations.has('reuseSourceTopics')) next = reuseSourceTopics(next);
+  if (optimizations.has('mergeRepartitions')) next = mergeRepartitions(next);
+  return keepNullKeys(next);
+}
+
+function addNode(graph: GraphBuilder, plan: Plan, node: PlanNode): void {
+  const parents = node.parents.map((parent) => nodeById(plan, parent).name);
+  switch (node.kind) {
+    case 'source':
+      addSource(graph, node.name, node.reading, 'serde');
+      break;
+    case 'tableSource':
+      addSource(graph, node.sourceName, node.reading, 'tombstone');
+      graph.addProcessor({ name: node.name, parents: [node.sourceName], stores: node.stores, create: node.create });
+      break;
+    case 'operator':
+      graph.addProcessor({ name: node.name, parents, stores: node.stores, create: node.create, onError: node.onError });
+      break;
+    case 'repartition':
+      addRepartition(graph, node, parents, plan.defaults);
+      break;
+    case 'sink':
+      addSink(graph, node, parents);
+  }
+}
+
+function addSource(graph: GraphBuilder, name: string, reading: SourceReading, nullValues: 'tombstone' | 'serde'): void {
+  const { topics, ...how } = reading;
+  graph.addSource({ name, topics: topics.map(userTopic), nullValues, ...how });
+  for (const topic of topics) graph.addUserTopic(topic.creation);
+}
+
+function addRepartition(graph: GraphBuilder, node: RepartitionPlan, parents: readonly string[], defaults: Plan['defaults']): void {
+  const topic: TopicRef = { name: node.topic, internal: true };
+  const key: ErasedSerde = withNull(node.key ?? defaults.key);
+  const value: ErasedSerde = withNull(node.value ?? defaults.value);
+  graph.addRepartitionTopic(node.topic, node.partitions);
+  graph.addProcessor({ name: node.filterName, parents, stores: [], create: node.keepsNullKeys ? passThroughOperator : nullKeyFilterOperator });
+  graph.addSink({ name: node.sinkName, parents: [node.filterName], topic, key, value, partitioner: node.partitioner });
+  graph.addSource({
+    name: node.name,
+    topics: [topic],
+    key,
+    value,
+    nullValues: 'serde',
+    timestamp: 'record',
+    onInvalidTimestamp: 'fail',
+    startFrom: 'earliest',
+    onError: undefined,
+  });
+}
+
+function addSink(graph: GraphBuilder, node: SinkPlan, parents: readonly string[]): void {
+  const { topic } = node;
+  graph.addSink({
+    name: node.name,
+    parents,
+    topic: userTopic(topic),
+    key: topic.key,
+    value: topic.value,
+    partitioner: topic.partitioner,
+    onError: node.onError,
+  });
+  graph.addUserTopic(topic.creation);
+}
+
+const userTopic = (topic: { readonly name: string }): TopicRef => ({ name: topic.name, internal: false });
+
+function topicsOf(node: PlanNode): readonly TopicRef[] {
+  if (node.kind === 'repartition') return [{ name: node.topic, internal: true }];
+  return node.kind === 'source' || node.kind === 'tableSource' ? node.reading.topics.map(userTopic) : [];
+}

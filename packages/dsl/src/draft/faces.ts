@@ -1,0 +1,162 @@
+// The objects behind KStream, KTable and the grouped interfaces: public method names over erased types, each method one line
+// into the functions that do the work. All four in one file, since they return each other.
+import type { ErasedSerde } from '@millrace/core';
+import type { SinkPartitioner } from '@millrace/topology';
+import type { ErasedAdder, ErasedJoiner, ErasedMapper, ErasedPredicate, ErasedRowMapper, ErasedRowPredicate } from '../erased.ts';
+import { filterOperator } from '../operators/filter.ts';
+import { flatMapOperator } from '../operators/flat-map.ts';
+import { flatMapValuesOperator } from '../operators/flat-map-values.ts';
+import { countFold, type ErasedFold } from '../operators/fold.ts';
+import { mapOperator } from '../operators/map.ts';
+import { mapValuesOperator } from '../operators/map-values.ts';
+import { peekOperator } from '../operators/peek.ts';
+import { selectKeyOperator } from '../operators/select-key.ts';
+import { topicDeclaration } from '../topic.ts';
+import { type TimeWindows, type WindowSettings, windowSettings } from '../windows.ts';
+import { foldGroup, type GroupNode } from './group-node.ts';
+import { firstSerde } from './serde-hints.ts';
+import type { ErasedOptions, StreamNode, TableNode } from './stream-node.ts';
+import { appendOperator, mergeStreams, repartitionStream, type Step, sinkStream } from './stream-operators.ts';
+import { type JoinOptionsErased, joinWithTable } from './stream-table-join.ts';
+import { filterTable, mapTable, tableToStream } from './table-operators.ts';
+import { type TableSourceOptionsErased, tableFromStream } from './table-sources.ts';
+import { sameTopology } from './typed.ts';
+
+type GroupOptionsErased = ErasedOptions & { readonly partitions?: number };
+
+export class StreamFace {
+  readonly kind = 'stream';
+  readonly node: StreamNode;
+  constructor(node: StreamNode) {
+    this.node = node;
+  }
+
+  filter(predicate: ErasedPredicate, options: ErasedOptions = {}): StreamFace {
+    return this.#append({ prefix: 'KSTREAM-FILTER-', effect: 'keepsAll', create: filterOperator(predicate, true), ...serdesOf(this.node) }, options);
+  }
+  filterNot(predicate: ErasedPredicate, options: ErasedOptions = {}): StreamFace {
+    return this.#append({ prefix: 'KSTREAM-FILTER-', effect: 'keepsAll', create: filterOperator(predicate, false), ...serdesOf(this.node) }, options);
+  }
+  map(mapper: ErasedMapper, options: ErasedOptions = {}): StreamFace {
+    return this.#append({ prefix: 'KSTREAM-MAP-', effect: 'changesKey', create: mapOperator(mapper), key: options.key, value: options.value }, options);
+  }
+  mapValues(mapper: ErasedMapper, options: ErasedOptions = {}): StreamFace {
+    return this.#append(
+      { prefix: 'KSTREAM-MAPVALUES-', effect: 'changesValue', create: mapValuesOperator(mapper), key: this.node.key, value: options.value },
+      options,
+    );
+  }
+  flatMap(mapper: ErasedMapper, options: ErasedOptions = {}): StreamFace {
+    return this.#append({ prefix: 'KSTREAM-FLATMAP-', effect: 'changesKey', create: flatMapOperator(mapper), key: options.key, value: options.value }, options);
+  }
+  flatMapValues(mapper: ErasedMapper, options: ErasedOptions = {}): StreamFace {
+    return this.#append(
+      { prefix: 'KSTREAM-FLATMAPVALUES-', effect: 'changesValue', create: flatMapValuesOperator(mapper), key: this.node.key, value: options.value },
+      options,
+    );
+  }
+  selectKey(selector: ErasedMapper, options: ErasedOptions = {}): StreamFace {
+    return this.#append(
+      { prefix: 'KSTREAM-KEY-SELECT-', effect: 'changesKey', create: selectKeyOperator(selector), key: options.key, value: this.node.value },
+      options,
+    );
+  }
+  peek(action: ErasedMapper, options: ErasedOptions = {}): StreamFace {
+    return this.#append({ prefix: 'KSTREAM-PEEK-', effect: 'keepsAll', create: peekOperator(action), ...serdesOf(this.node) }, options);
+  }
+  forEach(action: ErasedMapper, options: ErasedOptions = {}): void {
+    this.#append({ prefix: 'KSTREAM-FOREACH-', effect: 'keepsAll', create: peekOperator(action), ...serdesOf(this.node) }, options);
+  }
+  merge(other: object, options: ErasedOptions = {}): StreamFace {
+    return new StreamFace(mergeStreams(this.node, sameTopology(other, StreamFace, this.node.draft, 'merge()').node, options));
+  }
+  repartition(options: GroupOptionsErased & { readonly partitioner?: SinkPartitioner } = {}): StreamFace {
+    return new StreamFace(repartitionStream(this.node, options));
+  }
+  groupByKey(options: GroupOptionsErased = {}): GroupFace {
+    const { as, partitions } = options;
+    return new GroupFace({
+      stream: this.node,
+      as,
+      key: firstSerde(options.key, this.node.key),
+      value: firstSerde(options.value, this.node.value),
+      partitions,
+      shared: { repartition: undefined },
+    });
+  }
+  groupBy(selector: ErasedMapper, options: GroupOptionsErased = {}): GroupFace {
+    return this.selectKey(selector, options).groupByKey(options);
+  }
+  toTable(options: TableSourceOptionsErased = {}): TableFace {
+    return new TableFace(tableFromStream(this.node, options));
+  }
+  join(table: object, joiner: ErasedJoiner, options: JoinOptionsErased = {}): StreamFace {
+    return new StreamFace(joinWithTable(this.node, sameTopology(table, TableFace, this.node.draft, 'join()').node, joiner, 'inner', options));
+  }
+  leftJoin(table: object, joiner: ErasedJoiner, options: JoinOptionsErased = {}): StreamFace {
+    return new StreamFace(joinWithTable(this.node, sameTopology(table, TableFace, this.node.draft, 'leftJoin()').node, joiner, 'left', options));
+  }
+  to(sink: { readonly name: string }, options: ErasedOptions = {}): void {
+    sinkStream(this.node, topicDeclaration(sink, 'to()'), options);
+  }
+
+  #append(step: Step, options: ErasedOptions): StreamFace {
+    return new StreamFace(appendOperator(this.node, step, options));
+  }
+}
+
+export class TableFace {
+  readonly kind = 'table';
+  readonly node: TableNode;
+  constructor(node: TableNode) {
+    this.node = node;
+  }
+
+  filter(predicate: ErasedRowPredicate, options: TableSourceOptionsErased = {}): TableFace {
+    return new TableFace(filterTable(this.node, predicate, true, options));
+  }
+  filterNot(predicate: ErasedRowPredicate, options: TableSourceOptionsErased = {}): TableFace {
+    return new TableFace(filterTable(this.node, predicate, false, options));
+  }
+  mapValues(mapper: ErasedRowMapper, options: TableSourceOptionsErased = {}): TableFace {
+    return new TableFace(mapTable(this.node, mapper, options));
+  }
+  toStream(options: ErasedOptions = {}): StreamFace {
+    return new StreamFace(tableToStream(this.node, options));
+  }
+}
+
+class FoldingFace {
+  readonly group: GroupNode;
+  readonly windows: WindowSettings | undefined;
+  constructor(group: GroupNode, windows: WindowSettings | undefined) {
+    this.group = group;
+    this.windows = windows;
+  }
+
+  count(options: TableSourceOptionsErased = {}): TableFace {
+    return new TableFace(foldGroup(this.group, { fold: countFold, kind: 'count', options, windows: this.windows }));
+  }
+  reduce(combine: ErasedAdder, options: TableSourceOptionsErased = {}): TableFace {
+    return new TableFace(foldGroup(this.group, { fold: { initial: undefined, add: combine }, kind: 'reduce', options, windows: this.windows }));
+  }
+  aggregate(spec: TableSourceOptionsErased & Required<ErasedFold>): TableFace {
+    const { initial, add } = spec;
+    return new TableFace(foldGroup(this.group, { fold: { initial, add }, kind: 'aggregate', options: spec, windows: this.windows }));
+  }
+}
+
+export class GroupFace extends FoldingFace {
+  constructor(group: GroupNode) {
+    super(group, undefined);
+  }
+  windowedBy(windows: TimeWindows): WindowedFace {
+    return new WindowedFace(this.group, windowSettings(windows));
+  }
+}
+
+export class WindowedFace extends FoldingFace {}
+
+function serdesOf(node: StreamNode): { readonly key: ErasedSerde | undefined; readonly value: ErasedSerde | undefined } {
+  return { key: node.key, value: node.value };
+}

@@ -1,0 +1,75 @@
+// The plan while the user's build function runs: nodes are added, tables learn that somebody needs their rows or prior values.
+// Owns everything mutable of the DSL. `freeze` turns it into an immutable plan; after that it is not used any more.
+import type { ErasedSerde } from '@millrace/core';
+import { type ProcessorFactory, type StoreSpec, topologyError } from '@millrace/topology';
+import { Names } from '../plan/names.ts';
+import type { OperatorPlan, Plan, PlanNode, RepartitionPlan, SinkPlan, SourcePlan, TableSourcePlan } from '../plan/nodes.ts';
+
+/** What is known of an operator only once the whole program is: its stores and its code. */
+interface LateFacts {
+  readonly stores: readonly string[];
+  readonly create: ProcessorFactory;
+}
+type Late<Node> = Omit<Node, 'id' | 'stores' | 'create'> & { readonly resolve: () => LateFacts };
+export type NodeDraft = Omit<SourcePlan, 'id'> | Late<TableSourcePlan> | Late<OperatorPlan> | Omit<RepartitionPlan, 'id'> | Omit<SinkPlan, 'id'>;
+
+export class PlanDraft {
+  readonly names = new Names();
+  readonly defaults: Plan['defaults'];
+  readonly #nodes: NodeDraft[] = [];
+  /** Stores by name, as functions: a store exists only if it turns out to be needed. */
+  readonly #stores = new Map<string, () => StoreSpec | undefined>();
+  readonly #copartitioned: (readonly number[])[] = [];
+  #frozen = false;
+
+  constructor(defaults: Plan['defaults']) {
+    this.defaults = defaults;
+  }
+
+  /** Returns the id of the new node. */
+  add(node: NodeDraft): number {
+    this.#checkOpen();
+    return this.#nodes.push(node) - 1;
+  }
+
+  addStore(name: string, spec: () => StoreSpec | undefined): void {
+    this.#checkOpen();
+    if (this.#stores.has(name))
+      throw topologyError(`Store "${name}" is given to two operators. Each needs a store of its own; declare another handle.`, { store: name });
+    this.#stores.set(name, spec);
+  }
+
+  addCopartitioned(sources: Iterable<number>): void {
+    this.#copartitioned.push([...new Set(sources)]);
+  }
+
+  /** Does anything hang below this node? Asked while freezing. */
+  hasChildren(id: number): boolean {
+    return this.#nodes.some((node) => node.parents.includes(id));
+  }
+
+  keySerde(serde: ErasedSerde | undefined): ErasedSerde {
+    return serde ?? this.defaults.key;
+  }
+
+  valueSerde(serde: ErasedSerde | undefined): ErasedSerde {
+    return serde ?? this.defaults.value;
+  }
+
+  freeze(): Plan {
+    this.#frozen = true;
+    const stores = [...this.#stores.values()].flatMap((spec) => spec() ?? []);
+    const nodes = this.#nodes.map((draft, id): PlanNode => {
+      if (!('resolve' in draft)) return Object.freeze({ ...draft, id });
+      const { resolve, ...node } = draft;
+      // Sound: `resolve` supplies exactly the two fields that `Late` leaves out, and the kind tells which node it is.
+      return Object.freeze({ ...node, ...resolve(), id } as OperatorPlan | TableSourcePlan);
+    });
+    return Object.freeze({ nodes, stores, copartitioned: this.#copartitioned, defaults: this.defaults });
+  }
+
+  #checkOpen(): void {
+    if (this.#frozen)
+      throw topologyError('A stream or table was used after its topology had been built. Call operators only inside topology(name, (t) => { … }).');
+  }
+}

@@ -1,0 +1,57 @@
+// How a source reads its topics: serdes, event time, start. Several topics in one source are read each by its own declaration.
+import { durationMs, type ErasedSerde, type Serde, type SerdeInfo } from '@millrace/core';
+import { type SourceNode, topologyError } from '@millrace/topology';
+import type { SourceOptions } from '../operator-options.ts';
+import type { SourceReading } from '../plan/nodes.ts';
+import type { TopicDeclaration } from '../topic.ts';
+
+export function sourceReading(topics: readonly TopicDeclaration[], options: SourceOptions): SourceReading {
+  const [first] = topics;
+  if (first === undefined) throw topologyError('t.stream() was given an empty list. Name at least one topic.');
+  const names = new Set(topics.map((topic) => topic.name));
+  if (names.size < topics.length) throw topologyError(`t.stream() was given one topic twice: ${topics.map((topic) => topic.name).join(', ')}.`);
+  for (const topic of topics) {
+    if (topic.timestamp !== first.timestamp || topic.onInvalidTimestamp !== first.onInvalidTimestamp) {
+      throw topologyError(
+        `Topics "${first.name}" and "${topic.name}" take event time in different ways and cannot share a source. Read each with t.stream() and merge() the two.`,
+        { topic: topic.name },
+      );
+    }
+  }
+  return {
+    topics,
+    key: eachByItsOwn(topics.map((topic) => [topic.name, topic.key])),
+    value: eachByItsOwn(topics.map((topic) => [topic.name, topic.value])),
+    timestamp: first.timestamp,
+    onInvalidTimestamp: first.onInvalidTimestamp,
+    startFrom: startFrom(options.startFrom),
+    onError: options.onError,
+  };
+}
+
+function startFrom(option: SourceOptions['startFrom']): SourceNode['startFrom'] {
+  if (option === undefined) return 'earliest';
+  return typeof option === 'object' ? { agoMs: durationMs(option.ago, 'startFrom.ago') } : option;
+}
+
+/** The serde that all topics share, for operators below that write bytes; undefined if they differ. */
+export function sharedSerde(serdes: readonly ErasedSerde[]): ErasedSerde | undefined {
+  return serdes.every((serde) => serde === serdes[0]) ? serdes[0] : undefined;
+}
+
+/** One serde if all topics share it, else one that asks for the topic. */
+function eachByItsOwn(serdes: readonly (readonly [topic: string, serde: ErasedSerde])[]): ErasedSerde {
+  const [[, first]] = serdes as [readonly [string, ErasedSerde]];
+  if (serdes.every(([, serde]) => serde === first)) return first;
+  const byTopic = new Map(serdes);
+  // Sound: a source only reads, and each topic's records are read by that topic's own serde.
+  const reading: Serde<unknown> = {
+    format: [...new Set(serdes.map(([, serde]) => serde.format))].join('|'),
+    serialize() {
+      throw topologyError(`values of several topics (${[...byTopic.keys()].join(', ')}) have no common serde to be written with; give the operator one`);
+    },
+    deserialize: (bytes: Uint8Array, info: SerdeInfo) => (byTopic.get(info.topic) ?? first).deserialize(bytes, info),
+    ...(serdes.every(([, serde]) => serde['~null'] === true) ? { '~null': true as const } : {}),
+  };
+  return reading;
+}

@@ -1,0 +1,90 @@
+// The store behind a table operator: its name, given or generated, and its spec once the serdes are known.
+import { type ErasedSerde, MillraceError } from '@millrace/core';
+import { type KeyValueSpec, type StoreDeclaration, type StoreHandle, storeDeclaration, topologyError, type WindowSpec } from '@millrace/topology';
+import type { WindowSettings } from '../windows.ts';
+import type { PlanDraft } from './plan-draft.ts';
+
+export interface StoreOptionsErased {
+  readonly key?: ErasedSerde;
+  readonly value?: ErasedSerde;
+  readonly store?: StoreHandle;
+}
+
+export interface StoreDraft {
+  readonly name: string;
+  /** Undefined: nobody named it. */
+  readonly declared: StoreDeclaration | undefined;
+  readonly key: ErasedSerde | undefined;
+  readonly value: ErasedSerde | undefined;
+}
+
+/** Name and serdes of a store; takes an index for a generated name when the user gave no handle. */
+export function nameStore(draft: PlanDraft, prefix: string, options: StoreOptionsErased, kind: StoreHandle['kind']): StoreDraft {
+  const declared = declaredStore(options, kind);
+  return { name: declared?.name ?? draft.names.store(prefix), declared, key: declared?.key ?? options.key, value: declared?.value ?? options.value };
+}
+
+export function declaredStore(options: StoreOptionsErased, kind: StoreHandle['kind']): StoreDeclaration | undefined {
+  if (options.store === undefined) return undefined;
+  const declared = storeDeclaration(options.store);
+  if (declared.kind !== kind) {
+    throw topologyError(
+      `Store "${declared.name}" is declared with store.${declared.kind}(), but this operator keeps its rows in a ${kind} store. Declare it with store.${kind}().`,
+      { store: declared.name },
+    );
+  }
+  return declared;
+}
+
+const UNNAMED = { engine: undefined, changelog: { config: {} }, queryable: false } as const;
+
+export function keyValueSpec(
+  draft: PlanDraft,
+  store: StoreDraft,
+  key: ErasedSerde | undefined,
+  value: ErasedSerde | undefined,
+  sourceTopic?: string,
+): KeyValueSpec {
+  const { engine, changelog, queryable } = store.declared ?? UNNAMED;
+  return Object.freeze({
+    kind: 'keyValue',
+    name: store.name,
+    key: draft.keySerde(key),
+    value: draft.valueSerde(value),
+    changelog,
+    queryable,
+    engine,
+    sourceTopic,
+  });
+}
+
+export function windowSpec(
+  draft: PlanDraft,
+  store: StoreDraft,
+  windows: WindowSettings,
+  key: ErasedSerde | undefined,
+  value: ErasedSerde | undefined,
+): WindowSpec {
+  const { engine, changelog, queryable } = store.declared ?? UNNAMED;
+  const needed = Math.min(windows.sizeMs + windows.graceMs, Number.MAX_SAFE_INTEGER);
+  const retentionMs = store.declared?.retentionMs ?? needed;
+  if (retentionMs < needed) {
+    throw new MillraceError(
+      'ERR_OPTION',
+      `Store "${store.name}" keeps rows for ${retentionMs} ms, but its windows need ${needed} ms (size + grace). Raise { retention } or leave it out.`,
+      { store: store.name, option: 'retention' },
+    );
+  }
+  return Object.freeze({
+    kind: 'window',
+    name: store.name,
+    key: draft.keySerde(key),
+    value: draft.valueSerde(value),
+    changelog,
+    queryable,
+    engine,
+    windowSizeMs: windows.sizeMs,
+    retentionMs,
+    duplicates: false,
+  });
+}

@@ -1,0 +1,122 @@
+// Adds table operators to the plan: filter, mapValues, toStream.
+// They keep rows of their own only in a store that the user named (semantics 9.4).
+import type { ErasedSerde } from '@millrace/core';
+import type { ProcessorFactory } from '@millrace/topology';
+import type { ErasedRowMapper, ErasedRowPredicate } from '../erased.ts';
+import { readFiltered, readMapped, readStored } from '../operators/row-readers.ts';
+import type { Emission } from '../operators/table-emission.ts';
+import { tableFilterOperator } from '../operators/table-filter.ts';
+import { tableMapValuesOperator } from '../operators/table-map-values.ts';
+import { toStreamOperator } from '../operators/to-stream.ts';
+import type { NamePrefix } from '../plan/names.ts';
+import { firstSerde } from './serde-hints.ts';
+import { declaredStore, keyValueSpec } from './store-draft.ts';
+import { type ErasedOptions, type StreamNode, streamNode, type TableNode } from './stream-node.ts';
+import type { RowReader, RowView, TableRows } from './table-rows.ts';
+import type { TableSourceOptionsErased } from './table-sources.ts';
+
+/** What a derived table is made of. */
+interface Derivation {
+  readonly prefix: NamePrefix;
+  readonly read: (parent: RowReader) => RowReader;
+  readonly create: (settings: { readonly store: string | undefined; readonly sendsPrior: boolean; readonly emit: Emission }) => ProcessorFactory;
+  readonly value: ErasedSerde | undefined;
+  /** Filters ask for the row before, if it comes for free. */
+  readonly wantsPrior: boolean;
+}
+
+export function filterTable(table: TableNode, predicate: ErasedRowPredicate, keep: boolean, options: TableSourceOptionsErased): TableNode {
+  return deriveTable(
+    table,
+    {
+      prefix: 'KTABLE-FILTER-',
+      read: (parent) => readFiltered(parent, predicate, keep),
+      create: (settings) => tableFilterOperator({ ...settings, predicate, keep }),
+      value: table.value,
+      wantsPrior: true,
+    },
+    options,
+  );
+}
+
+export function mapTable(table: TableNode, mapper: ErasedRowMapper, options: TableSourceOptionsErased): TableNode {
+  return deriveTable(
+    table,
+    {
+      prefix: 'KTABLE-MAPVALUES-',
+      read: (parent) => readMapped(parent, mapper),
+      create: (settings) => tableMapValuesOperator({ ...settings, mapper }),
+      value: undefined,
+      wantsPrior: false,
+    },
+    options,
+  );
+}
+
+function deriveTable(table: TableNode, derivation: Derivation, options: TableSourceOptionsErased): TableNode {
+  const { draft } = table;
+  const declared = declaredStore(options, 'keyValue');
+  // As in Kafka Streams: serdes without a store materialise nothing, but take the index of a store name.
+  if (declared === undefined && (options.key !== undefined || options.value !== undefined)) draft.names.store(derivation.prefix);
+  const name = draft.names.node(options.as, derivation.prefix);
+  const key = firstSerde(declared?.key, options.key, table.key);
+  const value = firstSerde(declared?.value, options.value, derivation.value);
+  if (declared !== undefined) draft.addStore(declared.name, () => keyValueSpec(draft, { name: declared.name, declared, key, value }, key, value));
+  const rows = new DerivedRows(table.rows, declared?.name, derivation.read);
+  if (derivation.wantsPrior) rows.sendPrior(false);
+  const emit = (): Emission => (draft.hasChildren(node) ? (options.emit ?? 'onCommit') : 'never');
+  const node = draft.add({
+    kind: 'operator',
+    name,
+    parents: [table.node],
+    effect: 'keepsAll',
+    takesNullKeys: false,
+    onError: options.onError,
+    resolve: () => ({
+      stores: declared === undefined ? [] : [declared.name],
+      create: derivation.create({ store: declared?.name, sendsPrior: rows.sendsPrior, emit: emit() }),
+    }),
+  });
+  return { draft, node, name, key, value, sources: table.sources, rows };
+}
+
+/** Rows of a table that is computed from another: from its own store, or computed again from the parent's. */
+class DerivedRows implements TableRows {
+  sendsPrior = false;
+  readonly #parent: TableRows;
+  readonly #store: string | undefined;
+  readonly #read: (parent: RowReader) => RowReader;
+
+  constructor(parent: TableRows, store: string | undefined, read: (parent: RowReader) => RowReader) {
+    this.#parent = parent;
+    this.#store = store;
+    this.#read = read;
+  }
+
+  sendPrior(force: boolean): boolean {
+    this.sendsPrior = this.sendsPrior || this.#store !== undefined || this.#parent.sendPrior(force);
+    return this.sendsPrior;
+  }
+
+  view(): RowView {
+    const store = this.#store;
+    if (store !== undefined) return { stores: [store], open: (context) => readStored(context, store) };
+    const parent = this.#parent.view();
+    return { stores: parent.stores, open: (context) => this.#read(parent.open(context)) };
+  }
+}
+
+export function tableToStream(table: TableNode, options: ErasedOptions): StreamNode {
+  const { draft } = table;
+  const name = draft.names.node(options.as, 'KTABLE-TOSTREAM-');
+  const node = draft.add({
+    kind: 'operator',
+    name,
+    parents: [table.node],
+    effect: 'keepsAll',
+    takesNullKeys: false,
+    onError: options.onError,
+    resolve: () => ({ stores: [], create: toStreamOperator }),
+  });
+  return streamNode({ draft, node, name, key: table.key, value: table.value, sources: table.sources, keyChanged: false });
+}

@@ -1,0 +1,25 @@
+// What a table can be asked for: its rows by key (joins), and that its changes carry the row before (filters, regrouping).
+// A table that keeps no rows answers from its parent and computes its own value again, as Kafka Streams does (semantics 9.2, 9.4).
+import type { NodeContext } from '@millrace/topology';
+
+/** A cursor over one row; reused, so a lookup allocates nothing. */
+export interface RowReader {
+  /** Moves to the row of `key`. False: there is none, and the fields are meaningless. */
+  find(key: unknown): boolean;
+  readonly value: unknown;
+  /** Event time, ms. */
+  readonly timestamp: number;
+}
+
+export interface RowView {
+  /** Stores to connect to whoever reads. */
+  readonly stores: readonly string[];
+  open(context: NodeContext): RowReader;
+}
+
+export interface TableRows {
+  /** From now on changes carry the row before. `force`: keep rows if that takes it. False: not possible without. */
+  sendPrior(force: boolean): boolean;
+  /** Rows by key; keeps them from now on if nobody does yet. */
+  view(): RowView;
+}

@@ -1,0 +1,29 @@
+// Grouped and windowed streams as users see them: what can be counted, folded and windowed. Interfaces only.
+import type { Windowed } from '@millrace/core';
+import type { Adder, Fold, Present } from './callbacks.ts';
+import type { KTable } from './ktable.ts';
+import type { TableOptions, WindowTableOptions } from './operator-options.ts';
+import type { TimeWindows } from './windows.ts';
+
+export interface AggregateSpec<K, V, A, R extends A | null> extends TableOptions<K, A>, Fold<A, V, K, R> {}
+export interface WindowAggregateSpec<K, V, A, R extends A | null> extends WindowTableOptions<K, A>, Fold<A, V, K, R> {}
+
+export interface KGroupedStream<in out K, in out V> {
+  /** Records per key. Records without key or value are dropped and counted. */
+  count(options?: TableOptions<K, number>): KTable<K, number, never>;
+  /** The first value of a key as it is, then `combine(previous, value)`. */
+  reduce<R extends Present<V> | null>(
+    combine: Adder<Present<V>, Present<V>, K, R>,
+    options?: TableOptions<K, Present<V>>,
+  ): KTable<K, Present<V>, Extract<R, null>>;
+  aggregate<A, R extends A | null = A>(spec: AggregateSpec<K, Present<V>, A, R>): KTable<K, A, Extract<R, null>>;
+  /** One aggregate per key and window. Records later than window end + grace are dropped and counted. */
+  windowedBy(windows: TimeWindows): TimeWindowedKStream<K, V>;
+}
+
+/** Values may be `null` here: windowed folds see every record that has a key. */
+export interface TimeWindowedKStream<in out K, in out V> {
+  count(options?: WindowTableOptions<K, number>): KTable<Windowed<K>, number, never>;
+  reduce<R extends V | null>(combine: Adder<V, V, K, R>, options?: WindowTableOptions<K, V>): KTable<Windowed<K>, V, Extract<R, null>>;
+  aggregate<A, R extends A | null = A>(spec: WindowAggregateSpec<K, V, A, R>): KTable<Windowed<K>, A, Extract<R, null>>;
+}

@@ -1,0 +1,44 @@
+// The public names of @millrace/dsl.
+
+// What users of the DSL meet of the layer below.
+export {
+  type Engine,
+  type ErrorDecision,
+  type ErrorPolicy,
+  type Failure,
+  type KeyValueHandle,
+  type KeyValueOptions,
+  type Overrides,
+  type RecordContext,
+  type SourcePosition,
+  type StoreHandle,
+  type StoreKind,
+  type StoreOptions,
+  store,
+  type Topology,
+  type TypedHandle,
+  type WindowHandle,
+  type WindowStoreOptions,
+} from '@millrace/topology';
+export type { Adder, AsyncNotAllowed, Fold, Joiner, KeyValue, Mapper, Nothing, NotPromise, Partitioner, Predicate, Present } from './callbacks.ts';
+export type { AggregateSpec, KGroupedStream, TimeWindowedKStream, WindowAggregateSpec } from './grouped.ts';
+export type { KStream } from './kstream.ts';
+export type { KTable } from './ktable.ts';
+export type {
+  Emit,
+  GroupOptions,
+  KeyedOptions,
+  KeyOptions,
+  OperatorOptions,
+  RepartitionOptions,
+  SinkOptions,
+  SourceOptions,
+  StreamTableJoinOptions,
+  TableOptions,
+  TableSourceOptions,
+  ValueOptions,
+  WindowTableOptions,
+} from './operator-options.ts';
+export { type Optimization, type TopologyBuilder, type TopologyOptions, topology } from './stream-builder.ts';
+export { type Topic, type TopicOptions, type TopicSink, type TopicSource, topic } from './topic.ts';
+export { type HoppingOptions, type TimeWindows, type TumblingOptions, type UnlimitedOptions, windows } from './windows.ts';

@@ -1,0 +1,54 @@
+// KStream as users see it: a sequence of independent facts. Interfaces only; `draft/stream-draft.ts` stands behind them.
+import type { RecordContext } from '@millrace/topology';
+import type { Joiner, KeyValue, Mapper, Predicate, Present } from './callbacks.ts';
+import type { KGroupedStream } from './grouped.ts';
+import type { KTable } from './ktable.ts';
+import type {
+  GroupOptions,
+  KeyedOptions,
+  KeyOptions,
+  OperatorOptions,
+  RepartitionOptions,
+  SinkOptions,
+  StreamTableJoinOptions,
+  TableOptions,
+  ValueOptions,
+} from './operator-options.ts';
+import type { TopicSink } from './topic.ts';
+
+/** A stream of records. Every operator returns a new description; nothing runs until the topology does. */
+export interface KStream<in out K, in out V> {
+  readonly kind: 'stream';
+  /** Keeps what the predicate accepts; a type guard narrows the values. */
+  filter<S extends V>(predicate: (value: V, key: K, context: RecordContext) => value is S, options?: OperatorOptions): KStream<K, S>;
+  filter(predicate: Predicate<V, K>, options?: OperatorOptions): KStream<K, V>;
+  /** Keeps what the predicate refuses. */
+  filterNot<S extends V>(predicate: (value: V, key: K, context: RecordContext) => value is S, options?: OperatorOptions): KStream<K, Exclude<V, S>>;
+  filterNot(predicate: Predicate<V, K>, options?: OperatorOptions): KStream<K, V>;
+  /** One record to one record, key included: what follows by key is repartitioned first. */
+  map<K2, V2>(mapper: Mapper<V, K, KeyValue<K2, V2>>, options?: KeyedOptions<K2, V2>): KStream<K2, V2>;
+  mapValues<R>(mapper: Mapper<V, K, R>, options?: ValueOptions<R>): KStream<K, R>;
+  /** One record to any number of records. */
+  flatMap<K2, V2>(mapper: Mapper<V, K, Iterable<KeyValue<K2, V2>>>, options?: KeyedOptions<K2, V2>): KStream<K2, V2>;
+  /** One value to any number of values under the same key. `& object`: a string is not a list. */
+  flatMapValues<R>(mapper: Mapper<V, K, Iterable<R> & object>, options?: ValueOptions<R>): KStream<K, R>;
+  /** A new key; what follows by key is repartitioned first. */
+  selectKey<K2>(selector: Mapper<V, K, K2>, options?: KeyOptions<K2>): KStream<K2, V>;
+  /** Looks at each record before it goes on. */
+  peek<R>(action: Mapper<V, K, R>, options?: OperatorOptions): KStream<K, V>;
+  /** Looks at each record; nothing follows. */
+  forEach<R>(action: Mapper<V, K, R>, options?: OperatorOptions): void;
+  /** All records of both; no order between the two beyond event time. */
+  merge<V2>(other: KStream<K, V2>, options?: OperatorOptions): KStream<K, V | V2>;
+  /** Through an internal topic, so that records of one key meet in one task. */
+  repartition(options?: RepartitionOptions<K, V>): KStream<K, V>;
+  groupByKey(options?: GroupOptions<K, V>): KGroupedStream<K, V>;
+  groupBy<K2>(selector: Mapper<V, K, K2>, options?: GroupOptions<K2, V>): KGroupedStream<K2, V>;
+  /** The latest value per key; `null` deletes. */
+  toTable(options?: TableOptions<K, Present<V>>): KTable<K, Present<V>, Extract<V, null>>;
+  /** Looks up the table's row of the same key; without a row nothing comes out. Only the stream triggers. */
+  join<VT, R, T>(table: KTable<K, VT, T>, joiner: Joiner<Present<V>, VT, K, R>, options?: StreamTableJoinOptions<K, V, R>): KStream<K, R>;
+  /** Like `join`, but a missing row is `undefined`. */
+  leftJoin<VT, R, T>(table: KTable<K, VT, T>, joiner: Joiner<Present<V>, VT | undefined, K, R>, options?: StreamTableJoinOptions<K, V, R>): KStream<K, R>;
+  to(sink: TopicSink<K, V>, options?: SinkOptions): void;
+}

@@ -1,0 +1,19 @@
+// KTable as users see it: the latest value per key. Interfaces only; `draft/table-draft.ts` stands behind them.
+// Table callbacks get (value, key) only: a row may be recomputed for a lookup, outside any record.
+import type { NotPromise } from './callbacks.ts';
+import type { KStream } from './kstream.ts';
+import type { OperatorOptions, TableOptions } from './operator-options.ts';
+
+/**
+ * A table. `Tombstone` says whether its update stream may carry deletes: `null` (default, may) or `never` (cannot). It is inferred.
+ */
+export interface KTable<in out K, in out V, in out Tombstone = null> {
+  readonly kind: 'table';
+  /** Rows that the predicate accepts; a row that no longer fits is deleted. A type guard narrows. */
+  filter<S extends V>(predicate: (value: V, key: K) => value is S, options?: TableOptions<K, S>): KTable<K, S>;
+  filter(predicate: (value: V, key: K) => boolean, options?: TableOptions<K, V>): KTable<K, V>;
+  filterNot(predicate: (value: V, key: K) => boolean, options?: TableOptions<K, V>): KTable<K, V>;
+  mapValues<R>(mapper: (value: V, key: K) => NotPromise<R>, options?: TableOptions<K, R>): KTable<K, R, Tombstone>;
+  /** The updates as records; a delete is `null`. */
+  toStream(options?: OperatorOptions): KStream<K, V | Tombstone>;
+}

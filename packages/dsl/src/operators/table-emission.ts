@@ -1,0 +1,42 @@
+// How a table operator that keeps rows hands its changes on: at once, at each commit, or not at all where nobody listens.
+// At a commit only the last change of each key goes on, in order of last write, with the row as it was at the last commit;
+// a row that came and went in between is never seen (semantics 16.5).
+import type { Windowed } from '@millrace/core';
+import type { StagedEntry, StagedKeyValueStore, StagedWindowStore } from '@millrace/state';
+import type { NodeContext } from '@millrace/topology';
+import { ChangeCell } from '../change.ts';
+
+export type Emission = 'onUpdate' | 'onCommit' | 'never';
+
+/** Drains a key-value store at commit. */
+export function drainRows(store: StagedKeyValueStore<unknown, unknown>, context: NodeContext, sendsPrior: boolean): () => void {
+  store.keepPrior();
+  const cell = new ChangeCell();
+  const visit = (entry: StagedEntry): void => {
+    if (!entry.present && !entry.priorPresent) return;
+    context.forwardAt(entry.key, changeOf(cell, entry, sendsPrior), entry.timestamp);
+  };
+  return () => store.forEachOpen(visit);
+}
+
+/** Drains a window store at commit: keys are windowed. */
+export function drainWindows(
+  store: StagedWindowStore<unknown, unknown>,
+  context: NodeContext,
+  sendsPrior: boolean,
+  windowEnd: (start: number) => number,
+): () => void {
+  store.keepPrior();
+  const cell = new ChangeCell();
+  const visit = (entry: StagedEntry): void => {
+    if (!entry.present && !entry.priorPresent) return;
+    const key: Windowed<unknown> = { key: entry.key, window: { start: entry.start, end: windowEnd(entry.start) } };
+    context.forwardAt(key, changeOf(cell, entry, sendsPrior), entry.timestamp);
+  };
+  return () => store.forEachOpen(visit);
+}
+
+function changeOf(cell: ChangeCell, entry: StagedEntry, sendsPrior: boolean): ChangeCell {
+  const value = entry.present ? entry.value : null;
+  return sendsPrior ? cell.withPrior(value, entry.priorPresent ? entry.priorValue : null) : cell.withoutPrior(value);
+}

@@ -1,0 +1,61 @@
+// A stream of updates read as a table: the last one per key stands, null deletes, later arrivals win whatever their time.
+// Records without a key are dropped and counted. Equal values are not swallowed (semantics 9.3).
+import type { NodeProcessor, ProcessorFactory } from '@millrace/topology';
+import { ChangeCell } from '../change.ts';
+import { keyValueStore } from './row-readers.ts';
+import { drainRows, type Emission } from './table-emission.ts';
+
+export interface TableSourceSettings {
+  /** Undefined: nobody needs the rows, changes pass through. */
+  readonly store: string | undefined;
+  readonly sendsPrior: boolean;
+  readonly emit: Emission;
+}
+
+export function tableSourceOperator(settings: TableSourceSettings): ProcessorFactory {
+  const { store: storeName, sendsPrior, emit } = settings;
+  return (context): NodeProcessor => {
+    const cell = new ChangeCell();
+    const { record } = context;
+    if (storeName === undefined) {
+      return {
+        process(key, value) {
+          if (key === null || key === undefined) context.drop('nullKey');
+          else context.forward(key, cell.withoutPrior(value));
+        },
+      };
+    }
+    const store = keyValueStore(context, storeName);
+    if (emit === 'onUpdate' && sendsPrior) {
+      return {
+        process(key, value) {
+          if (key === null || key === undefined) {
+            context.drop('nullKey');
+            return;
+          }
+          const entry = store.find(key);
+          const prior = entry.present ? entry.value : null;
+          store.writeEntry(entry, value, record.timestamp);
+          context.forward(key, cell.withPrior(value, prior));
+        },
+      };
+    }
+    if (emit === 'onUpdate') {
+      return {
+        process(key, value) {
+          if (key === null || key === undefined) {
+            context.drop('nullKey');
+            return;
+          }
+          store.write(key, value, record.timestamp);
+          context.forward(key, cell.withoutPrior(value));
+        },
+      };
+    }
+    const writes = (key: unknown, value: unknown): void => {
+      if (key === null || key === undefined) context.drop('nullKey');
+      else store.write(key, value, record.timestamp);
+    };
+    return emit === 'never' ? { process: writes } : { process: writes, drain: drainRows(store, context, sendsPrior) };
+  };
+}

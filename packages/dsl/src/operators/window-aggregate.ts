@@ -1,0 +1,65 @@
+// count, reduce and aggregate over time windows: a record updates every window that holds it and is still open.
+// W1 a window is open while its end lies after observed time - grace; observed time is this operator's own and only grows.
+// Null keys are dropped; null values reach the fold, as in Kafka Streams (semantics 8.4).
+import type { Windowed } from '@millrace/core';
+import type { NodeProcessor, ProcessorFactory } from '@millrace/topology';
+import { ChangeCell } from '../change.ts';
+import type { WindowSettings } from '../windows.ts';
+import type { ErasedFold } from './fold.ts';
+import { windowStore } from './row-readers.ts';
+import { drainWindows, type Emission } from './table-emission.ts';
+
+export interface WindowAggregateSettings {
+  readonly store: string;
+  readonly fold: ErasedFold;
+  readonly windows: WindowSettings;
+  readonly sendsPrior: boolean;
+  readonly emit: Emission;
+}
+
+export function windowAggregateOperator(settings: WindowAggregateSettings): ProcessorFactory {
+  const { store: storeName, fold, windows, sendsPrior, emit } = settings;
+  const { initial, add } = fold;
+  const { sizeMs, advanceMs, graceMs, firstStart } = windows;
+  const isUnlimited = windows.kind === 'unlimited';
+  const windowEnd = (start: number): number => (isUnlimited ? sizeMs : start + sizeMs);
+  return (context): NodeProcessor => {
+    const store = windowStore(context, storeName);
+    const { record } = context;
+    const cell = new ChangeCell();
+    let observedTime = -1;
+    const update = (key: unknown, value: unknown, start: number, at: number): void => {
+      const entry = store.find(key, start);
+      const before = entry.present ? entry.value : initial?.();
+      const now = !entry.present && initial === undefined ? value : add(before, value, key, record);
+      const timestamp = entry.present && entry.timestamp > at ? entry.timestamp : at;
+      store.writeEntry(entry, now, timestamp);
+      if (emit !== 'onUpdate') return;
+      const windowed: Windowed<unknown> = { key, window: { start, end: windowEnd(start) } };
+      context.forwardAt(windowed, sendsPrior ? cell.withPrior(now, before) : cell.withoutPrior(now), timestamp);
+    };
+    const process = (key: unknown, value: unknown): void => {
+      if (key === null || key === undefined) {
+        context.drop('nullKey');
+        return;
+      }
+      const at = record.timestamp;
+      if (at > observedTime) observedTime = at;
+      if (isUnlimited) {
+        if (at >= firstStart) update(key, value, firstStart, at);
+        return;
+      }
+      const closesAt = observedTime - graceMs;
+      for (let start = firstWindowStart(at, sizeMs, advanceMs); start <= at; start += advanceMs) {
+        if (start + sizeMs > closesAt) update(key, value, start, at);
+        else context.drop('late', `window [${start}, ${start + sizeMs}) had closed at stream time ${observedTime}`);
+      }
+    };
+    return emit === 'onCommit' ? { process, drain: drainWindows(store, context, sendsPrior, windowEnd) } : { process };
+  };
+}
+
+/** Start of the oldest window that holds `at`; windows are aligned to the epoch and none starts before it. */
+export function firstWindowStart(at: number, sizeMs: number, advanceMs: number): number {
+  return Math.floor(Math.max(0, at - sizeMs + advanceMs) / advanceMs) * advanceMs;
+}

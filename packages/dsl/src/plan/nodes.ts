@@ -1,0 +1,106 @@
+// The DSL's graph between builder and compile: small immutable records linked by parent ids.
+// Ids are given in order of declaration and decide the order in which nodes reach the topology. Never changed: passes make new plans.
+import { assert, type ErasedSerde } from '@millrace/core';
+import type { ErrorPolicy, ProcessorFactory, SinkPartitioner, SourceNode, StoreSpec } from '@millrace/topology';
+import type { TopicDeclaration } from '../topic.ts';
+
+interface PlanNodeBase {
+  readonly id: number;
+  readonly name: string;
+  readonly parents: readonly number[];
+}
+
+/** How a source reads its topics. */
+export interface SourceReading {
+  readonly topics: readonly TopicDeclaration[];
+  readonly key: ErasedSerde;
+  readonly value: ErasedSerde;
+  readonly timestamp: SourceNode['timestamp'];
+  readonly onInvalidTimestamp: SourceNode['onInvalidTimestamp'];
+  readonly startFrom: SourceNode['startFrom'];
+  readonly onError: ErrorPolicy | undefined;
+}
+
+export interface SourcePlan extends PlanNodeBase {
+  readonly kind: 'source';
+  readonly reading: SourceReading;
+}
+
+/** A source and the table processor below it; `name` is the processor's. */
+export interface TableSourcePlan extends PlanNodeBase {
+  readonly kind: 'tableSource';
+  readonly sourceName: string;
+  readonly reading: SourceReading;
+  readonly stores: readonly string[];
+  readonly create: ProcessorFactory;
+}
+
+/** What an operator does to keys and values, as far as moving a repartition past it is concerned. */
+export type OperatorEffect = 'keepsAll' | 'changesValue' | 'changesKey' | 'merges';
+
+export interface OperatorPlan extends PlanNodeBase {
+  readonly kind: 'operator';
+  readonly effect: OperatorEffect;
+  /** A join that takes records without a key: repartitions above it must let them through. */
+  readonly takesNullKeys: boolean;
+  readonly stores: readonly string[];
+  readonly create: ProcessorFactory;
+  readonly onError: ErrorPolicy | undefined;
+}
+
+/** An internal topic with its null-key filter, sink and source; `name` is the source's. */
+export interface RepartitionPlan extends PlanNodeBase {
+  readonly kind: 'repartition';
+  readonly topic: string;
+  readonly filterName: string;
+  readonly sinkName: string;
+  readonly key: ErasedSerde | undefined;
+  readonly value: ErasedSerde | undefined;
+  readonly partitions: number | undefined;
+  readonly partitioner: SinkPartitioner | undefined;
+  /** False for `repartition()`: the user asked for this very topic. */
+  readonly mergeable: boolean;
+  readonly keepsNullKeys: boolean;
+}
+
+export interface SinkPlan extends PlanNodeBase {
+  readonly kind: 'sink';
+  readonly topic: TopicDeclaration;
+  readonly onError: ErrorPolicy | undefined;
+}
+
+export type PlanNode = SourcePlan | TableSourcePlan | OperatorPlan | RepartitionPlan | SinkPlan;
+
+/** The whole program. `copartitioned` lists ids of sources, table sources and repartitions. */
+export interface Plan {
+  readonly nodes: readonly PlanNode[];
+  readonly stores: readonly StoreSpec[];
+  readonly copartitioned: readonly (readonly number[])[];
+  readonly defaults: { readonly key: ErasedSerde; readonly value: ErasedSerde };
+}
+
+export function nodeById(plan: Plan, id: number): PlanNode {
+  const node = plan.nodes.find((each) => each.id === id);
+  assert(node !== undefined, `plan has node ${id}`);
+  return node;
+}
+
+/** The nodes directly below, in order of their ids. */
+export function childrenOf(plan: Plan, id: number): readonly PlanNode[] {
+  return plan.nodes.filter((node) => node.parents.includes(id));
+}
+
+/** Parents first; among those that are ready, the one declared first. */
+export function inOrder(nodes: readonly PlanNode[]): readonly PlanNode[] {
+  const waiting = [...nodes].sort((a, b) => a.id - b.id);
+  const written = new Set<number>();
+  const ordered: PlanNode[] = [];
+  while (waiting.length > 0) {
+    const at = waiting.findIndex((node) => node.parents.every((parent) => written.has(parent)));
+    assert(at >= 0, 'a plan has no cycle');
+    const [node] = waiting.splice(at, 1) as [PlanNode];
+    written.add(node.id);
+    ordered.push(node);
+  }
+  return ordered;
+}

@@ -1,0 +1,90 @@
+// The entry of the DSL: `topology(name, build)` runs the user's build function once and returns what runs.
+import { type ErasedSerde, isLegalName, MillraceError, type Serde, serde } from '@millrace/core';
+import { type Topology, topologyError } from '@millrace/topology';
+import { compile } from './compile.ts';
+import { StreamFace, TableFace } from './draft/faces.ts';
+import { PlanDraft } from './draft/plan-draft.ts';
+import { withNull } from './draft/serde-hints.ts';
+import { sharedSerde, sourceReading } from './draft/source-reading.ts';
+import { streamNode } from './draft/stream-node.ts';
+import { type TableSourceOptionsErased, tableFromTopic } from './draft/table-sources.ts';
+import { typed } from './draft/typed.ts';
+import type { KStream } from './kstream.ts';
+import type { KTable } from './ktable.ts';
+import type { SourceOptions, TableSourceOptions } from './operator-options.ts';
+import { type TopicSource, topicDeclaration } from './topic.ts';
+
+/** What the build function gets. */
+export interface TopologyBuilder {
+  /** Reads one topic, or several as one stream. */
+  stream<K, V>(source: TopicSource<K, V> | readonly TopicSource<K, V>[], options?: SourceOptions): KStream<K, V>;
+  /** Reads a topic as a table: the latest value per key, null deletes. */
+  table<K, V>(source: TopicSource<K, V | null>, options?: TableSourceOptions<K, V>): KTable<K, V>;
+}
+
+export type Optimization = 'reuseSourceTopics' | 'mergeRepartitions';
+
+export interface TopologyOptions {
+  /** True (default): all optimizations. False: none, which is the default of a Java application that is taken over. */
+  readonly optimize?: boolean | readonly Optimization[];
+  /** Serdes of internal topics and stores where no operator knows better: `serde.json()` unless given. */
+  readonly defaults?: { readonly key?: Serde<unknown, never>; readonly value?: Serde<unknown, never> };
+}
+
+const ALL_OPTIMIZATIONS: readonly Optimization[] = ['reuseSourceTopics', 'mergeRepartitions'];
+
+/**
+ * Describes a program. Runs `build` at once; mistakes in the graph throw here, with a code and a place.
+ *
+ * @example
+ * ```ts
+ * export default topology('word-count', (t) => {
+ *   t.stream(lines)
+ *     .flatMapValues((line) => line.toLowerCase().split(' '))
+ *     .groupBy((word) => word)
+ *     .count({ store: counts })
+ *     .toStream()
+ *     .to(wordCounts);
+ * });
+ * ```
+ */
+export function topology(name: string, build: (t: TopologyBuilder) => void, options: TopologyOptions = {}): Topology {
+  if (!isLegalName(name))
+    throw new MillraceError('ERR_NAME', `The topology name ${JSON.stringify(name)} is not legal. Use 1 to 249 letters, digits, ".", "_" and "-".`, {
+      topology: name,
+    });
+  const defaults = { key: options.defaults?.key ?? serde.json<unknown>(), value: options.defaults?.value ?? serde.json<unknown>() };
+  // Sound: a default is used only where nothing is known of the type, and says at run time what it cannot write.
+  const draft = new PlanDraft({ key: withNull(defaults.key as ErasedSerde), value: withNull(defaults.value as ErasedSerde) });
+  const result: unknown = build(createStreamBuilder(draft));
+  if (result instanceof Promise)
+    throw topologyError(`The build function of topology "${name}" is asynchronous. Await what it needs before, and build in one go.`, { topology: name });
+  return compile(name, draft.freeze(), chosen(options.optimize ?? true));
+}
+
+function chosen(optimize: boolean | readonly Optimization[]): ReadonlySet<Optimization> {
+  return new Set(optimize === true ? ALL_OPTIMIZATIONS : optimize === false ? [] : optimize);
+}
+
+function createStreamBuilder(draft: PlanDraft): TopologyBuilder {
+  return {
+    stream<K, V>(source: TopicSource<K, V> | readonly TopicSource<K, V>[], options: SourceOptions = {}): KStream<K, V> {
+      const topics = (isList(source) ? source : [source]).map((each) => topicDeclaration(each, 't.stream()'));
+      const reading = sourceReading(topics, options);
+      const name = draft.names.node(options.as, 'KSTREAM-SOURCE-');
+      const node = draft.add({ kind: 'source', name, parents: [], reading });
+      const key = sharedSerde(topics.map((topic) => topic.key));
+      const value = sharedSerde(topics.map((topic) => topic.value));
+      return typed(new StreamFace(streamNode({ draft, node, name, key, value, sources: [node], keyChanged: false })));
+    },
+    table<K, V>(source: TopicSource<K, V | null>, options: TableSourceOptions<K, V> = {}): KTable<K, V> {
+      const reading = sourceReading([topicDeclaration(source, 't.table()')], options);
+      // Sound: the store handle's types were matched with the topic's by the signature.
+      return typed(new TableFace(tableFromTopic(draft, reading, options as TableSourceOptionsErased)));
+    },
+  };
+}
+
+function isList<T>(source: T | readonly T[]): source is readonly T[] {
+  return Array.isArray(source);
+}

@@ -1,0 +1,74 @@
+// Window definitions: which windows a timestamp falls into, and until when they take late records (semantics 7).
+// `grace` has no default, because every default is wrong for somebody; 0 is allowed.
+import { type Duration, durationMs, MillraceError } from '@millrace/core';
+
+export interface TimeWindows {
+  readonly kind: 'tumbling' | 'hopping' | 'unlimited';
+  readonly grace: Duration;
+}
+
+/** A window definition as operators use it: all times in ms. */
+export interface WindowSettings extends TimeWindows {
+  /** Length of a window; `Number.MAX_SAFE_INTEGER` for unlimited ones. */
+  readonly sizeMs: number;
+  /** Distance of two window starts. Unlimited windows: 0, there is one window only. */
+  readonly advanceMs: number;
+  readonly graceMs: number;
+  /** Start of the first window. */
+  readonly firstStart: number;
+}
+
+export interface TumblingOptions {
+  readonly size: Duration;
+  /** How long a window stays open to late records. */
+  readonly grace: Duration;
+}
+export interface HoppingOptions extends TumblingOptions {
+  readonly advance: Duration;
+}
+export interface UnlimitedOptions {
+  /** ms since the epoch; earlier records belong to no window. */
+  readonly start: number;
+}
+
+/**
+ * @example
+ * ```ts
+ * windows.tumbling({ size: '1 day', grace: '1 hour' });
+ * windows.hopping({ size: '10 minutes', advance: '1 minute', grace: 0 });
+ * ```
+ */
+export const windows = {
+  tumbling: (options: TumblingOptions): TimeWindows => aligned('tumbling', options.size, options.size, options.grace),
+  hopping: (options: HoppingOptions): TimeWindows => aligned('hopping', options.size, options.advance, options.grace),
+  unlimited(options: UnlimitedOptions): TimeWindows {
+    if (!Number.isSafeInteger(options.start) || options.start < 0)
+      throw new MillraceError('ERR_OPTION', `windows.unlimited: start is ${options.start}; it takes ms since the epoch.`, { option: 'start' });
+    const settings: WindowSettings = { kind: 'unlimited', grace: 0, sizeMs: Number.MAX_SAFE_INTEGER, advanceMs: 0, graceMs: 0, firstStart: options.start };
+    return Object.freeze(settings);
+  },
+} as const;
+
+function aligned(kind: 'tumbling' | 'hopping', size: Duration, advance: Duration, grace: Duration): TimeWindows {
+  const sizeMs = durationMs(size, `windows.${kind}: size`);
+  const advanceMs = durationMs(advance, `windows.${kind}: advance`);
+  if (grace === undefined)
+    throw new MillraceError('ERR_OPTION', `windows.${kind}: say with { grace } how long a window waits for late records; 0 is allowed.`, { option: 'grace' });
+  const graceMs = durationMs(grace, `windows.${kind}: grace`);
+  if (sizeMs === 0) throw new MillraceError('ERR_OPTION', `windows.${kind}: size is 0; it must be at least 1 ms.`, { option: 'size' });
+  if (advanceMs === 0 || advanceMs > sizeMs)
+    throw new MillraceError('ERR_OPTION', `windows.${kind}: advance is ${advanceMs} ms; it must be above 0 and at most the size, ${sizeMs} ms.`, {
+      option: 'advance',
+    });
+  const settings: WindowSettings = { kind, grace, sizeMs, advanceMs, graceMs, firstStart: 0 };
+  return Object.freeze(settings);
+}
+
+/** Sound: `TimeWindows` are made by `windows.*` only. */
+export function windowSettings(of: TimeWindows): WindowSettings {
+  if ((of as WindowSettings).sizeMs === undefined)
+    throw new MillraceError('ERR_OPTION', 'windowedBy() takes what windows.tumbling(), windows.hopping() or windows.unlimited() returns.', {
+      option: 'windows',
+    });
+  return of as WindowSettings;
+}

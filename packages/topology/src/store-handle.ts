@@ -1,0 +1,96 @@
+// Store handles: the value a user declares to name state, and the typed tag by which operators, tasks and queries find it.
+// A handle is inert: importing it costs nothing, and two apps may use the same one.
+import { type Duration, durationMs, type ErasedSerde, type Serde } from '@millrace/core';
+import { checkName } from './validate.ts';
+
+/** Engine by name; `auto`: the app's choice. */
+export type Engine = 'auto' | 'rocksdb' | 'lmdb' | 'memory';
+/** Settings of a Kafka topic by their Kafka names. */
+export type Overrides = Readonly<Record<string, string | number | boolean>>;
+
+export interface StoreOptions<K, V> {
+  readonly key: Serde<K>;
+  readonly value: Serde<V>;
+  /** The app's unless given. */
+  readonly engine?: Engine;
+  /** True (default): every write is logged to a compacted topic, whose settings `config` overrides. False: the store is lost with its disk. */
+  readonly changelog?: boolean | { readonly config: Overrides };
+  /** True (default): readable over HTTP. */
+  readonly queryable?: boolean;
+}
+export interface KeyValueOptions<K, V> extends StoreOptions<K, V> {}
+export interface WindowStoreOptions<K, V> extends StoreOptions<K, V> {
+  /** How long rows are kept. Default and minimum is what the windows need (size + grace). */
+  readonly retention?: Duration;
+}
+
+export type StoreKind = 'keyValue' | 'window';
+export interface StoreHandle<Kind extends StoreKind = StoreKind, N extends string = string> {
+  readonly kind: Kind;
+  readonly name: N;
+}
+export interface TypedHandle<Kind extends StoreKind, in K, in out V, N extends string> extends StoreHandle<Kind, N> {
+  readonly '~types'?: { readonly key: (key: K) => void; readonly value: (value: V) => V };
+}
+export type KeyValueHandle<K, V, N extends string = string> = TypedHandle<'keyValue', K, V, N>;
+export type WindowHandle<K, V, N extends string = string> = TypedHandle<'window', K, V, N>;
+
+/** What a handle was declared with, types erased. */
+export interface StoreDeclaration extends StoreHandle {
+  readonly key: ErasedSerde;
+  readonly value: ErasedSerde;
+  readonly engine: string | undefined;
+  readonly changelog: false | { readonly config: Readonly<Record<string, string>> };
+  readonly queryable: boolean;
+  /** Window stores: undefined means what the windows need. */
+  readonly retentionMs: number | undefined;
+}
+
+/**
+ * Declares a store.
+ *
+ * @example
+ * ```ts
+ * export const spent = store.keyValue('spent', { key: serde.string(), value: serde.safeInt() });
+ * export const perDay = store.window('per-day', { key: serde.string(), value: serde.safeInt(), retention: '30 days' });
+ * ```
+ */
+export const store = {
+  keyValue<K, V, const N extends string>(name: N, options: KeyValueOptions<K, V>): KeyValueHandle<K, V, N> {
+    return declare('keyValue', name, options, undefined);
+  },
+  window<K, V, const N extends string>(name: N, options: WindowStoreOptions<K, V>): WindowHandle<K, V, N> {
+    return declare('window', name, options, options.retention === undefined ? undefined : durationMs(options.retention, `store ${name}: retention`));
+  },
+} as const;
+
+function declare<Kind extends StoreKind, K, V, N extends string>(
+  kind: Kind,
+  name: N,
+  options: StoreOptions<K, V>,
+  retentionMs: number | undefined,
+): TypedHandle<Kind, K, V, N> {
+  checkName(name, 'store');
+  const logged = options.changelog ?? true;
+  const declaration: StoreDeclaration & StoreHandle<Kind, N> = Object.freeze({
+    kind,
+    name,
+    key: options.key,
+    value: options.value,
+    engine: options.engine === 'auto' ? undefined : options.engine,
+    changelog: logged === false ? false : { config: settings(logged === true ? {} : logged.config) },
+    queryable: options.queryable ?? true,
+    retentionMs,
+  });
+  return declaration; // '~types' is a tag for the compiler and never there
+}
+
+/** What is behind a handle. Handles are made by `store.*` only, so the declaration is always there. */
+export function storeDeclaration(handle: StoreHandle): StoreDeclaration {
+  return handle as StoreDeclaration;
+}
+
+/** Topic settings as Kafka takes them: text. */
+export function settings(overrides: Overrides): Readonly<Record<string, string>> {
+  return Object.fromEntries(Object.entries(overrides).map(([name, value]) => [name, String(value)]));
+}
