@@ -13,6 +13,7 @@ export {
 } from './byte-store.ts';
 export { type Checkpoint, decodeCheckpoint, encodeCheckpoint, META_STORE, putCheckpoint, readCheckpoint } from './checkpoint.ts';
 export { checksum32 } from './checksum.ts';
+export { type EngineSuite, engineConformance } from './conformance.ts';
 export { memoryEngine } from './memory-byte-store.ts';
 export { type KeyValueReadView, keyValueView, type ViewSpec, type WindowReadView, type WindowViewSpec, windowView } from './read-view.ts';
 export { ownBounds, type ScanBounds, scanBounds } from './scan-bounds.ts';
