@@ -1,0 +1,58 @@
+// The few header fields that a log walk needs, read and written in place: no object per batch where bytes are only skipped.
+// Owns: nothing.  Never: looks behind the header, allocates. Whoever needs the whole header makes a RecordBatchView.
+// Source: protocol.md section 4.
+
+/** Bytes of base offset and length: what the length field does not count. */
+export const LENGTH_PREFIX = 12;
+/** Size of a batch header, and so the least size of a batch. */
+export const BATCH_HEADER = 61;
+
+const AT_ATTRIBUTES = 21;
+const AT_LAST_OFFSET_DELTA = 23;
+const AT_BASE_TIMESTAMP = 27;
+const AT_MAX_TIMESTAMP = 35;
+const LOG_APPEND_TIME = 0x08;
+const DELETE_HORIZON = 0x40;
+
+/** A signed 64-bit field as a number; beyond 2^53 it is rounded. */
+function int64At(buffer: Buffer, at: number): number {
+  return buffer.readInt32BE(at) * 0x1_0000_0000 + buffer.readUInt32BE(at + 4);
+}
+function putInt64(buffer: Buffer, at: number, value: number): void {
+  const high = Math.floor(value / 0x1_0000_0000);
+  buffer.writeInt32BE(high, at);
+  buffer.writeUInt32BE(value - high * 0x1_0000_0000, at + 4);
+}
+
+export const baseOffsetAt = (buffer: Buffer, at: number): number => int64At(buffer, at);
+/** Size of the whole batch, header included. In a damaged file it may be anything. */
+export const batchSizeAt = (buffer: Buffer, at: number): number => buffer.readInt32BE(at + 8) + LENGTH_PREFIX;
+export const lastOffsetAt = (buffer: Buffer, at: number): number => int64At(buffer, at) + buffer.readInt32BE(at + AT_LAST_OFFSET_DELTA);
+export const maxTimestampAt = (buffer: Buffer, at: number): number => int64At(buffer, at + AT_MAX_TIMESTAMP);
+
+/** Marks the batch as stamped by the broker at `nowMs`. The CRC must be computed anew. */
+export function setLogAppendTime(buffer: Buffer, at: number, nowMs: number): void {
+  buffer.writeInt16BE(buffer.readInt16BE(at + AT_ATTRIBUTES) | LOG_APPEND_TIME, at + AT_ATTRIBUTES);
+  putInt64(buffer, at + AT_MAX_TIMESTAMP, nowMs);
+}
+
+export function setMaxTimestamp(buffer: Buffer, at: number, timestampMs: number): void {
+  putInt64(buffer, at + AT_MAX_TIMESTAMP, timestampMs);
+}
+
+/** Clears the bit of a client that claims to be a broker. The CRC must be computed anew. */
+export function clearLogAppendTime(buffer: Buffer, at: number): void {
+  buffer.writeInt16BE(buffer.readInt16BE(at + AT_ATTRIBUTES) & ~LOG_APPEND_TIME, at + AT_ATTRIBUTES);
+}
+
+/** Stamps from when on tombstones and markers of this batch may go. The base timestamp gives way: record deltas are the caller's business. */
+export function setDeleteHorizon(buffer: Buffer, at: number, horizonMs: number): void {
+  buffer.writeInt16BE(buffer.readInt16BE(at + AT_ATTRIBUTES) | DELETE_HORIZON, at + AT_ATTRIBUTES);
+  putInt64(buffer, at + AT_BASE_TIMESTAMP, horizonMs);
+}
+
+/** CRC-32C over everything from the attributes on. */
+export function putCrc(buffer: Buffer, at: number, crc: number): void {
+  buffer.writeUInt32BE(crc, at + 17);
+}
+export const CRC_FROM = AT_ATTRIBUTES;

@@ -1,0 +1,463 @@
+// One partition's log: appends whole validated batches, reads runs of them, and knows where it starts, ends and is stable.
+// Owns: the segments, the producers, the leader epochs, the side files of one directory.
+// Never: validates a client's bytes (validate.ts), decides retention or compaction (they hand it plans), waits.
+// L1 offsets ascend without gaps as appended; compaction alone leaves gaps.  L2 a batch is written in one piece at the log end, then noted:
+// a failed write changes nothing.  L3 the high watermark is the log end (one replica).  L4 what is acknowledged is in the page cache;
+// whether it is on the device is the sync group's business.  L5 every change that readers wait for ends in `#changed`.
+import { assert, type Logger } from '@millrace/core';
+import { encodeControlBatch, patchBaseOffset, RecordBatchView, RecordReader } from '@millrace/protocol';
+import type { MarkerFacts, PartitionProducer } from '../internal-log.ts';
+import type { TopicConfig } from '../topics/topic-config.ts';
+import { collectAborted } from './aborted-index.ts';
+import { baseOffsetAt, BATCH_HEADER, batchSizeAt, lastOffsetAt } from './batch-header.ts';
+import { snapshotFileName } from './file-names.ts';
+import type { LeaderEpochs } from './leader-epochs.ts';
+import type { OpenFiles } from './open-files.ts';
+import type { PartitionStateFile } from './partition-state.ts';
+import type { AbortedTransaction, ProducerState } from './producer-state.ts';
+import { Segment } from './segment.ts';
+import { encodeSnapshot } from './snapshot.ts';
+import type { SyncGroup } from './sync-group.ts';
+
+const KAFKA_STORAGE_ERROR = 56;
+const SNAPSHOTS_KEPT = 2;
+const READ_HINTS_MAX = 16;
+const NO_BYTES = Buffer.alloc(0);
+
+/** What all partitions of a broker share. */
+export interface LogHost {
+  readonly files: OpenFiles;
+  readonly syncs: SyncGroup;
+  readonly log: Logger;
+}
+
+export interface PartitionIdentity {
+  readonly topic: string;
+  readonly partition: number;
+  readonly directory: string;
+  /** Read at each use: configs change while the log is open. */
+  readonly config: () => TopicConfig;
+  /** Epoch that this broker's batches carry. */
+  readonly leaderEpoch: number;
+}
+
+/** What opening (recovery) found. */
+export interface LogContents {
+  readonly segments: Segment[];
+  readonly producers: ProducerState;
+  readonly epochs: LeaderEpochs;
+  readonly state: PartitionStateFile;
+  readonly logStart: number;
+}
+
+export type AppendOutcome =
+  | { readonly kind: 'appended'; readonly baseOffset: number }
+  | { readonly kind: 'duplicate'; readonly baseOffset: number; readonly timestampMs: number }
+  | { readonly kind: 'refused'; readonly code: number; readonly message: string };
+
+export interface LogRead {
+  readonly bytes: Buffer;
+  /** Offset after the last batch in `bytes`; the asked one when empty. */
+  readonly nextOffset: number;
+}
+
+export interface FoundOffset {
+  readonly offset: number;
+  readonly timestampMs: number;
+}
+
+interface ReadHint {
+  readonly segment: Segment;
+  readonly position: number;
+}
+
+export class PartitionLog {
+  readonly topic: string;
+  readonly partition: number;
+  readonly directory: string;
+  readonly leaderEpoch: number;
+  readonly #config: () => TopicConfig;
+  readonly #host: LogHost;
+  readonly #producers: ProducerState;
+  readonly #epochs: LeaderEpochs;
+  readonly #state: PartitionStateFile;
+  readonly #watchers = new Set<() => void>();
+  /** Where sequential readers go on: offset → place, the newest few. */
+  readonly #hints = new Map<number, ReadHint>();
+  #segments: Segment[];
+  #logStart: number;
+  #failure: string | undefined;
+  #closed = false;
+
+  constructor(host: LogHost, identity: PartitionIdentity, contents: LogContents) {
+    assert(contents.segments.length > 0, `${identity.directory}: a log needs an active segment`);
+    this.#host = host;
+    this.topic = identity.topic;
+    this.partition = identity.partition;
+    this.directory = identity.directory;
+    this.leaderEpoch = identity.leaderEpoch;
+    this.#config = identity.config;
+    this.#segments = contents.segments;
+    this.#producers = contents.producers;
+    this.#epochs = contents.epochs;
+    this.#state = contents.state;
+    this.#logStart = contents.logStart;
+  }
+
+  // ---- facts ----------------------------------------------------------------------------------------------------------
+
+  get config(): TopicConfig {
+    return this.#config();
+  }
+  get logStart(): number {
+    return this.#logStart;
+  }
+  /** Offset of the next record, and the high watermark. */
+  get logEnd(): number {
+    return this.#active.nextOffset;
+  }
+  /** First offset of the earliest open transaction, else the log end. */
+  get lastStableOffset(): number {
+    return this.#producers.firstOpenOffset ?? this.logEnd;
+  }
+  get sizeBytes(): number {
+    let total = 0;
+    for (const segment of this.#segments) total += segment.sizeBytes;
+    return total;
+  }
+  get closed(): boolean {
+    return this.#closed;
+  }
+  /** Oldest first; the last one is active. */
+  get segments(): readonly Segment[] {
+    return this.#segments;
+  }
+  get producers(): readonly PartitionProducer[] {
+    return this.#producers.describe();
+  }
+  hasProducer(producerId: number): boolean {
+    return this.#producers.entries.has(producerId);
+  }
+  /** True when the producer has an open transaction here. */
+  hasOpenTransaction(producerId: number): boolean {
+    return this.#producers.hasOpenTransaction(producerId);
+  }
+  /** Where the largest epoch ≤ `epoch` ends. */
+  endOfEpoch(epoch: number): { readonly epoch: number; readonly startOffset: number } {
+    return this.#epochs.endOf(epoch, this.leaderEpoch, this.logEnd);
+  }
+
+  /** Calls `run` after each change a parked reader may wait for (append, marker, log start, close), until taken back. */
+  watch(run: () => void): () => void {
+    this.#watchers.add(run);
+    return () => this.#watchers.delete(run);
+  }
+
+  // ---- append ---------------------------------------------------------------------------------------------------------
+
+  /** A client's sound batch. Offsets and epoch are written into its buffer. */
+  append(batch: RecordBatchView, nowMs: number): AppendOutcome {
+    const decision = this.#producers.decide(batch);
+    if (decision.kind === 'duplicate') return decision;
+    if (decision.kind === 'refuse') return { kind: 'refused', code: decision.code, message: decision.message };
+    const placed = this.#place(batch, nowMs);
+    if (typeof placed === 'string') return { kind: 'refused', code: KAFKA_STORAGE_ERROR, message: placed };
+    this.#producers.applyBatch(placed, nowMs);
+    this.#changed();
+    return { kind: 'appended', baseOffset: placed.baseOffset };
+  }
+
+  /** A batch of our own coordinators: no sequence is checked. Its offset. Throws when the disk refuses. */
+  appendOwn(batch: RecordBatchView, nowMs: number): number {
+    const placed = this.#place(batch, nowMs);
+    if (typeof placed === 'string') throw new Error(placed);
+    this.#producers.applyBatch(placed, nowMs);
+    this.#changed();
+    return placed.baseOffset;
+  }
+
+  /** A marker of the transaction coordinator; its offset. Throws when the disk refuses. */
+  appendMarker(marker: MarkerFacts, nowMs: number): number {
+    const bytes = encodeControlBatch({
+      type: marker.commit ? 'commit' : 'abort',
+      coordinatorEpoch: marker.coordinatorEpoch,
+      producerId: marker.producerId,
+      producerEpoch: marker.producerEpoch,
+      timestamp: nowMs,
+    });
+    const placed = this.#place(new RecordBatchView(bytes, 0, bytes.length), nowMs);
+    if (typeof placed === 'string') throw new Error(placed);
+    const aborted = this.#producers.applyMarker(marker.producerId, marker.producerEpoch, marker.commit, marker.coordinatorEpoch, placed.baseOffset, nowMs);
+    if (aborted !== undefined) this.#active.aborted.add(aborted);
+    this.#changed();
+    return placed.baseOffset;
+  }
+
+  /** Gives the batch its offsets and writes it. A text instead of the batch says why the disk refused. */
+  #place(batch: RecordBatchView, nowMs: number): RecordBatchView | string {
+    if (this.#closed) return 'the partition is closed';
+    if (this.#failure !== undefined) return this.#failure;
+    const baseOffset = this.logEnd;
+    const lastOffset = baseOffset + (batch.lastOffset - batch.baseOffset);
+    try {
+      if (this.#rollIsDue(batch, lastOffset, nowMs)) this.roll();
+      patchBaseOffset(batch.buffer, batch.start, baseOffset, this.leaderEpoch);
+      const placed = new RecordBatchView(batch.buffer, batch.start, batch.end);
+      this.#active.append(placed);
+      this.#host.syncs.touch(this.#active.logPath);
+      this.#epochs.note(this.leaderEpoch, baseOffset);
+      return placed;
+    } catch (error) {
+      return this.#storageFailed(error);
+    }
+  }
+
+  /** The write failed. If the file could be cut back the next one may succeed; if not, the partition takes no more until a restart recovers it. */
+  #storageFailed(error: unknown): string {
+    const text = `the disk refused a write to ${this.directory}: ${error instanceof Error ? error.message : String(error)}`;
+    this.#host.log.error({ topic: this.topic, partition: this.partition, error: text }, 'append failed');
+    try {
+      const active = this.#active;
+      if (active.fileBytes() !== active.sizeBytes) this.#failure = text;
+    } catch {
+      this.#failure = text;
+    }
+    return text;
+  }
+
+  #rollIsDue(batch: RecordBatchView, lastOffset: number, nowMs: number): boolean {
+    const active = this.#active;
+    if (active.sizeBytes === 0) return false;
+    const config = this.#config();
+    const time = batch.maxTimestamp < 0 ? nowMs : batch.maxTimestamp;
+    return active.isFullFor(batch.sizeBytes, lastOffset, config.segmentBytes) || time - active.firstTimestampMs > config.segmentMs;
+  }
+
+  /** Finishes the active segment and begins a new one. Nothing happens while it is empty. */
+  roll(): void {
+    const finished = this.#active;
+    if (finished.sizeBytes === 0) return;
+    finished.saveIndex();
+    this.#saveSnapshot();
+    const next = new Segment(this.#host.files, this.directory, finished.nextOffset);
+    this.#host.files.file(next.logPath);
+    this.#host.syncs.touchDirectory(this.directory);
+    this.#segments.push(next);
+    this.#hints.clear(); // a place at the end of the finished segment would look like the end of the log
+    this.#advanceRecoveryPoint(finished).catch((error: unknown) => this.#host.log.warn({ topic: this.topic, partition: this.partition, error: String(error) }, 'a finished segment could not be synced'));
+  }
+
+  /** Once the finished segment is on the device, a recovery need not read it again. */
+  async #advanceRecoveryPoint(finished: Segment): Promise<void> {
+    await this.#host.files.syncLater(finished.logPath);
+    if (this.#closed || finished.nextOffset <= this.#state.facts.recoveryPoint) return;
+    this.#state.save({ logStart: this.#logStart, recoveryPoint: finished.nextOffset });
+  }
+
+  #saveSnapshot(): void {
+    const { files } = this.#host;
+    const path = files.disk.join(this.directory, snapshotFileName(this.logEnd));
+    files.disk.remove(path);
+    const file = files.disk.open(path, 'openOrCreate');
+    try {
+      file.write(encodeSnapshot(this.logEnd, this.#producers, this.#epochs.starts), 0);
+    } finally {
+      file.close();
+    }
+    const snapshots = files.disk.list(this.directory).filter((entry) => entry.name.endsWith('.snapshot'));
+    for (const old of snapshots.slice(0, -SNAPSHOTS_KEPT)) files.disk.remove(files.disk.join(this.directory, old.name));
+  }
+
+  // ---- read -----------------------------------------------------------------------------------------------------------
+
+  /**
+   * Whole batches from the one that holds `offset` on, below `upTo`, within `bytesMax` (the first batch even beyond it when `atLeastOne`).
+   * The caller has checked logStart ≤ offset ≤ logEnd. One allocation; the file is read straight into it.
+   */
+  read(offset: number, upTo: number, bytesMax: number, atLeastOne: boolean): LogRead {
+    const empty: LogRead = { bytes: NO_BYTES, nextOffset: offset };
+    if (offset >= upTo || (bytesMax <= 0 && !atLeastOne)) return empty;
+    const place = this.#hints.get(offset) ?? this.#locate(offset);
+    const { segment, position } = place;
+    const available = segment.sizeBytes - position;
+    if (available <= 0) return empty;
+    let bytes = Buffer.allocUnsafe(Math.min(available, Math.max(bytesMax, BATCH_HEADER)));
+    let held = segment.read(bytes, 0, bytes.length, position);
+    if (held < BATCH_HEADER) return empty;
+    const firstBytes = batchSizeAt(bytes, 0);
+    if (firstBytes > bytesMax) {
+      if (!atLeastOne) return empty;
+      bytes = Buffer.allocUnsafe(firstBytes);
+      held = segment.read(bytes, 0, firstBytes, position);
+    }
+    let end = 0;
+    let nextOffset = offset;
+    while (held - end >= BATCH_HEADER) {
+      const size = batchSizeAt(bytes, end);
+      if (end + size > held || baseOffsetAt(bytes, end) >= upTo) break;
+      nextOffset = lastOffsetAt(bytes, end) + 1;
+      end += size;
+    }
+    if (end > 0) this.#remember(nextOffset, segment, position + end);
+    return { bytes: bytes.subarray(0, end), nextOffset };
+  }
+
+  /** Bytes from the batch that holds `offset` to the log end: what `min_bytes` is measured against. */
+  bytesFrom(offset: number): number {
+    if (offset >= this.logEnd) return 0;
+    const { segment, position } = this.#hints.get(offset) ?? this.#locate(offset);
+    let total = -position;
+    for (let at = this.#segments.indexOf(segment); at < this.#segments.length; at++) total += (this.#segments[at] as Segment).sizeBytes;
+    return total;
+  }
+
+  /** Aborted transactions a read_committed reader of [from, to) must know, in order of their first offset. */
+  abortedIn(from: number, to: number): AbortedTransaction[] {
+    const found: AbortedTransaction[] = [];
+    for (const segment of this.#segments) if (segment.nextOffset > from) collectAborted(segment.aborted, from, to, found);
+    return found.sort((left, right) => left.firstOffset - right.firstOffset);
+  }
+
+  /** First record at or after the log start, below `upTo`, whose timestamp is ≥ `timeMs`. */
+  offsetForTime(timeMs: number, upTo: number): FoundOffset | undefined {
+    for (const segment of this.#segments) {
+      let from = this.#logStart;
+      for (let found = segment.batchForTime(timeMs, from); found !== undefined; found = segment.batchForTime(timeMs, from)) {
+        const batch = readBatchAt(segment, found);
+        if (batch.baseOffset >= upTo) return undefined;
+        const record = firstRecord(batch, (reader) => reader.timestamp >= timeMs && reader.offset >= this.#logStart);
+        if (record !== undefined) return record.offset < upTo ? record : undefined;
+        from = batch.lastOffset + 1;
+      }
+    }
+    return undefined;
+  }
+
+  /** The record with the largest timestamp, the first of equals within its batch; undefined for an empty log. */
+  offsetOfMaxTimestamp(): FoundOffset | undefined {
+    let best: Segment | undefined;
+    for (const segment of this.#segments) if (segment.maxTimestampOffset >= this.#logStart && segment.maxTimestampMs > (best?.maxTimestampMs ?? -1)) best = segment;
+    if (best === undefined) return undefined;
+    const timeMs = best.maxTimestampMs;
+    const found = best.batchForTime(timeMs, this.#logStart);
+    return found === undefined ? undefined : firstRecord(readBatchAt(best, found), (reader) => reader.timestamp >= timeMs);
+  }
+
+  /** Visits every batch from the log start on; `visit` returns false to stop. Views are valid during the call only. */
+  scan(visit: (batch: RecordBatchView) => boolean): void {
+    let going = true;
+    for (const segment of this.#segments) {
+      if (!going || segment.nextOffset <= this.#logStart || segment.sizeBytes === 0) continue;
+      segment.scan(segment.positionOf(this.#logStart), (batch) => (going = visit(batch)));
+    }
+  }
+
+  #locate(offset: number): ReadHint {
+    let low = 0;
+    let high = this.#segments.length;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if ((this.#segments[middle] as Segment).baseOffset <= offset) low = middle + 1;
+      else high = middle;
+    }
+    let at = Math.max(0, low - 1);
+    while (at < this.#segments.length - 1 && offset >= (this.#segments[at] as Segment).nextOffset) at += 1;
+    const segment = this.#segments[at] as Segment;
+    return { segment, position: segment.positionOf(offset) };
+  }
+
+  #remember(offset: number, segment: Segment, position: number): void {
+    // At the end of a finished segment the next one holds what follows: let `locate` find it.
+    if (position >= segment.sizeBytes && segment !== this.#active) return;
+    this.#hints.delete(offset);
+    this.#hints.set(offset, { segment, position });
+    if (this.#hints.size <= READ_HINTS_MAX) return;
+    for (const oldest of this.#hints.keys()) {
+      this.#hints.delete(oldest);
+      return;
+    }
+  }
+
+  // ---- upkeep ---------------------------------------------------------------------------------------------------------
+
+  /** Raises the log start, durably as the setting asks, and drops segments that lie wholly below it. */
+  raiseLogStart(offset: number): void {
+    assert(offset <= this.logEnd, `log start ${offset} past the log end ${this.logEnd}`);
+    if (offset <= this.#logStart) return;
+    this.#logStart = offset;
+    this.#state.save({ logStart: offset, recoveryPoint: this.#state.facts.recoveryPoint });
+    this.#host.syncs.touch(this.#state.path);
+    this.dropSegments(this.#segments.filter((segment) => segment !== this.#active && segment.nextOffset <= offset));
+    this.#changed();
+  }
+
+  /** Removes finished segments from the head of the log. The log start must be past them already, or is raised here. */
+  dropSegments(doomed: readonly Segment[]): void {
+    if (doomed.length === 0) return;
+    this.#hints.clear();
+    const keep = this.#segments.filter((segment) => !doomed.includes(segment));
+    assert(keep.length > 0 && keep.at(-1) === this.#active, `${this.directory}: the active segment may not be dropped`);
+    const start = (keep[0] as Segment).baseOffset;
+    if (start > this.#logStart) {
+      this.#logStart = start;
+      this.#state.save({ logStart: start, recoveryPoint: this.#state.facts.recoveryPoint });
+      this.#host.syncs.touch(this.#state.path);
+    }
+    this.#segments = keep;
+    for (const segment of doomed) segment.remove();
+    this.#changed();
+  }
+
+  /** Compaction has put `replacement` on disk in place of `replaced` (neighbours, none of them active). */
+  replaceSegments(replaced: readonly Segment[], replacement: Segment): void {
+    this.#hints.clear();
+    const at = this.#segments.indexOf(replaced[0] as Segment);
+    assert(at >= 0 && !replaced.includes(this.#active), `${this.directory}: cannot replace segments that are not there`);
+    this.#segments.splice(at, replaced.length, replacement);
+  }
+
+  /** Forgets producers idle since before `beforeMs`. */
+  expireProducers(beforeMs: number): void {
+    this.#producers.expire(beforeMs);
+  }
+
+  /** Writes the side files that make the next start quick. No append may follow. */
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    if (this.#failure === undefined) {
+      this.#active.saveIndex();
+      this.#saveSnapshot();
+    }
+    this.#changed();
+    this.#watchers.clear();
+  }
+
+  /** The topic is deleted: readers wake up, nothing is written any more. */
+  abandon(): void {
+    this.#closed = true;
+    for (const segment of this.#segments) this.#host.files.release(segment.logPath);
+    this.#host.files.release(this.#state.path);
+    this.#changed();
+    this.#watchers.clear();
+  }
+
+  get #active(): Segment {
+    return this.#segments[this.#segments.length - 1] as Segment;
+  }
+  #changed(): void {
+    for (const run of this.#watchers) run();
+  }
+}
+
+function readBatchAt(segment: Segment, place: { readonly position: number; readonly sizeBytes: number }): RecordBatchView {
+  const bytes = Buffer.allocUnsafe(place.sizeBytes);
+  segment.read(bytes, 0, place.sizeBytes, place.position);
+  return new RecordBatchView(bytes, 0, bytes.length);
+}
+
+function firstRecord(batch: RecordBatchView, wanted: (reader: RecordReader) => boolean): FoundOffset | undefined {
+  const reader = new RecordReader().reset(batch);
+  while (reader.next()) if (wanted(reader)) return { offset: reader.offset, timestampMs: reader.timestamp };
+  return undefined;
+}

@@ -1,0 +1,196 @@
+// The topics of this broker and their partition logs.
+// Owns: which topics exist, their settings, the open logs.  Never: parses requests, decides retention.
+// T1 a change is on disk before it is seen.  T2 a deleted and recreated topic has a new id.  T3 names that differ only in `.` and `_` collide.
+import { type Chance, isLegalName } from '@millrace/core';
+import { OFFSETS_TOPIC, TRANSACTIONS_TOPIC } from '../internal-log.ts';
+import type { LogHost, PartitionLog } from '../log/partition-log.ts';
+import { openPartitionLog } from '../log/recovery.ts';
+import { checkConfig, parseTopicConfig, type TopicConfig } from './topic-config.ts';
+import { TopicFiles, type TopicRecord } from './topic-files.ts';
+
+const PARTITIONS_MAX = 10_000;
+const INVALID_TOPIC = 17;
+const TOPIC_ALREADY_EXISTS = 36;
+const INVALID_PARTITIONS = 37;
+const INVALID_CONFIG = 40;
+const INVALID_REQUEST = 42;
+
+/** A wish that cannot be granted, as Kafka says it. */
+export class TopicRefusal extends Error {
+  readonly code: number;
+  constructor(code: number, message: string) {
+    super(message);
+    this.code = code;
+  }
+}
+
+export interface Topic {
+  readonly name: string;
+  /** 22 characters of base64url, as on the wire. */
+  readonly id: string;
+  readonly internal: boolean;
+  readonly logs: readonly PartitionLog[];
+  /** What was set. */
+  readonly setConfig: Readonly<Record<string, string>>;
+  readonly config: TopicConfig;
+}
+
+export interface TopicsHost extends LogHost {
+  readonly chance: Chance;
+}
+
+interface OpenTopic extends Topic {
+  record: TopicRecord;
+  logs: PartitionLog[];
+  setConfig: Readonly<Record<string, string>>;
+  config: TopicConfig;
+}
+
+export interface RecoveryReport {
+  readonly partitions: number;
+  readonly scannedBytes: number;
+  readonly damaged: number;
+}
+
+export class Topics {
+  readonly #host: TopicsHost;
+  readonly #files: TopicFiles;
+  readonly #leaderEpoch: number;
+  readonly #byName = new Map<string, OpenTopic>();
+  readonly #byId = new Map<string, OpenTopic>();
+  /** Names with `.` as `_`: the rule behind T3. */
+  readonly #metricNames = new Map<string, string>();
+  readonly #deletedHooks: ((topic: string) => void)[] = [];
+
+  constructor(host: TopicsHost, dataDir: string, leaderEpoch: number) {
+    this.#host = host;
+    this.#files = new TopicFiles(host.files.disk, dataDir);
+    this.#leaderEpoch = leaderEpoch;
+  }
+
+  /** Opens every log; after an unclean stop with recovery. */
+  openAll(clean: boolean): RecoveryReport {
+    let partitions = 0;
+    let scannedBytes = 0;
+    let damaged = 0;
+    for (const record of this.#files.readAll()) {
+      const topic = this.#adopt(record);
+      for (let partition = 0; partition < record.partitions; partition++) {
+        const opened = this.#open(topic, partition, clean);
+        partitions += 1;
+        scannedBytes += opened.scannedBytes;
+        if (opened.damage !== undefined) damaged += 1;
+      }
+    }
+    return { partitions, scannedBytes, damaged };
+  }
+
+  get(name: string): Topic | undefined {
+    return this.#byName.get(name);
+  }
+  byId(id: string): Topic | undefined {
+    return this.#byId.get(id);
+  }
+  log(name: string, partition: number): PartitionLog | undefined {
+    return this.#byName.get(name)?.logs[partition];
+  }
+  /** In order of creation; internal ones included. */
+  all(): IterableIterator<Topic> {
+    return this.#byName.values();
+  }
+  get leaderEpoch(): number {
+    return this.#leaderEpoch;
+  }
+  onDeleted(run: (topic: string) => void): void {
+    this.#deletedHooks.push(run);
+  }
+
+  /** Throws a TopicRefusal when the topic may not be created as asked. */
+  checkNew(name: string, partitions: number, config: Readonly<Record<string, string>>): void {
+    if (!isLegalName(name)) throw new TopicRefusal(INVALID_TOPIC, `Topic name is invalid: '${name}' must be 1 to 249 letters, digits, '.', '_' or '-'`);
+    if (this.#byName.has(name)) throw new TopicRefusal(TOPIC_ALREADY_EXISTS, `Topic '${name}' already exists.`);
+    const other = this.#metricNames.get(name.replaceAll('.', '_'));
+    if (other !== undefined) throw new TopicRefusal(INVALID_TOPIC, `Topic '${name}' collides with existing topic: ${other}`);
+    if (!Number.isInteger(partitions) || partitions < 1 || partitions > PARTITIONS_MAX)
+      throw new TopicRefusal(INVALID_PARTITIONS, `Number of partitions was set to ${partitions}; it must be 1 to ${PARTITIONS_MAX}.`);
+    this.checkConfigs(config);
+  }
+
+  checkConfigs(config: Readonly<Record<string, string>>): void {
+    for (const [name, value] of Object.entries(config)) {
+      const wrong = checkConfig(name, value);
+      if (wrong !== undefined) throw new TopicRefusal(INVALID_CONFIG, wrong);
+    }
+  }
+
+  create(name: string, partitions: number, config: Readonly<Record<string, string>>): Topic {
+    this.checkNew(name, partitions, config);
+    const record: TopicRecord = { name, uuid: this.#host.chance.uuid(), partitions, config };
+    for (let partition = 0; partition < partitions; partition++) this.#host.files.disk.makeDirectory(this.#files.partitionDirectory(record.uuid, partition));
+    this.#files.write(record);
+    const topic = this.#adopt(record);
+    for (let partition = 0; partition < partitions; partition++) this.#open(topic, partition, true);
+    return topic;
+  }
+
+  delete(name: string): void {
+    const topic = this.#byName.get(name);
+    if (topic === undefined) return;
+    if (topic.internal) throw new TopicRefusal(INVALID_REQUEST, `Topic '${name}' is internal and cannot be deleted.`);
+    for (const log of topic.logs) log.abandon();
+    this.#files.remove(topic.record.uuid);
+    this.#byName.delete(name);
+    this.#byId.delete(topic.id);
+    this.#metricNames.delete(name.replaceAll('.', '_'));
+    for (const run of this.#deletedHooks) run(name);
+  }
+
+  /** Grows the topic to `total` partitions. */
+  addPartitions(name: string, total: number): void {
+    const topic = this.#byName.get(name) as OpenTopic;
+    if (total <= topic.logs.length || total > PARTITIONS_MAX)
+      throw new TopicRefusal(INVALID_PARTITIONS, `Topic '${name}' has ${topic.logs.length} partitions; the new count ${total} must be larger and at most ${PARTITIONS_MAX}.`);
+    const record = { ...topic.record, partitions: total };
+    this.#files.write(record);
+    topic.record = record;
+    for (let partition = topic.logs.length; partition < total; partition++) this.#open(topic, partition, true);
+  }
+
+  /** Replaces everything that is set. The values have been checked. */
+  setConfig(name: string, config: Readonly<Record<string, string>>): void {
+    const topic = this.#byName.get(name) as OpenTopic;
+    const record = { ...topic.record, config };
+    this.#files.write(record);
+    topic.record = record;
+    topic.setConfig = config;
+    topic.config = parseTopicConfig(config);
+  }
+
+  close(): void {
+    for (const topic of this.#byName.values()) for (const log of topic.logs) log.close();
+  }
+
+  #adopt(record: TopicRecord): OpenTopic {
+    const topic: OpenTopic = {
+      record,
+      name: record.name,
+      id: Buffer.from(record.uuid.replaceAll('-', ''), 'hex').toString('base64url'),
+      internal: record.name === OFFSETS_TOPIC || record.name === TRANSACTIONS_TOPIC,
+      logs: [],
+      setConfig: record.config,
+      config: parseTopicConfig(record.config),
+    };
+    this.#byName.set(topic.name, topic);
+    this.#byId.set(topic.id, topic);
+    this.#metricNames.set(topic.name.replaceAll('.', '_'), topic.name);
+    return topic;
+  }
+
+  #open(topic: OpenTopic, partition: number, clean: boolean): { readonly scannedBytes: number; readonly damage: string | undefined } {
+    const directory = this.#files.partitionDirectory(topic.record.uuid, partition);
+    const identity = { topic: topic.name, partition, directory, config: () => topic.config, leaderEpoch: this.#leaderEpoch };
+    const opened = openPartitionLog(this.#host, identity, clean);
+    topic.logs.push(opened.log);
+    return opened;
+  }
+}
