@@ -10,8 +10,9 @@ import { BatchPool, RecordReader, readBatches, useCrc32c } from '@millrace/proto
 const VALUE_BYTES = 100;
 const KEY_BYTES = 12;
 const RECORDS = 8594;
-const ROUNDS = Number(process.env.CODEC_ROUNDS ?? 7);
-const ROUND_MS = Number(process.env.CODEC_ROUND_MS ?? 300);
+const quick = process.argv.includes('--quick');
+const ROUNDS = quick ? 3 : 7;
+const ROUND_MS = quick ? 100 : 300;
 
 const keys = Buffer.alloc(RECORDS * KEY_BYTES);
 const values = Buffer.alloc(RECORDS * VALUE_BYTES);

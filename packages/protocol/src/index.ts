@@ -32,7 +32,7 @@ export {
   type RequestIdentity,
 } from './frame.ts';
 export { NO_UUID, Reader } from './reader.ts';
-export { stampLogAppendTime } from './record-batch/append-time.ts';
+export { setMaxTimestamp, stampLogAppendTime } from './record-batch/append-time.ts';
 export { BatchBuilder, type SealOptions } from './record-batch/batch-builder.ts';
 export { BatchPool, type BatchPoolOptions } from './record-batch/batch-pool.ts';
 export { type AppendRules, type AppendVerdict, checkBatchForAppend } from './record-batch/check-append.ts';

@@ -22,7 +22,8 @@ export interface AppendRules {
 }
 
 export type AppendVerdict =
-  | { readonly kind: 'accepted'; readonly view: RecordBatchView }
+  /** `maxTimestamp` is the true one; some clients write another into the header, which the log would then find records by (setMaxTimestamp). */
+  | { readonly kind: 'accepted'; readonly view: RecordBatchView; readonly maxTimestamp: number }
   /** `recordIndex`: which record was at fault, where it is one (Produce v8 tells the client). */
   | { readonly kind: 'refused'; readonly errorCode: number; readonly message: string; readonly recordIndex: number | undefined };
 
@@ -63,7 +64,9 @@ function checkHeader(view: RecordBatchView): AppendVerdict | undefined {
 function checkRecords(view: RecordBatchView, rules: AppendRules): AppendVerdict {
   if (!hasCodec(view.compression)) {
     if (rules.keysRequired) return refuse('UNSUPPORTED_COMPRESSION_TYPE', `keys of a batch with compression ${view.compression} cannot be checked here`);
-    return outsideTime(view.maxTimestamp, rules) ? refuse('INVALID_TIMESTAMP', describeTime(view.maxTimestamp, rules)) : { kind: 'accepted', view };
+    return outsideTime(view.maxTimestamp, rules)
+      ? refuse('INVALID_TIMESTAMP', describeTime(view.maxTimestamp, rules))
+      : { kind: 'accepted', view, maxTimestamp: view.maxTimestamp };
   }
   reader.reset(view);
   let maxTimestamp = -1;
@@ -72,11 +75,9 @@ function checkRecords(view: RecordBatchView, rules: AppendRules): AppendVerdict 
     if (reader.keyLength < 0 && rules.keysRequired) return refuse('INVALID_RECORD', 'the topic is compacted: a record without a key is refused', index);
     if (!view.logAppendTime && outsideTime(reader.timestamp, rules)) return refuse('INVALID_TIMESTAMP', describeTime(reader.timestamp, rules), index);
     if (reader.headerCount > 0) reader.checkHeaders();
-    if (reader.timestamp > maxTimestamp) maxTimestamp = reader.timestamp;
+    if (index === 0 || reader.timestamp > maxTimestamp) maxTimestamp = reader.timestamp;
   }
-  if (maxTimestamp !== view.maxTimestamp && !view.logAppendTime && view.maxTimestamp !== -1)
-    return refuse('INVALID_RECORD', `largest timestamp is ${maxTimestamp}, the header says ${view.maxTimestamp}`);
-  return { kind: 'accepted', view };
+  return { kind: 'accepted', view, maxTimestamp: view.logAppendTime ? view.maxTimestamp : maxTimestamp };
 }
 
 function outsideTime(timestamp: number, rules: AppendRules): boolean {
