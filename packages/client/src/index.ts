@@ -1,5 +1,6 @@
 // The public names of @millrace/client.
-export type { ConsumerOptions, GroupMemberOptions, ProducerOptions } from './options.ts';
+export { type ClientPorts, createAdmin, createConsumer, createGroupMember, createProducer } from './kafka/open.ts';
+export type { AdminOptions, ConsumerOptions, GroupMemberOptions, ProducerOptions } from './options.ts';
 export type {
   CommittedOffset,
   ConnectionOptions,

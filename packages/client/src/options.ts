@@ -31,6 +31,11 @@ export interface ProducerOptions {
   readonly compression?: 'none' | 'gzip' | 'snappy' | 'lz4' | 'zstd' | undefined;
 }
 
+export interface AdminOptions {
+  /** In place of the connection's, ms. */
+  readonly requestTimeoutMs?: number | undefined;
+}
+
 export interface GroupMemberOptions {
   readonly groupId: string;
   /** Set: a static member, which keeps its assignment over a restart within the session timeout. */

@@ -1,0 +1,548 @@
+// LogConsumer over Kafka: fetches the assigned partitions from their leaders, ahead of `poll` within a byte bound.
+// Owns: cursors, fetch lanes, what is fetched and not yet polled.  Never: knows groups, commits, decodes a record, throws from a callback.
+// F1 per node two lanes: the main one may park, the extra one serves partitions that became wanted while it does, so none waits for a parked fetch.
+// F2 held bytes ≤ bufferedBytesMax + one fetch of each partition that holds nothing: no partition starves because another's data is not used yet.
+// F3 the next offset comes from batch headers; what may not be seen still moves it.
+// F4 data of a cursor that is no longer live is dropped when it arrives.
+// Source: KIP-227 (we stay sessionless), KIP-320, KIP-516.
+import { backoffMs, MillraceError, type Offset, partitionKey, type Timer, type TopicPartition } from '@millrace/core';
+import { APIS, NO_UUID, type RecordBatchView, type ResponseBody, readBatches } from '@millrace/protocol';
+import type { FilledConsumerOptions } from '../options.ts';
+import type { LogConsumer, PartitionStart, PollEvent } from '../port.ts';
+import { groupByTopic } from './by-topic.ts';
+import type { KafkaCluster } from './cluster.ts';
+import { kafkaFailure, responseTo } from './error-response.ts';
+import type { PooledFrame } from './frame-pool.ts';
+import { visibleBatches } from './isolation-filter.ts';
+import { createLatch, type Latch } from './latch.ts';
+import { EARLIEST, LATEST, listOffsets } from './list-offsets.ts';
+import { FetchedRun, PartitionCursor } from './partition-cursor.ts';
+
+const BACKOFF_FIRST_MS = 50;
+const BACKOFF_MS_MAX = 1_000;
+/** The extra lane parks shortly, so that its partitions soon go back to the main one. */
+const EXTRA_LANE_WAIT_MS = 50;
+/** An answer below this is small: pause before asking again. */
+const SMALL_ANSWER_BYTES = 16 * 1024;
+const OFFSET_OUT_OF_RANGE = 1;
+const UNKNOWN_TOPIC = 3;
+const UNKNOWN_TOPIC_ID = 100;
+/** The last version that names topics instead of giving their ids. */
+const FETCH_BY_NAME = 12;
+
+type FetchBody = ResponseBody<typeof APIS.fetch>;
+type FetchedPartitionBody = FetchBody['responses'][number]['partitions'][number];
+
+/** What waits for `poll`: data, or news of a partition. */
+type News = Exclude<PollEvent, { readonly kind: 'data' }>;
+
+interface Lane {
+  readonly nodeId: number;
+  readonly extra: boolean;
+  busy: boolean;
+}
+
+export class KafkaConsumer implements LogConsumer {
+  readonly #cluster: KafkaCluster;
+  readonly #options: FilledConsumerOptions;
+  readonly #cursors = new Map<string, PartitionCursor>();
+  readonly #lanes = new Map<number, readonly [main: Lane, extra: Lane]>();
+  /** Topic ids as first seen under this assignment: another one later means that the topic was made again. */
+  readonly #topicIds = new Map<string, string>();
+  #queue: (FetchedRun | News)[] = [];
+  #heldBytes = 0;
+  #assignment = 0;
+  #waiting: Latch<void> | undefined;
+  #woken = false;
+  #pumpQueued = false;
+  #retryTimer: Timer | undefined;
+  #refreshing = false;
+  #refreshFailures = 0;
+  #started = false;
+  /** Why the first contact failed: told by the next `poll`. */
+  #startFailure: Error | undefined;
+  #closed = false;
+
+  constructor(cluster: KafkaCluster, options: FilledConsumerOptions) {
+    this.#cluster = cluster;
+    this.#options = options;
+  }
+
+  // ---- the port -----------------------------------------------------------------------------------------------------
+
+  assign(partitions: readonly PartitionStart[]): number {
+    this.#assignment++;
+    const wanted = new Set(partitions.map(({ topic, partition }) => partitionKey(topic, partition)));
+    for (const [key, cursor] of this.#cursors) if (!wanted.has(key)) this.#retire(key, cursor);
+    for (const { topic, partition, offset } of partitions) {
+      const key = partitionKey(topic, partition);
+      const old = this.#cursors.get(key);
+      if (old !== undefined && !old.stopped && old.position === offset) continue;
+      if (old !== undefined) this.#retire(key, old);
+      this.#cursors.set(key, new PartitionCursor(topic, partition, offset));
+    }
+    const topics = new Set(partitions.map(({ topic }) => topic));
+    for (const topic of this.#topicIds.keys()) if (!topics.has(topic)) this.#topicIds.delete(topic);
+    this.#cluster.want(topics);
+    this.#pumpSoon();
+    return this.#assignment;
+  }
+
+  pause(partition: TopicPartition): void {
+    const cursor = this.#cursor(partition);
+    if (cursor !== undefined) cursor.paused = true;
+  }
+
+  resume(partition: TopicPartition): void {
+    const cursor = this.#cursor(partition);
+    if (cursor === undefined || !cursor.paused) return;
+    cursor.paused = false;
+    if (this.#queue.length > 0) this.#notify();
+    this.#pumpSoon();
+  }
+
+  position(partition: TopicPartition): Offset | undefined {
+    return this.#cursor(partition)?.position;
+  }
+
+  endOffset(partition: TopicPartition): Offset | undefined {
+    const cursor = this.#cursor(partition);
+    return this.#options.isolation === 'read_committed' ? cursor?.lastStableOffset : cursor?.highWatermark;
+  }
+
+  async poll(maxWaitMs: number): Promise<readonly PollEvent[]> {
+    let events = this.#drain();
+    this.#throwStartFailure();
+    if (events.length > 0 || this.#woken || this.#closed || maxWaitMs <= 0) {
+      this.#woken = false;
+      return events;
+    }
+    const latch = createLatch<void>();
+    this.#waiting = latch;
+    const timer = this.#cluster.ports.timers.after(maxWaitMs, () => this.#notify());
+    await latch.promise;
+    timer.cancel();
+    this.#woken = false;
+    events = this.#drain();
+    this.#throwStartFailure();
+    return events;
+  }
+
+  wake(): void {
+    this.#woken = true;
+    this.#notify();
+  }
+
+  close(): Promise<void> {
+    if (this.#closed) return Promise.resolve();
+    this.#closed = true;
+    for (const [key, cursor] of this.#cursors) this.#retire(key, cursor);
+    this.#retryTimer?.cancel();
+    this.#cluster.close();
+    this.#notify();
+    return Promise.resolve();
+  }
+
+  #throwStartFailure(): void {
+    const failure = this.#startFailure;
+    this.#startFailure = undefined;
+    if (failure !== undefined) throw failure;
+  }
+
+  // ---- handing out --------------------------------------------------------------------------------------------------
+
+  #cursor({ topic, partition }: TopicPartition): PartitionCursor | undefined {
+    return this.#cursors.get(partitionKey(topic, partition));
+  }
+
+  #retire(key: string, cursor: PartitionCursor): void {
+    cursor.live = false;
+    this.#cursors.delete(key);
+    const queue = this.#queue;
+    this.#queue = queue.filter((each) => !(each instanceof FetchedRun) || each.cursor !== cursor);
+    for (const each of queue) if (each instanceof FetchedRun && each.cursor === cursor) each.release();
+  }
+
+  #drain(): PollEvent[] {
+    if (this.#queue.length === 0) return [];
+    const events: PollEvent[] = [];
+    const kept: FetchedRun[] = [];
+    for (const each of this.#queue) {
+      if (!(each instanceof FetchedRun)) events.push(each);
+      else if (each.cursor.paused) kept.push(each);
+      else {
+        each.assignment = this.#assignment;
+        each.cursor.position = each.nextOffset;
+        events.push({ kind: 'data', data: each });
+      }
+    }
+    this.#queue = kept;
+    return events;
+  }
+
+  #offer(item: FetchedRun | News): void {
+    this.#queue.push(item);
+    this.#notify();
+  }
+
+  #notify(): void {
+    const waiting = this.#waiting;
+    this.#waiting = undefined;
+    waiting?.resolve();
+  }
+
+  readonly #released = (run: FetchedRun): void => {
+    run.cursor.heldBytes -= run.bytes;
+    this.#heldBytes -= run.bytes;
+    this.#pumpSoon();
+  };
+
+  // ---- asking -------------------------------------------------------------------------------------------------------
+
+  #pumpSoon(): void {
+    if (this.#pumpQueued || this.#closed) return;
+    this.#pumpQueued = true;
+    queueMicrotask(() => {
+      this.#pumpQueued = false;
+      if (!this.#closed) this.#pump();
+    });
+  }
+
+  /** Starts a fetch on every idle lane that has something to ask. */
+  #pump(): void {
+    const nowMs = this.#cluster.ports.clock.monotonicMs();
+    const byNode = new Map<number, PartitionCursor[]>();
+    let leaderless = false;
+    let retryAtMs = Number.POSITIVE_INFINITY;
+    for (const cursor of this.#cursors.values()) {
+      if (!this.#isFetchable(cursor)) continue;
+      if (cursor.retryAtMs > nowMs) {
+        retryAtMs = Math.min(retryAtMs, cursor.retryAtMs);
+        continue;
+      }
+      const leader = this.#cluster.topic(cursor.topic)?.leaders[cursor.partition];
+      if (leader === undefined) {
+        leaderless = true;
+        continue;
+      }
+      if (!this.#topicIds.has(cursor.topic)) this.#topicIds.set(cursor.topic, this.#topicId(cursor.topic));
+      if (cursor.lastEpoch >= 0 && cursor.leaderEpoch >= 0 && leader.epoch > cursor.leaderEpoch) {
+        void this.#checkTruncation(cursor, leader.nodeId, leader.epoch);
+        continue;
+      }
+      const group = byNode.get(leader.nodeId);
+      if (group === undefined) byNode.set(leader.nodeId, [cursor]);
+      else group.push(cursor);
+    }
+    for (const [nodeId, cursors] of byNode) {
+      const lane = this.#idleLane(nodeId);
+      if (lane !== undefined) void this.#fetch(lane, cursors);
+    }
+    if (leaderless || this.#cluster.stale) this.#refreshMetadata();
+    if (retryAtMs < Number.POSITIVE_INFINITY) this.#pumpAt(retryAtMs - nowMs);
+  }
+
+  #isFetchable(cursor: PartitionCursor): boolean {
+    if (cursor.paused || cursor.stopped || cursor.busy) return false;
+    if (cursor.heldBytes === 0) return true;
+    return cursor.heldBytes < this.#options.fetchBytesMax * 2 && this.#heldBytes < this.#options.bufferedBytesMax;
+  }
+
+  #idleLane(nodeId: number): Lane | undefined {
+    let lanes = this.#lanes.get(nodeId);
+    if (lanes === undefined) {
+      lanes = [
+        { nodeId, extra: false, busy: false },
+        { nodeId, extra: true, busy: false },
+      ];
+      this.#lanes.set(nodeId, lanes);
+    }
+    return lanes.find((lane) => !lane.busy);
+  }
+
+  #pumpAt(delayMs: number): void {
+    this.#retryTimer?.cancel();
+    this.#retryTimer = this.#cluster.ports.timers.after(Math.max(1, Math.ceil(delayMs)), () => {
+      this.#retryTimer = undefined;
+      if (!this.#closed) this.#pump();
+    });
+  }
+
+  async #fetch(lane: Lane, cursors: readonly PartitionCursor[]): Promise<void> {
+    lane.busy = true;
+    for (const cursor of cursors) cursor.busy = true;
+    let bytes = 0;
+    try {
+      const connection = await this.#cluster.connectionTo(lane.nodeId, lane.extra ? 'fetch-extra' : 'fetch');
+      const byId = cursors.every((cursor) => this.#topicId(cursor.topic) !== NO_UUID);
+      const waitMs = lane.extra ? Math.min(EXTRA_LANE_WAIT_MS, this.#options.fetchMaxWaitMs) : this.#options.fetchMaxWaitMs;
+      const answer = await connection.requestPooled(APIS.fetch, this.#request(cursors, waitMs), {
+        ...(byId ? {} : { versionMax: FETCH_BY_NAME }),
+        timeoutMs: this.#cluster.options.requestTimeoutMs + waitMs,
+      });
+      bytes = answer.frame?.buffer.length ?? 0;
+      try {
+        bytes = this.#accept(answer.body, answer.frame, cursors);
+      } finally {
+        answer.frame?.release();
+      }
+    } catch (error) {
+      this.#laneFailed(cursors, error);
+    } finally {
+      for (const cursor of cursors) cursor.busy = false;
+    }
+    if (bytes < SMALL_ANSWER_BYTES && this.#options.gatherMs > 0 && !this.#closed) {
+      this.#cluster.ports.timers.after(this.#options.gatherMs, () => {
+        lane.busy = false;
+        this.#pumpSoon();
+      });
+      return;
+    }
+    lane.busy = false;
+    this.#pumpSoon();
+  }
+
+  #topicId(topic: string): string {
+    return this.#cluster.topic(topic)?.topicId ?? NO_UUID;
+  }
+
+  #request(cursors: readonly PartitionCursor[], maxWaitMs: number) {
+    const { fetchBytesMax, bufferedBytesMax, isolation, rack } = this.#options;
+    const topics = groupByTopic(cursors).map(({ topic, items }) => ({
+      topic,
+      topicId: this.#topicId(topic),
+      partitions: items.map((cursor) => {
+        cursor.leaderEpoch = this.#cluster.topic(topic)?.leaders[cursor.partition]?.epoch ?? -1;
+        return { partition: cursor.partition, currentLeaderEpoch: cursor.leaderEpoch, fetchOffset: cursor.fetchOffset, partitionMaxBytes: fetchBytesMax };
+      }),
+    }));
+    return {
+      maxWaitMs,
+      minBytes: 1,
+      maxBytes: Math.max(fetchBytesMax, bufferedBytesMax - this.#heldBytes),
+      isolationLevel: isolation === 'read_committed' ? 1 : 0,
+      sessionId: 0,
+      sessionEpoch: -1,
+      topics,
+      forgottenTopicsData: [],
+      rackId: rack,
+    };
+  }
+
+  // ---- taking answers -----------------------------------------------------------------------------------------------
+
+  /** Returns the bytes of records that came. */
+  #accept(body: FetchBody, frame: PooledFrame | undefined, asked: readonly PartitionCursor[]): number {
+    if (body.errorCode !== 0) throw kafkaFailure(body.errorCode, 'Fetch');
+    let bytes = 0;
+    let index = 0;
+    for (const topic of body.responses) {
+      const name = topic.topic !== '' ? topic.topic : undefined;
+      for (const part of topic.partitions) {
+        // Brokers answer in the order asked: the search is for those that do not.
+        const matches = (cursor: PartitionCursor | undefined): boolean =>
+          cursor !== undefined &&
+          cursor.partition === part.partitionIndex &&
+          (name === undefined ? this.#topicId(cursor.topic) === topic.topicId : cursor.topic === name);
+        const next = asked[index++];
+        const cursor = matches(next) ? next : asked.find(matches);
+        if (cursor === undefined || !cursor.live || cursor.stopped) continue;
+        if (part.errorCode !== 0) this.#partitionFailed(cursor, part);
+        else bytes += this.#take(cursor, part, frame);
+      }
+    }
+    return bytes;
+  }
+
+  #take(cursor: PartitionCursor, part: FetchedPartitionBody, frame: PooledFrame | undefined): number {
+    cursor.highWatermark = Math.max(0, part.highWatermark) as Offset;
+    cursor.lastStableOffset = (part.lastStableOffset < 0 ? cursor.highWatermark : part.lastStableOffset) as Offset;
+    cursor.logStart = Math.max(0, part.logStartOffset) as Offset;
+    cursor.failures = 0;
+    const records = part.records;
+    if (records === null || records.length === 0) return 0;
+    let views: RecordBatchView[];
+    let visible: readonly RecordBatchView[];
+    try {
+      views = readBatches(records, 0, records.length, { checkCrc: true });
+      visible = visibleBatches(views, cursor.fetchOffset, this.#options.isolation === 'read_committed' ? (part.abortedTransactions ?? []) : undefined);
+    } catch (error) {
+      this.#corrupt(cursor, error);
+      return records.length;
+    }
+    const last = views[views.length - 1];
+    if (last === undefined || last.lastOffset < cursor.fetchOffset) return records.length;
+    cursor.lastEpoch = last.leaderEpoch;
+    // A marker or an aborted run at the end is news too: the position passes it, and a restore ends there.
+    const bytes = visible.length === 0 ? 0 : records.length;
+    const run = new FetchedRun(cursor, visible, (last.lastOffset + 1) as Offset, bytes, visible.length === 0 ? undefined : frame, this.#released);
+    cursor.fetchOffset = run.nextOffset;
+    cursor.heldBytes += bytes;
+    this.#heldBytes += bytes;
+    // Behind the others in the next request: who got data lets the rest go first.
+    const key = partitionKey(cursor.topic, cursor.partition);
+    this.#cursors.delete(key);
+    this.#cursors.set(key, cursor);
+    this.#offer(run);
+    return records.length;
+  }
+
+  #corrupt(cursor: PartitionCursor, error: unknown): void {
+    const { topic, partition, fetchOffset } = cursor;
+    if (cursor.corruptAt !== fetchOffset) {
+      cursor.corruptAt = fetchOffset;
+      this.#backOff(cursor);
+      return;
+    }
+    const message = `A record batch of ${partitionKey(topic, partition)} at or after offset ${fetchOffset} is damaged, twice in a row. The log on the broker is damaged there, or something between changes bytes.`;
+    this.#stop(cursor, new MillraceError('ERR_RECORD_BATCH_CORRUPT', message, { topic, partition, offset: fetchOffset }, error));
+  }
+
+  // ---- failures -----------------------------------------------------------------------------------------------------
+
+  #laneFailed(cursors: readonly PartitionCursor[], error: unknown): void {
+    if (this.#closed) return;
+    this.#cluster.ports.log.debug({ error: String(error) }, 'fetch failed; trying again');
+    for (const cursor of cursors) this.#backOff(cursor);
+    if (MillraceError.is(error) && error.response === 'stop' && error.code !== 'ERR_PROTOCOL') for (const cursor of cursors) this.#stop(cursor, error);
+    this.#refreshMetadata();
+  }
+
+  #partitionFailed(cursor: PartitionCursor, part: FetchedPartitionBody): void {
+    const { topic, partition } = cursor;
+    const code = part.errorCode;
+    if (code === OFFSET_OUT_OF_RANGE) return void this.#outOfRange(cursor);
+    const failure = kafkaFailure(code, `Fetching ${partitionKey(topic, partition)} at offset ${cursor.fetchOffset}`, {
+      topic,
+      partition,
+      offset: cursor.fetchOffset,
+    });
+    const { reaction } = responseTo(code);
+    if (reaction === 'fail') {
+      this.#stop(cursor, failure);
+      return;
+    }
+    this.#backOff(cursor);
+    const gone = code === UNKNOWN_TOPIC || code === UNKNOWN_TOPIC_ID;
+    if (gone && this.#cluster.ports.clock.monotonicMs() - cursor.failingSinceMs > this.#cluster.options.requestTimeoutMs) this.#stop(cursor, failure);
+    else if (reaction === 'refresh') this.#refreshMetadata();
+  }
+
+  #backOff(cursor: PartitionCursor): void {
+    const { clock, chance } = this.#cluster.ports;
+    const nowMs = clock.monotonicMs();
+    if (cursor.failures === 0) cursor.failingSinceMs = nowMs;
+    cursor.failures++;
+    cursor.retryAtMs = nowMs + backoffMs(chance, cursor.failures, BACKOFF_FIRST_MS, BACKOFF_MS_MAX);
+  }
+
+  #stop(cursor: PartitionCursor, error: Error): void {
+    if (!cursor.live || cursor.stopped) return;
+    cursor.stopped = true;
+    this.#offer({ kind: 'failed', topic: cursor.topic, partition: cursor.partition, error });
+  }
+
+  async #outOfRange(cursor: PartitionCursor): Promise<void> {
+    cursor.stopped = true;
+    const key = partitionKey(cursor.topic, cursor.partition);
+    try {
+      const [starts, ends] = await Promise.all([
+        listOffsets(this.#cluster, [cursor], EARLIEST, 'read_uncommitted'),
+        listOffsets(this.#cluster, [cursor], LATEST, 'read_uncommitted'),
+      ]);
+      this.#offerOutOfRange(cursor, starts.get(key) as Offset, ends.get(key) as Offset);
+    } catch {
+      // Nobody knows the log's bounds now: fetching again tells whether the offset still is outside.
+      cursor.stopped = false;
+      this.#backOff(cursor);
+      this.#pumpSoon();
+    }
+  }
+
+  #offerOutOfRange(cursor: PartitionCursor, logStart: Offset, logEnd: Offset): void {
+    if (!cursor.live) return;
+    cursor.stopped = true;
+    this.#offer({ kind: 'outOfRange', topic: cursor.topic, partition: cursor.partition, position: cursor.fetchOffset, logStart, logEnd });
+  }
+
+  /** The leader has changed: what was read last must still be there under the new one (KIP-320). */
+  async #checkTruncation(cursor: PartitionCursor, nodeId: number, epoch: number): Promise<void> {
+    cursor.busy = true;
+    try {
+      const connection = await this.#cluster.connectionTo(nodeId, 'admin');
+      const body = await connection.request(APIS.offsetForLeaderEpoch, {
+        replicaId: -1,
+        topics: [{ topic: cursor.topic, partitions: [{ partition: cursor.partition, currentLeaderEpoch: epoch, leaderEpoch: cursor.lastEpoch }] }],
+      });
+      const answer = body.topics[0]?.partitions[0];
+      if (answer === undefined || answer.errorCode !== 0) throw kafkaFailure(answer?.errorCode ?? -1, 'OffsetForLeaderEpoch');
+      cursor.leaderEpoch = epoch;
+      if (answer.endOffset >= 0 && answer.endOffset < cursor.fetchOffset) this.#offerOutOfRange(cursor, cursor.logStart, answer.endOffset as Offset);
+    } catch {
+      this.#backOff(cursor);
+      this.#refreshMetadata();
+    } finally {
+      cursor.busy = false;
+      this.#pumpSoon();
+    }
+  }
+
+  // ---- metadata -----------------------------------------------------------------------------------------------------
+
+  #refreshMetadata(): void {
+    if (this.#refreshing || this.#closed) return;
+    this.#refreshing = true;
+    const asked = this.#started ? this.#cluster.refresh() : this.#cluster.start();
+    asked.then(
+      () => {
+        this.#started = true;
+        this.#refreshing = false;
+        this.#refreshFailures = 0;
+        this.#noticeRecreated();
+        this.#noticeMissing();
+        this.#pumpSoon();
+      },
+      (error: unknown) => {
+        this.#refreshFailures++;
+        if (!this.#started && !this.#closed) {
+          this.#startFailure = error instanceof Error ? error : new Error(String(error));
+          this.#notify();
+        }
+        const { timers, chance } = this.#cluster.ports;
+        timers.after(backoffMs(chance, this.#refreshFailures, BACKOFF_FIRST_MS, BACKOFF_MS_MAX), () => {
+          this.#refreshing = false;
+          this.#pumpSoon();
+        });
+      },
+    );
+  }
+
+  #noticeRecreated(): void {
+    const reported = new Set<string>();
+    for (const cursor of this.#cursors.values()) {
+      const { topic } = cursor;
+      const id = this.#topicId(topic);
+      const before = this.#topicIds.get(topic);
+      if (id === NO_UUID) continue;
+      if (before === undefined) this.#topicIds.set(topic, id);
+      else if (before !== id && !reported.has(topic)) {
+        reported.add(topic);
+        for (const other of this.#cursors.values()) if (other.topic === topic) other.stopped = true;
+        this.#offer({ kind: 'recreated', topic });
+      }
+    }
+    for (const topic of reported) this.#topicIds.set(topic, this.#topicId(topic));
+  }
+
+  /** A partition without a leader waits; one whose topic stays unknown is reported in the end. */
+  #noticeMissing(): void {
+    for (const cursor of this.#cursors.values()) {
+      if (cursor.stopped || cursor.busy || this.#cluster.topic(cursor.topic)?.leaders[cursor.partition] !== undefined) continue;
+      this.#backOff(cursor);
+      const sinceMs = this.#cluster.ports.clock.monotonicMs() - cursor.failingSinceMs;
+      if (!this.#cluster.isMissing(cursor.topic) || sinceMs <= this.#cluster.options.requestTimeoutMs) continue;
+      const { topic, partition } = cursor;
+      this.#stop(cursor, kafkaFailure(UNKNOWN_TOPIC, `Fetching ${partitionKey(topic, partition)}`, { topic, partition }));
+    }
+  }
+}

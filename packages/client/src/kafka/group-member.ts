@@ -1,0 +1,338 @@
+// GroupMember over Kafka's classic protocol: joins, syncs, keeps alive, notices when it is out.
+// Owns: member id, generation, the session clock.  Never: stops what is kept during a rebalance, decides who gets what, commits.
+//
+//   idle ──start──▶ joining ──▶ syncing ──▶ stable ──[27] or rejoin()──▶ joining      (any state: close, or a fatal answer ──▶ closed)
+//                      ▲───── back-off ◀──────┴── [25], session expired: lost
+//
+// M1 one loop (#run) makes every move.  M2 heartbeats go on while the leader's assignor works and while the runtime revokes.
+// M3 no request is sent under a generation that is known to be over.  M4 silence of the coordinator for a session timeout means lost, by our own clock.
+// M5 a parked join waits on a connection of its own, so nothing else waits behind it.
+// Source: KIP-62, KIP-345, KIP-394, KIP-429, KIP-814.
+import { assert, backoffMs, MillraceError, type Timer } from '@millrace/core';
+import { APIS, type ResponseBody } from '@millrace/protocol';
+import type { FilledMemberOptions } from '../options.ts';
+import type { GroupMember, GroupMemberHooks, GroupMetadata, MemberSubscription } from '../port.ts';
+import type { KafkaCluster } from './cluster.ts';
+import { isConnectionFailure } from './connection.ts';
+import { kafkaCodeOf, kafkaFailure, responseTo } from './error-response.ts';
+import { decodeAssignment, decodeSubscription, encodeAssignment, encodeSubscription } from './group-wire.ts';
+import { createLatch, type Latch } from './latch.ts';
+
+const MEMBER_MOVES = {
+  idle: ['joining', 'closed'],
+  joining: ['syncing', 'joining', 'closed'],
+  syncing: ['stable', 'joining', 'closed'],
+  stable: ['joining', 'closed'],
+  closed: [],
+} as const;
+type MemberState = keyof typeof MEMBER_MOVES;
+
+const PROTOCOL_TYPE = 'consumer';
+const BACKOFF_FIRST_MS = 100;
+const BACKOFF_MS_MAX = 2_000;
+/** A join is answered after the rebalance timeout at the latest; this much on top for the way. */
+const JOIN_MARGIN_MS = 5_000;
+const LEAVE_MS = 2_000;
+const ILLEGAL_GENERATION = 22;
+const UNKNOWN_MEMBER = 25;
+const REBALANCE_IN_PROGRESS = 27;
+const MEMBER_ID_REQUIRED = 79;
+const FENCED_INSTANCE = 82;
+const NO_GENERATION = -1;
+
+type JoinBody = ResponseBody<typeof APIS.joinGroup>;
+
+export class KafkaGroupMember implements GroupMember {
+  readonly #cluster: KafkaCluster;
+  readonly #options: FilledMemberOptions;
+  readonly #hooks: GroupMemberHooks;
+  #state: MemberState = 'idle';
+  #memberId = '';
+  #generation = NO_GENERATION;
+  /** True from `assigned` until `lost`: there is something to lose. */
+  #assigned = false;
+  /** Why the next join; empty: none is wanted. */
+  #rejoinReason = '';
+  /** Monotonic ms at which the coordinator last heard from us and said so. */
+  #heardAtMs = 0;
+  #failures = 0;
+  #running: Promise<void> | undefined;
+  #sleeping: Latch<void> | undefined;
+
+  constructor(cluster: KafkaCluster, options: FilledMemberOptions, hooks: GroupMemberHooks) {
+    this.#cluster = cluster;
+    this.#options = options;
+    this.#hooks = hooks;
+  }
+
+  start(): void {
+    assert(this.#state === 'idle', 'a member is started once');
+    this.#move('joining');
+    this.#running = this.#run();
+  }
+
+  rejoin(reason: string): void {
+    if (this.#state === 'closed') return;
+    this.#rejoinReason = reason;
+    this.#wake();
+  }
+
+  async close(leave: boolean): Promise<void> {
+    if (this.#state === 'closed') return;
+    const memberId = this.#memberId;
+    this.#move('closed');
+    this.#wake();
+    if (leave && memberId !== '') await this.#leave(memberId);
+    this.#cluster.close();
+    await this.#running;
+  }
+
+  // ---- the loop -----------------------------------------------------------------------------------------------------
+
+  async #run(): Promise<void> {
+    while (!this.#is('closed')) {
+      try {
+        await this.#cluster.start();
+        await this.#turn();
+        this.#failures = 0;
+      } catch (error) {
+        if (this.#is('closed')) return;
+        await this.#failed(error);
+      }
+    }
+  }
+
+  /** One move of the state machine. */
+  async #turn(): Promise<void> {
+    switch (this.#state) {
+      case 'joining':
+        return this.#join();
+      case 'stable':
+        return this.#keepAlive();
+      default:
+        assert(false, `a member's loop found itself ${this.#state}`);
+    }
+  }
+
+  async #join(): Promise<void> {
+    const reason = this.#rejoinReason;
+    this.#rejoinReason = '';
+    const { groupId, instanceId, sessionTimeoutMs, rebalanceTimeoutMs, protocolName, topics } = this.#options;
+    const connection = await this.#coordinator();
+    const body = await connection.request(
+      APIS.joinGroup,
+      {
+        groupId,
+        sessionTimeoutMs,
+        rebalanceTimeoutMs,
+        memberId: this.#memberId,
+        groupInstanceId: instanceId ?? null,
+        protocolType: PROTOCOL_TYPE,
+        protocols: [{ name: protocolName, metadata: encodeSubscription({ topics, userData: this.#hooks.userData() }) }],
+        reason: reason === '' ? null : reason.slice(0, 255),
+      },
+      { timeoutMs: rebalanceTimeoutMs + JOIN_MARGIN_MS },
+    );
+    if (this.#is('closed')) return this.#leaveAfterAll(body.memberId);
+    if (body.errorCode === MEMBER_ID_REQUIRED) {
+      this.#memberId = body.memberId;
+      return;
+    }
+    if (body.errorCode !== 0) throw kafkaFailure(body.errorCode, `Joining group "${groupId}"`, { groupId });
+    this.#memberId = body.memberId;
+    this.#generation = body.generationId;
+    this.#heard();
+    this.#move('syncing');
+    await this.#sync(body);
+  }
+
+  async #sync(joined: JoinBody): Promise<void> {
+    const { groupId, instanceId, protocolName, rebalanceTimeoutMs } = this.#options;
+    const leads = joined.leader === joined.memberId && !joined.skipAssignment;
+    const assignments = leads ? await this.#assignAll(joined) : [];
+    if (this.#is('closed')) return;
+    const connection = await this.#coordinator();
+    const body = await connection.request(
+      APIS.syncGroup,
+      {
+        groupId,
+        generationId: this.#generation,
+        memberId: this.#memberId,
+        groupInstanceId: instanceId ?? null,
+        protocolType: PROTOCOL_TYPE,
+        protocolName,
+        assignments,
+      },
+      { timeoutMs: rebalanceTimeoutMs + JOIN_MARGIN_MS },
+    );
+    if (this.#is('closed')) return;
+    if (body.errorCode !== 0) throw kafkaFailure(body.errorCode, `Syncing group "${groupId}"`, { groupId });
+    this.#heard();
+    const assignment = decodeAssignment(body.assignment);
+    this.#move('stable');
+    this.#assigned = true;
+    this.#hooks.assigned(this.#metadata(), assignment);
+  }
+
+  /** The leader's part. Heartbeats keep the session while the assignor works. */
+  async #assignAll(joined: JoinBody): Promise<readonly { readonly memberId: string; readonly assignment: Buffer }[]> {
+    const members: MemberSubscription[] = joined.members.map(({ memberId, groupInstanceId, metadata }) => ({
+      memberId,
+      instanceId: groupInstanceId ?? undefined,
+      ...decodeSubscription(metadata),
+    }));
+    const assigning = this.#hooks.assign(members);
+    let turned: unknown;
+    const beats = this.#cluster.ports.timers.every(this.#options.heartbeatIntervalMs, () => {
+      this.#heartbeat().catch((error: unknown) => {
+        turned ??= error;
+      });
+    });
+    try {
+      const byMember = await assigning;
+      // A lost heartbeat is not yet an end; an answer that the generation has turned is.
+      if (kafkaCodeOf(turned) !== undefined) throw turned;
+      return members.map(({ memberId }) => ({
+        memberId,
+        assignment: encodeAssignment(byMember.get(memberId) ?? { partitions: [], userData: Buffer.alloc(0) }),
+      }));
+    } finally {
+      beats.cancel();
+    }
+  }
+
+  /** Stable: one heartbeat per interval, until a join is wanted. */
+  async #keepAlive(): Promise<void> {
+    if (this.#rejoinReason === '') await this.#rest(this.#options.heartbeatIntervalMs);
+    if (this.#is('closed')) return;
+    if (this.#rejoinReason !== '') return this.#move('joining');
+    await this.#heartbeat();
+  }
+
+  async #heartbeat(): Promise<void> {
+    const { groupId, instanceId, heartbeatIntervalMs, sessionTimeoutMs } = this.#options;
+    const connection = await this.#coordinator();
+    const body = await connection.request(
+      APIS.heartbeat,
+      { groupId, generationId: this.#generation, memberId: this.#memberId, groupInstanceId: instanceId ?? null },
+      { timeoutMs: Math.max(heartbeatIntervalMs, Math.floor(sessionTimeoutMs / 3)) },
+    );
+    if (body.errorCode !== 0) throw kafkaFailure(body.errorCode, `Heartbeat of group "${groupId}"`, { groupId });
+    this.#heard();
+  }
+
+  // ---- failures -----------------------------------------------------------------------------------------------------
+
+  /** Decides what an error means for the membership; waits where the next try needs it. */
+  async #failed(error: unknown): Promise<void> {
+    const code = kafkaCodeOf(error);
+    const failure = error instanceof Error ? error : new Error(String(error));
+    if (code === REBALANCE_IN_PROGRESS) {
+      this.#heard();
+      return this.#move('joining');
+    }
+    if (code === FENCED_INSTANCE) return this.#end(failure);
+    if (code === UNKNOWN_MEMBER || code === ILLEGAL_GENERATION) {
+      if (code === UNKNOWN_MEMBER) this.#memberId = '';
+      this.#lose(failure);
+      return this.#move('joining');
+    }
+    const reaction = code === undefined ? 'again' : responseTo(code).reaction;
+    const stops = MillraceError.is(error) && error.response === 'stop' && error.code !== 'ERR_PROTOCOL' && error.code !== 'ERR_BROKER_UNREACHABLE';
+    if ((code !== undefined && reaction === 'fail') || (code === undefined && stops)) return this.#end(failure);
+
+    this.#cluster.ports.log[isConnectionFailure(error) || code !== undefined ? 'debug' : 'warn'](
+      { groupId: this.#options.groupId, error: failure.message },
+      'group member tries again',
+    );
+    this.#cluster.forgetCoordinator('group', this.#options.groupId);
+    if (this.#state === 'syncing') this.#move('joining');
+    this.#failures++;
+    const { chance, clock } = this.#cluster.ports;
+    const leftMs = this.#heardAtMs + this.#options.sessionTimeoutMs - clock.monotonicMs();
+    if (this.#assigned && leftMs <= 0) {
+      this.#lose(
+        new MillraceError('ERR_MEMBERSHIP_LOST', `Group "${this.#options.groupId}": the coordinator was out of reach for a session timeout.`, {}, failure),
+      );
+      this.#move('joining');
+    }
+    const waitMs = backoffMs(chance, this.#failures, BACKOFF_FIRST_MS, BACKOFF_MS_MAX);
+    await this.#rest(this.#assigned && leftMs > 0 ? Math.min(waitMs, Math.max(1, Math.ceil(leftMs))) : waitMs);
+  }
+
+  #lose(reason: Error): void {
+    this.#generation = NO_GENERATION;
+    if (!this.#assigned) return;
+    this.#assigned = false;
+    this.#hooks.lost(reason, false);
+  }
+
+  /** Nothing that trying again could change. */
+  #end(reason: Error): void {
+    this.#move('closed');
+    this.#assigned = false;
+    this.#hooks.lost(reason, true);
+    this.#cluster.close();
+  }
+
+  // ---- leaving ------------------------------------------------------------------------------------------------------
+
+  async #leave(memberId: string): Promise<void> {
+    const { groupId, instanceId } = this.#options;
+    try {
+      const nodeId = await this.#cluster.coordinator('group', groupId);
+      const connection = await this.#cluster.connectionTo(nodeId, 'leave');
+      const members = [{ memberId, groupInstanceId: instanceId ?? null, reason: 'the instance is stopping' }];
+      await connection.request(APIS.leaveGroup, { groupId, members }, { timeoutMs: LEAVE_MS });
+    } catch (error) {
+      // Without a farewell the session timeout does the same, later.
+      this.#cluster.ports.log.debug({ groupId, error: String(error) }, 'could not leave the group');
+    }
+  }
+
+  /** A join was answered after `close`: whoever joined must also leave, or the group waits for a ghost. */
+  async #leaveAfterAll(memberId: string): Promise<void> {
+    if (memberId !== '' && memberId !== this.#memberId && this.#options.instanceId === undefined && !this.#cluster.closed) await this.#leave(memberId);
+  }
+
+  // ---- small parts --------------------------------------------------------------------------------------------------
+
+  async #coordinator() {
+    const nodeId = await this.#cluster.coordinator('group', this.#options.groupId);
+    return this.#cluster.connectionTo(nodeId, 'coordinator');
+  }
+
+  #metadata(): GroupMetadata {
+    const { groupId, instanceId } = this.#options;
+    return { groupId, memberId: this.#memberId, generation: this.#generation, instanceId };
+  }
+
+  #heard(): void {
+    this.#heardAtMs = this.#cluster.ports.clock.monotonicMs();
+  }
+
+  /** Waits, at most until `rejoin` or `close`. */
+  async #rest(ms: number): Promise<void> {
+    const latch = createLatch<void>();
+    this.#sleeping = latch;
+    const timer: Timer = this.#cluster.ports.timers.after(ms, () => latch.resolve());
+    await latch.promise;
+    timer.cancel();
+    this.#sleeping = undefined;
+  }
+
+  #wake(): void {
+    this.#sleeping?.resolve();
+  }
+
+  #is(state: MemberState): boolean {
+    return this.#state === state;
+  }
+
+  #move(to: MemberState): void {
+    if (this.#state === to || this.#state === 'closed') return;
+    const moves: readonly MemberState[] = MEMBER_MOVES[this.#state];
+    assert(moves.includes(to), `member cannot go from ${this.#state} to ${to}`);
+    this.#state = to;
+  }
+}

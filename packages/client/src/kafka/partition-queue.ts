@@ -1,0 +1,120 @@
+// The batches of one partition on their way: waiting, in flight, or waiting again; always in the order of `send`.
+// Owns: order and sequences of one partition.  Never: sends, waits, decides what an error means.
+// Q1 a batch keeps its sequence over retries, so that the broker can recognise it.  Q2 while a failed batch waits, nothing behind it is sent.
+// Q3 a batch is in exactly one of the two lists until it is acknowledged or given up.
+import { assert } from '@millrace/core';
+import { type BatchBuilder, sequenceAfter } from '@millrace/protocol';
+import type { ProduceAck } from '../port.ts';
+import type { Latch } from './latch.ts';
+
+export interface PendingBatch {
+  readonly queue: PartitionQueue;
+  readonly builder: BatchBuilder;
+  readonly bytes: number;
+  /** Grows with each `send`. */
+  readonly order: number;
+  readonly queuedAtMs: number;
+  readonly latch: Latch<ProduceAck>;
+  /** -1 until it is first sent. */
+  baseSequence: number;
+  /** Sealed bytes, kept for a retry. */
+  sealed: Buffer | undefined;
+  failures: number;
+}
+
+/** The broker remembers the last five batches of a producer in a partition: more in flight could not be told from new ones. */
+export const BATCHES_IN_FLIGHT_MAX = 5;
+
+export class PartitionQueue {
+  readonly topic: string;
+  readonly partition: number;
+  /** To be sent, in order. */
+  readonly waiting: PendingBatch[] = [];
+  /** Sent and unanswered, in order. */
+  readonly inFlight: PendingBatch[] = [];
+  nextSequence = 0;
+  /** Part of the open transaction, as far as the coordinator knows. */
+  registered = false;
+  registering = false;
+  /** A batch of the open transaction was acknowledged: more may be pipelined. */
+  proven = false;
+  /** Something failed: nothing is sent until all in flight is answered. */
+  draining = false;
+  /** Set while a rejected batch has left a hole in the sequences: where to go on once all is answered. */
+  resumeSequence: number | undefined;
+  /** Monotonic ms. */
+  retryAtMs = 0;
+
+  constructor(topic: string, partition: number) {
+    this.topic = topic;
+    this.partition = partition;
+  }
+
+  /** A new transaction: registration and proof start again; sequences go on. */
+  newTransaction(): void {
+    assert(this.waiting.length === 0 && this.inFlight.length === 0, 'a transaction began before the last one was settled');
+    this.registered = false;
+    this.registering = false;
+    this.proven = false;
+  }
+
+  /** True when the head of `waiting` may be sent now. `pipelined`: the first batch need not be answered first. */
+  isSendable(nowMs: number, pipelined: boolean): boolean {
+    if (this.waiting.length === 0 || this.draining || this.retryAtMs > nowMs) return false;
+    return this.inFlight.length < (pipelined || this.proven ? BATCHES_IN_FLIGHT_MAX : 1);
+  }
+
+  /** Moves the head of `waiting` into flight and fixes its sequence. */
+  takeHead(): PendingBatch {
+    const batch = this.waiting.shift();
+    assert(batch !== undefined, 'nothing waits');
+    if (batch.baseSequence < 0) {
+      batch.baseSequence = this.nextSequence;
+      this.nextSequence = sequenceAfter(this.nextSequence, batch.builder.count);
+    }
+    this.inFlight.push(batch);
+    return batch;
+  }
+
+  /** An answer came: the batch is no longer in flight. */
+  leaveFlight(batch: PendingBatch): void {
+    const at = this.inFlight.indexOf(batch);
+    assert(at >= 0, 'answer for a batch that is not in flight');
+    this.inFlight.splice(at, 1);
+  }
+
+  /** Back among the waiting ones, at its place; what is in flight behind it is answered first. */
+  putBack(batch: PendingBatch, retryAtMs: number): void {
+    let at = 0;
+    while (at < this.waiting.length && (this.waiting[at] as PendingBatch).order < batch.order) at++;
+    this.waiting.splice(at, 0, batch);
+    this.retryAtMs = Math.max(this.retryAtMs, retryAtMs);
+    this.draining = this.inFlight.length > 0;
+  }
+
+  /** True when a batch sent before `batch` waits to be sent again: `batch` was out of order only because of it. */
+  hasEarlierWaiting(batch: PendingBatch): boolean {
+    const first = this.waiting[0];
+    return first !== undefined && first.order < batch.order;
+  }
+
+  /** A batch was refused for good without using up its sequence: what follows takes its place. */
+  leaveHole(batch: PendingBatch): void {
+    this.resumeSequence ??= batch.baseSequence;
+    if (this.inFlight.length > 0) this.draining = true;
+    else this.#closeHole();
+  }
+
+  /** To call after each answer: ends draining when nothing is in flight. */
+  settle(): void {
+    if (!this.draining || this.inFlight.length > 0) return;
+    this.draining = false;
+    this.#closeHole();
+  }
+
+  #closeHole(): void {
+    if (this.resumeSequence === undefined) return;
+    this.nextSequence = this.resumeSequence;
+    this.resumeSequence = undefined;
+  }
+}
