@@ -92,6 +92,8 @@ export class GraphBuilder {
 
   addSink(spec: SinkSpec): void {
     this.#checkLinks(spec.name, spec.parents);
+    const { format } = spec.key;
+    const keySuffixBytes = format.startsWith('windowed(') ? 8 : format.startsWith('sessionWindowed(') ? 16 : 0;
     const node: SinkNode = {
       kind: 'sink',
       name: spec.name,
@@ -99,6 +101,7 @@ export class GraphBuilder {
       key: spec.key,
       value: spec.value,
       partitioner: spec.partitioner,
+      keySuffixBytes,
       onError: spec.onError,
     };
     this.#link(node, spec.parents, []);

@@ -69,6 +69,11 @@ export interface SinkNode {
   readonly key: ErasedSerde;
   readonly value: ErasedSerde;
   readonly partitioner: SinkPartitioner | undefined;
+  /**
+   * Bytes at the end of a serialized key that do not count for the default partitioner: the window of a windowed key (8, sessions 16),
+   * so that windowed results lie in the partition of their plain key. 0 for plain keys.
+   */
+  readonly keySuffixBytes: number;
   readonly onError: ErrorPolicy | undefined;
 }
 
