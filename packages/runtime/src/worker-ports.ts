@@ -1,0 +1,116 @@
+// What a worker is given and what it tells: everything it touches comes in here, so it runs the same in a thread, in the
+// caller's thread, in a test and in a simulation.
+// Never: knows worker_threads, sockets, files, the group protocol.
+import type { GroupMetadata, LogAdmin, LogConsumer, LogProducer } from '@millrace/client';
+import type { Clock, Logger, Timers } from '@millrace/core';
+import type { BatchPool } from '@millrace/protocol';
+import type { Database } from '@millrace/state';
+import type { Failure, Topology } from '@millrace/topology';
+import type { ErrorPolicies, WorkerTiming } from './options.ts';
+
+export type TaskState = 'created' | 'restoring' | 'running' | 'suspended' | 'closed';
+
+export interface WorkerOptions {
+  readonly applicationId: string;
+  readonly workerId: string;
+  readonly transactionalId: string;
+  readonly topology: Topology;
+  readonly guarantee: 'exactly-once' | 'at-least-once';
+  readonly timing: WorkerTiming;
+  /** Where a node or source has no policy of its own; fail. */
+  readonly errors?: ErrorPolicies | undefined;
+}
+
+export interface WorkerPorts {
+  /** Reads read_committed under exactly-once. The worker closes it, as it does all ports below. */
+  readonly consumer: LogConsumer;
+  /** A consumer for changelogs, read_committed; made when the first store is restored. */
+  readonly createRestoreConsumer: () => LogConsumer;
+  /** With the transactional id under exactly-once; initialised by the worker. */
+  readonly producer: LogProducer;
+  readonly admin: LogAdmin;
+  /** Builders of output batches; the producer recycles them into it. */
+  readonly batches: BatchPool;
+  /** Attached to, or opened for, this worker; detached by it before the task counts as released. `stores` are the subtopology's. */
+  readonly openDatabase: (taskId: string, stores: readonly string[]) => Promise<Database> | Database;
+  readonly clock: Clock;
+  readonly timers: Timers;
+  readonly log: Logger;
+  readonly events: WorkerEvents;
+  readonly trace?: WorkerTrace | undefined;
+}
+
+export interface TaskAssignment {
+  /** `subtopology_partition` */
+  readonly id: string;
+  /** How often the task's next record has failed; 0 normally. */
+  readonly deliveries?: number | undefined;
+}
+
+/** The whole of what a worker has, in one message. */
+export interface WorkerAssignment {
+  readonly group: GroupMetadata;
+  readonly tasks: readonly TaskAssignment[];
+  /** Transactional ids to initialise before committed offsets are fetched: of members that vanished. */
+  readonly fence: readonly string[];
+  /** Partitions of every topic the topology reads, writes or logs to, by name on the broker. */
+  readonly partitionCounts: ReadonlyMap<string, number>;
+}
+
+/** Told between two turns; must not throw, must not block. */
+export interface WorkerEvents {
+  taskState(taskId: string, state: TaskState): void;
+  restoreProgress(progress: RestoreProgress): void;
+  /** Records dropped since the last call, at most once a second per reason. */
+  dropped(taskId: string, node: string, reason: string, count: number): void;
+  /** A policy was asked, or a default applied. */
+  failure(failure: Failure, decision: 'fail' | 'skip'): void;
+  committed(facts: CommitFacts): void;
+  settled(taskIds: readonly string[]): void;
+  /** The coordinator no longer knows this member: everything has been dropped; an assignment of a new membership will follow. */
+  membershipLost(error: Error): void;
+}
+
+export interface RestoreProgress {
+  readonly taskId: string;
+  readonly store: string;
+  /** Records put into the store so far. */
+  readonly restored: number;
+  /** Offsets still to pass. */
+  readonly remaining: number;
+  readonly etaMs: number | undefined;
+}
+
+export interface CommitFacts {
+  readonly span: number;
+  readonly tasks: readonly string[];
+  readonly records: number;
+  /** From close to the answer, ms. */
+  readonly durationMs: number;
+}
+
+/** Test hooks: the ten steps of `worker.ts`, and the named points at which a crash is tried. Called synchronously; may throw to crash. */
+export interface WorkerTrace {
+  onStep?(step: number, span: number, detail?: unknown): void;
+  onPoint?(name: string): void;
+}
+
+/** A worker: one loop, one producer, some tasks. */
+export interface WorkerSeat {
+  /**
+   * The loop. Resolves after `stop`; rejects with the MillraceError that ended it (`response` says what may follow: `stop` needs a person,
+   * anything else a new worker with the same transactional id). Everything uncommitted is then dropped and the ports are closed.
+   */
+  run(): Promise<void>;
+  /** Resolves when tasks that left are committed, closed and released; new ones start beside. Calls take effect in order. */
+  assign(assignment: WorkerAssignment): Promise<void>;
+  /** Membership is gone: abort, drop and close every task. */
+  lost(): Promise<void>;
+  /** Finishes the record in hand, commits, settles, closes tasks and ports; without the commit once `deadlineMs` has passed. */
+  stop(deadlineMs: number): Promise<void>;
+  /** Everything committed before the call is on disk. */
+  settleNow(): Promise<void>;
+  wake(): void;
+  /** The database of a task that runs here: for reads where no other thread can attach (memory engine). Settled state only. */
+  databaseOf(taskId: string): Database | undefined;
+}
