@@ -19,6 +19,8 @@ export interface AppendRules {
   readonly timestampMax: number;
   /** The broker sets the time itself: bounds do not apply. */
   readonly logAppendTime: boolean;
+  /** Take compressed batches as they are where no keys are required: a broker that stores them opaquely pays nothing for them. */
+  readonly compressedOpaque?: boolean;
 }
 
 export type AppendVerdict =
@@ -62,7 +64,7 @@ function checkHeader(view: RecordBatchView): AppendVerdict | undefined {
 
 /** Records are walked even where the topic asks nothing of them: what is stored once is served forever. A codec we lack is stored opaquely. */
 function checkRecords(view: RecordBatchView, rules: AppendRules): AppendVerdict {
-  if (!hasCodec(view.compression)) {
+  if (!hasCodec(view.compression) || (rules.compressedOpaque === true && view.compression !== 0 && !rules.keysRequired)) {
     if (rules.keysRequired) return refuse('UNSUPPORTED_COMPRESSION_TYPE', `keys of a batch with compression ${view.compression} cannot be checked here`);
     return outsideTime(view.maxTimestamp, rules)
       ? refuse('INVALID_TIMESTAMP', describeTime(view.maxTimestamp, rules))

@@ -1,4 +1,7 @@
-// Produce.
+// Produce: appends record batches, one per partition. Its throttle time comes last, unlike everywhere else. With acks 0 there is no response.
+// v3 transactional id and batches v2 only; v5 log start offset; v8 errors per record; v10 leader hints in tags; v11 TRANSACTION_ABORTABLE;
+// v12 adds partitions to the transaction by itself (KIP-890: only where transaction.version 2 is finalized). 0-2 are advertised, never spoken:
+// librdkafka turns compression off when the minimum is not 0.
 import { array, defineApi, int16, int32, int64, records, string, struct } from '../schema.ts';
 
 export const produce = defineApi({

@@ -1,4 +1,5 @@
-// ListOffsets.
+// ListOffsets: the offset at a time, or at a named place (-1 end, -2 start, -3 largest timestamp, -4 and -5 tiered storage).
+// v1 one offset per partition; v2 isolation; v4 leader epoch; v10 timeout.
 import { array, defineApi, int8, int16, int32, int64, string } from '../schema.ts';
 
 export const listOffsets = defineApi({

@@ -1,4 +1,6 @@
-// Metadata.
+// Metadata: brokers, topics, partitions and their leaders.
+// v0 empty list = all topics; v1 null = all, empty = none; v4 may create topics; v5 offline replicas; v7 leader epoch; v8 authorised operations;
+// v10 topic ids; v12 asks by id. Source: KIP-516.
 import { array, bool, defineApi, int16, int32, string, uuid } from '../schema.ts';
 
 export const metadata = defineApi({

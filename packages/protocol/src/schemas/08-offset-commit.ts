@@ -1,4 +1,4 @@
-// OffsetCommit.
+// OffsetCommit: outside a transaction. v2-4 retention; v6 leader epoch; v7 static members; v9 the generation may be a member epoch (KIP-848).
 import { array, defineApi, int16, int32, int64, string } from '../schema.ts';
 
 export const offsetCommit = defineApi({

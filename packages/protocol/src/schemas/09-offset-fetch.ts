@@ -1,4 +1,5 @@
-// OffsetFetch.
+// OffsetFetch: committed offsets. v2 null = all partitions, error of the whole; v7 require-stable (KIP-447); v8 several groups in one request,
+// which replace the single group's fields; v9 member epoch (KIP-848).
 import { array, bool, defineApi, int16, int32, int64, string } from '../schema.ts';
 
 export const offsetFetch = defineApi({

@@ -1,4 +1,4 @@
-// FindCoordinator.
+// FindCoordinator: which broker looks after a group (type 0) or a transactional id (type 1). v4 asks for several keys, which replace the single one.
 import { array, defineApi, int8, int16, int32, string } from '../schema.ts';
 
 export const findCoordinator = defineApi({

@@ -1,4 +1,5 @@
-// JoinGroup.
+// JoinGroup: parks until the rebalance completes. v0 uses the session timeout as rebalance timeout; v4 MEMBER_ID_REQUIRED on a first join;
+// v5 static members; v7 protocol type in the reply; v8 reason; v9 the leader may be told to skip the assignment. Source: KIP-62, KIP-345, KIP-394, KIP-800, KIP-814.
 import { array, bool, bytes, defineApi, int16, int32, string } from '../schema.ts';
 
 export const joinGroup = defineApi({

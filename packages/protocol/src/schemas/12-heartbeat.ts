@@ -1,4 +1,4 @@
-// Heartbeat.
+// Heartbeat: keeps a membership alive and brings news of a rebalance. v3 static members.
 import { defineApi, int16, int32, string } from '../schema.ts';
 
 export const heartbeat = defineApi({

@@ -1,4 +1,4 @@
-// LeaveGroup.
+// LeaveGroup: v3 a list of members, by instance id where they are static (the admin's removal); v5 reason.
 import { array, defineApi, int16, int32, string } from '../schema.ts';
 
 export const leaveGroup = defineApi({

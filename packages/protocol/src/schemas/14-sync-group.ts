@@ -1,4 +1,4 @@
-// SyncGroup.
+// SyncGroup: the leader hands in assignments, everybody gets their own. v3 static members; v5 checks protocol type and name.
 import { array, bytes, defineApi, int16, int32, string } from '../schema.ts';
 
 export const syncGroup = defineApi({

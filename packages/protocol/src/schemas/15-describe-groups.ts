@@ -1,4 +1,4 @@
-// DescribeGroups.
+// DescribeGroups: state and members of groups. v3 authorised operations; v4 static members.
 import { array, bool, bytes, defineApi, int16, int32, string } from '../schema.ts';
 
 export const describeGroups = defineApi({

@@ -1,4 +1,4 @@
-// ListGroups.
+// ListGroups: v4 filter by state; v5 filter by type.
 import { array, defineApi, int16, int32, string } from '../schema.ts';
 
 export const listGroups = defineApi({

@@ -1,4 +1,4 @@
-// SaslHandshake.
+// SaslHandshake: picks the mechanism. Never flexible. After v0 bare length-prefixed tokens follow, after v1 SaslAuthenticate requests.
 import { array, defineApi, int16, string } from '../schema.ts';
 
 export const saslHandshake = defineApi({

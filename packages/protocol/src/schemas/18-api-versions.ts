@@ -1,4 +1,5 @@
-// ApiVersions.
+// ApiVersions: what a broker speaks, asked first of all. Its response always has header v0 (frame.ts), and a version that is too new is answered
+// with the v0 body and error 35. v3 software name and version, features in tags. Source: KIP-511, KIP-584.
 import { array, bool, defineApi, int16, int32, int64, string } from '../schema.ts';
 
 export const apiVersions = defineApi({

@@ -1,4 +1,4 @@
-// CreateTopics.
+// CreateTopics: v4 partitions and replication -1 = the broker's default; v5 says the configuration; v7 the topic id.
 import { array, bool, defineApi, int8, int16, int32, string, uuid } from '../schema.ts';
 
 export const createTopics = defineApi({

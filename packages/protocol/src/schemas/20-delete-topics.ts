@@ -1,4 +1,4 @@
-// DeleteTopics.
+// DeleteTopics: v5 error message; v6 by name or id, which replaces the list of names.
 import { array, defineApi, int16, int32, string, uuid } from '../schema.ts';
 
 export const deleteTopics = defineApi({

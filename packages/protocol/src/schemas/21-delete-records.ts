@@ -1,4 +1,4 @@
-// DeleteRecords.
+// DeleteRecords: raises the start of a partition's log; purges repartition topics. Offset -1 = high watermark.
 import { array, defineApi, int16, int32, int64, string } from '../schema.ts';
 
 export const deleteRecords = defineApi({

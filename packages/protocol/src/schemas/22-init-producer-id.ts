@@ -1,4 +1,5 @@
-// InitProducerId.
+// InitProducerId: producer id and epoch; for a transactional id it fences the previous holder and settles what it left open.
+// v3 current id and epoch (KIP-360); v4 PRODUCER_FENCED; v5 TRANSACTION_ABORTABLE.
 import { defineApi, int16, int32, int64, string } from '../schema.ts';
 
 export const initProducerId = defineApi({

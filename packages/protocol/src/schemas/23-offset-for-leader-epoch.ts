@@ -1,4 +1,4 @@
-// OffsetForLeaderEpoch.
+// OffsetForLeaderEpoch: where an epoch ended, to notice a truncated log. v3 replica id (-2: a consumer).
 import { array, defineApi, int16, int32, int64, string } from '../schema.ts';
 
 export const offsetForLeaderEpoch = defineApi({

@@ -1,4 +1,4 @@
-// AddPartitionsToTxn.
+// AddPartitionsToTxn: registers partitions with the transaction before they are written. v4 and later are broker to broker and not spoken here.
 import { array, defineApi, int16, int32, int64, string } from '../schema.ts';
 
 export const addPartitionsToTxn = defineApi({

@@ -1,4 +1,4 @@
-// AddOffsetsToTxn.
+// AddOffsetsToTxn: registers the partition of the offsets topic that belongs to a group.
 import { defineApi, int16, int32, int64, string } from '../schema.ts';
 
 export const addOffsetsToTxn = defineApi({

@@ -1,4 +1,4 @@
-// EndTxn.
+// EndTxn: commits or aborts. v5 answers with the next producer id and epoch (KIP-890: only where transaction.version 2 is finalized).
 import { bool, defineApi, int16, int32, int64, string } from '../schema.ts';
 
 export const endTxn = defineApi({

@@ -1,4 +1,5 @@
-// TxnOffsetCommit.
+// TxnOffsetCommit: offsets that count only if the transaction commits. v2 leader epoch; v3 generation and member (KIP-447); v5 registers the group
+// by itself (KIP-890: only where transaction.version 2 is finalized).
 import { array, defineApi, int16, int32, int64, string } from '../schema.ts';
 
 export const txnOffsetCommit = defineApi({

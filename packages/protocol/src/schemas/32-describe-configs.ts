@@ -1,4 +1,4 @@
-// DescribeConfigs.
+// DescribeConfigs: configuration of topics (resource type 2) and brokers (4). v1 source and synonyms; v3 type and documentation.
 import { array, bool, defineApi, int8, int16, int32, string } from '../schema.ts';
 
 export const describeConfigs = defineApi({

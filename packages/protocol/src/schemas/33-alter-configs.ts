@@ -1,4 +1,4 @@
-// AlterConfigs.
+// AlterConfigs: replaces the whole configuration of a resource. Kept for kafkajs, which knows no other.
 import { array, bool, defineApi, int8, int16, int32, string } from '../schema.ts';
 
 export const alterConfigs = defineApi({

@@ -1,4 +1,4 @@
-// SaslAuthenticate.
+// SaslAuthenticate: one step of the mechanism's exchange. v1 session lifetime.
 import { bytes, defineApi, int16, int64, string } from '../schema.ts';
 
 export const saslAuthenticate = defineApi({

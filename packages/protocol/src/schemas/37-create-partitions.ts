@@ -1,4 +1,4 @@
-// CreatePartitions.
+// CreatePartitions: more partitions for a topic. Null assignments: the broker chooses.
 import { array, bool, defineApi, int16, int32, string } from '../schema.ts';
 
 export const createPartitions = defineApi({

@@ -1,4 +1,4 @@
-// DeleteGroups.
+// DeleteGroups: v2 flexible.
 import { array, defineApi, int16, int32, string } from '../schema.ts';
 
 export const deleteGroups = defineApi({

@@ -1,4 +1,4 @@
-// IncrementalAlterConfigs.
+// IncrementalAlterConfigs: single changes: 0 set, 1 delete, 2 append, 3 subtract.
 import { array, bool, defineApi, int8, int16, int32, string } from '../schema.ts';
 
 export const incrementalAlterConfigs = defineApi({

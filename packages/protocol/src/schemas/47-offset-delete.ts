@@ -1,4 +1,4 @@
-// OffsetDelete.
+// OffsetDelete: forgets offsets of a group. Never flexible.
 import { array, defineApi, int16, int32, string } from '../schema.ts';
 
 export const offsetDelete = defineApi({

@@ -1,4 +1,4 @@
-// DescribeCluster.
+// DescribeCluster: brokers, without topics. v1 endpoint type.
 import { array, bool, defineApi, int8, int16, int32, string } from '../schema.ts';
 
 export const describeCluster = defineApi({

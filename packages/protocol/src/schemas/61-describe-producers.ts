@@ -1,4 +1,4 @@
-// DescribeProducers.
+// DescribeProducers: who writes to a partition; to find a hanging transaction.
 import { array, defineApi, int16, int32, int64, string } from '../schema.ts';
 
 export const describeProducers = defineApi({

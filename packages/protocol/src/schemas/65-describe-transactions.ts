@@ -1,4 +1,4 @@
-// DescribeTransactions.
+// DescribeTransactions: state of transactional ids.
 import { array, defineApi, int16, int32, int64, string } from '../schema.ts';
 
 export const describeTransactions = defineApi({

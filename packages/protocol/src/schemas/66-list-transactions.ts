@@ -1,4 +1,4 @@
-// ListTransactions.
+// ListTransactions: v1 only those open longer than a duration.
 import { array, defineApi, int16, int32, int64, string } from '../schema.ts';
 
 export const listTransactions = defineApi({

@@ -1,4 +1,4 @@
-// DescribeTopicPartitions.
+// DescribeTopicPartitions: Metadata in pages. Not advertised: clients fall back to Metadata.
 import { array, bool, defineApi, int16, int32, string, struct, uuid } from '../schema.ts';
 
 export const describeTopicPartitions = defineApi({
