@@ -1,0 +1,33 @@
+// Reads of window stores: the windows of one key whose start lies between two instants, both included.
+import { type Exchange, json } from '../exchange.ts';
+import { KEY_FORMATS, parseKey } from '../key-text.ts';
+import type { HttpReply } from '../node-http.ts';
+import { Problem } from '../problem.ts';
+import { listText, rowText, withinBytes } from '../row-json.ts';
+import { askOwner } from './owner.ts';
+
+/** Beyond every instant a Date holds. */
+const EARLIEST_MS = -8.64e15;
+const LATEST_MS = 8.64e15;
+
+export async function readWindows(exchange: Exchange): Promise<HttpReply> {
+  const parameters = exchange.parameters(['from', 'to', 'limit', 'keyFormat', 'routing', 'timeout']);
+  const store = exchange.storeOf('window', 'ask GET /v1/stores/{store}/entries/{key} instead.');
+  const key = parseKey(store.keySerde, exchange.segments[1] as string, parameters.choice('keyFormat', KEY_FORMATS));
+  const fromMs = parameters.instant('from') ?? EARLIEST_MS;
+  const toMs = parameters.instant('to') ?? LATEST_MS;
+  if (fromMs > toMs) throw new Problem('invalid-parameter', 'Parameter "from" is later than "to".', { parameter: 'from' });
+  const limit = parameters.limit();
+  const found = await askOwner(exchange, store.name, key, parameters.choice('routing', ['proxy', 'local']), async () => {
+    const answer = await exchange.host.readWindows(store.name, key, { fromMs, toMs, limit });
+    if (answer.kind !== 'rows' || answer.rows.length > 0) return answer;
+    // No window in the range: is the key known at all? An empty list and an unknown key are two answers.
+    const any = await exchange.host.readWindows(store.name, key, { fromMs: EARLIEST_MS, toMs: LATEST_MS, limit: 1 });
+    if (any.kind === 'rows' && any.rows.length === 0)
+      throw new Problem('key-not-found', `"${store.name}" holds no window of this key.`, { partition: answer.meta.partition });
+    return answer;
+  });
+  if (found.kind === 'reply') return found.reply;
+  const cut = withinBytes(found.rows.map(rowText));
+  return json(listText(cut.rows, { store: store.name, partial: false, truncated: found.truncated || cut.truncated, partitions: [found.meta] }));
+}
