@@ -1,10 +1,9 @@
 // The app users hold: the runtime's instance, the embedded broker where no other is named, and the query server.
 // Owns: the order in which the three start and stop.  Never: decides anything about records.
 import { explainError, jsonLogger, MillraceError, nodeDisk, nodeNetwork, nodeThreads, type Ports, type Serde, systemChance, systemClock, systemTimers } from '@millrace/core';
-import type { KeyValueHandle, TopicSource, WindowHandle } from '@millrace/dsl';
+import type { KeyValueHandle, TopicSource, Topology, WindowHandle } from '@millrace/dsl';
 import { createQueryServer, type QueryServer } from '@millrace/query';
 import { type AppEvent, type AppOptions as RuntimeOptions, type AppState, createRunningApp, type Feed, type RunningApp } from '@millrace/runtime';
-import type { Topology } from '@millrace/topology';
 import { installedEngines } from './engines.ts';
 import { queryHostOf } from './query-host.ts';
 import { openSharedBroker, type SharedBroker } from './shared-broker.ts';
@@ -105,7 +104,7 @@ class FacadeApp implements App {
         return brokers();
       },
       embedded,
-      address: () => this.#server?.address,
+      address: () => (this.#server === undefined ? undefined : this.#server.url.slice('http://'.length)),
     });
   }
 
@@ -128,7 +127,7 @@ class FacadeApp implements App {
     return this.#brokers;
   }
   get url(): string {
-    return this.#server === undefined ? '' : `http://${this.#server.address}`;
+    return this.#server?.url ?? '';
   }
 
   async start(): Promise<void> {

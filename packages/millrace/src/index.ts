@@ -76,3 +76,8 @@ export {
   type WindowHandle,
   type WindowStoreOptions,
 } from '@millrace/topology';
+export { explainError } from '@millrace/core';
+export type { AppEvent, AppState, ErrorPolicies, Feed, FeedObserver, FeedOptions, Subscription, Tuning } from '@millrace/runtime';
+export { type App, type AppOptions, createApp, type HistoryEntry, type HttpOptions } from './app.ts';
+export { isMain, run } from './run.ts';
+export type { KeyValueView, StoreEntry, WindowView } from './views.ts';

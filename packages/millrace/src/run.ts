@@ -2,7 +2,7 @@
 import { realpathSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { explainError, isSpawnedThread, MillraceError } from '@millrace/core';
-import type { Topology } from '@millrace/topology';
+import type { Topology } from '@millrace/dsl';
 import { type App, type AppOptions, createApp } from './app.ts';
 
 /** This module was started by hand: not imported, not loaded by a worker thread. */

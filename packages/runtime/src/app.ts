@@ -166,6 +166,7 @@ class AppOnInstance implements RunningApp {
       connection,
       engine: engine.source,
       timing: settings.timing,
+      errors: Object.fromEntries((['decode', 'process', 'produce'] as const).flatMap((stage) => (typeof settings.errors[stage] === 'string' ? [[stage, settings.errors[stage]]] : []))),
     });
     const inputs = [...new Set(this.#topology.subtopologies.flatMap((sub) => sub.sources.map((ref) => topicName(settings.applicationId, ref))))];
     return new Instance({

@@ -67,8 +67,6 @@ interface Seat {
   host: WorkerHost | undefined;
   tasks: readonly string[];
   failures: number;
-  /** A release that was not waited for to the end: these tasks may still be in the worker's hands. */
-  late: boolean;
 }
 
 export class Instance {
@@ -92,7 +90,7 @@ export class Instance {
   async start(): Promise<void> {
     const { settings, parts } = { settings: this.#parts.settings, parts: this.#parts };
     for (let index = 0; index < Math.max(1, settings.workers); index++) {
-      const seat: Seat = { index, host: undefined, tasks: [], failures: 0, late: false };
+      const seat: Seat = { index, host: undefined, tasks: [], failures: 0 };
       this.#seats.push(seat);
       seat.host = await parts.startWorker(index, this.#eventsOf(seat));
     }
@@ -260,7 +258,7 @@ export class Instance {
     const done = new AbortController();
     const late = sleep(this.#parts.ports.timers, withinMs, done.signal).then(() => false);
     try {
-      return await Promise.race([host.assign(await this.#planFor(tasks, [])).then(() => true), late]);
+      return await Promise.race([host.assign(await this.#planFor(seat, tasks, [])).then(() => true), late]);
     } finally {
       done.abort();
     }
@@ -273,16 +271,16 @@ export class Instance {
         const tasks = [...spread].filter(([, index]) => index === seat.index).map(([task]) => task);
         const added = tasks.some((task) => !seat.tasks.includes(task));
         seat.tasks = tasks;
-        await seat.host?.assign(await this.#planFor(tasks, added ? fence : []));
+        await seat.host?.assign(await this.#planFor(seat, tasks, added ? fence : []));
       }),
     );
   }
 
-  async #planFor(tasks: readonly string[], fence: readonly string[]): Promise<SeatPlan> {
+  async #planFor(seat: Seat, tasks: readonly string[], fence: readonly string[]): Promise<SeatPlan> {
     const group = this.#group;
     if (group === undefined) throw new MillraceError('ERR_CLOSED', 'there is no group to assign under');
     const seats = [];
-    for (const id of tasks) seats.push({ id, ticket: await this.#parts.databases.open(id), deliveries: 1 });
+    for (const id of tasks) seats.push({ id, ticket: await this.#parts.databases.open(id), deliveries: seat.failures });
     return { group, tasks: seats, fence, partitionCounts: Object.fromEntries(this.#counts) };
   }
 
@@ -346,7 +344,7 @@ export class Instance {
       await this.#parts.databases.close(task);
     }
     seat.host = await this.#parts.startWorker(seat.index, this.#eventsOf(seat));
-    if (tasks.length > 0) await seat.host.assign(await this.#planFor(tasks, []));
+    if (tasks.length > 0) await seat.host.assign(await this.#planFor(seat, tasks, []));
   }
 }
 

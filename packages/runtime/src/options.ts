@@ -130,6 +130,7 @@ export function settingsOf(topology: Topology, options: AppOptions, embedded: bo
   if (workers > 0 && module === undefined) {
     throw new MillraceError('ERR_WORKERS_NEED_MODULE', `workers is ${workers}, but threads cannot be given functions: pass module: import.meta.url, whose default export is the topology, or leave workers out.`, { option: 'workers' });
   }
+  refuseTravellingFunctions(options.errors ?? {}, workers);
   const tuning = options.tuning ?? {};
   const exactlyOnce = (options.guarantee ?? 'exactly-once') === 'exactly-once';
   const shares = Math.max(1, workers);
@@ -174,6 +175,15 @@ export function settingsOf(topology: Topology, options: AppOptions, embedded: bo
       fetchBytesMax: bytes('tuning.fetchBytesMax', tuning.fetchBytesMax ?? MIB),
     },
   };
+}
+
+/** Worker threads get their policies as data. */
+function refuseTravellingFunctions(errors: ErrorPolicies, workers: number): void {
+  for (const stage of ['decode', 'process', 'produce'] as const) {
+    if (workers > 0 && typeof errors[stage] === 'function') {
+      throw new MillraceError('ERR_OPTION', `errors.${stage} is a function, which cannot be sent to a worker thread. Put it on the source or operator (onError: …) in your module, or use 'skip' or 'fail' here.`, { option: `errors.${stage}` });
+    }
+  }
 }
 
 function ms(option: string, value: Duration, min: number): number {

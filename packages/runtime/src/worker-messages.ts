@@ -3,6 +3,7 @@
 import type { ConnectionOptions, GroupMetadata } from '@millrace/client';
 import type { ErrorWire } from '@millrace/core';
 import type { DatabaseTicket } from '@millrace/state';
+import type { ErrorDecision } from '@millrace/topology';
 import type { WorkerTiming } from './options.ts';
 
 /** Where an engine is loaded from: a module that exports `engine`. Absent for the memory engine. */
@@ -25,13 +26,15 @@ export interface WorkerBlueprint {
   readonly connection: ConnectionOptions;
   readonly engine: EngineSource;
   readonly timing: WorkerTiming;
+  /** Decisions by name; a policy that is a function cannot travel and belongs on the operator. */
+  readonly errors: Readonly<Partial<Record<'decode' | 'process' | 'produce', ErrorDecision>>>;
 }
 
 export interface TaskSeat {
   readonly id: string;
   /** Undefined: the worker opens the database itself (memory engine), or the task has no stores. */
   readonly ticket: DatabaseTicket | undefined;
-  /** How often the task has failed at the offset it stands at. */
+  /** How often the task's next record has failed; 0 normally. */
   readonly deliveries: number;
 }
 
@@ -76,7 +79,7 @@ export type ToWorker = { readonly number: number; readonly request: WorkerReques
 export type WorkerNews =
   | { readonly kind: 'taskState'; readonly taskId: string; readonly state: 'created' | 'restoring' | 'running' | 'suspended' | 'closed' }
   | { readonly kind: 'restoreProgress'; readonly taskId: string; readonly store: string; readonly restored: number; readonly remaining: number; readonly etaMs: number | undefined }
-  | { readonly kind: 'dropped'; readonly taskId: string; readonly reason: string; readonly count: number }
+  | { readonly kind: 'dropped'; readonly taskId: string; readonly node: string; readonly reason: string; readonly count: number }
   | { readonly kind: 'committed'; readonly records: number }
   | { readonly kind: 'failed'; readonly error: ErrorWire }
   | { readonly kind: 'log'; readonly level: 'debug' | 'info' | 'warn' | 'error'; readonly fields: object; readonly text: string };

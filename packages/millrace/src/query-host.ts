@@ -1,0 +1,80 @@
+// The query server's view of a running app: its stores, who has which partition, committed rows.
+// Never: answers for a partition that is not running here; that is a refusal, and the server asks the owner.
+import type { Topology } from '@millrace/dsl';
+import type { AnswerMeta, Location, PeerAddress, QueryHost, Refusal, Row, StoreSummary, Answer as StoreAnswer } from '@millrace/query';
+import type { Located, ReadRequest, ReadRow, RunningApp, StoreFacts } from '@millrace/runtime';
+
+type StoreSpec = StoreFacts['spec'];
+
+export function queryHostOf(app: RunningApp, topology: Topology): QueryHost {
+  const { reads } = app;
+  const spec = (store: string): StoreSpec | undefined => reads.stores().get(store)?.spec;
+  const locationOf = (located: Located): Location => {
+    switch (located.kind) {
+      case 'here':
+        return { kind: 'local', partition: located.partition };
+      case 'there':
+        return { kind: 'remote', partition: located.partition, address: peerOf(located.address), instance: located.instanceId };
+      case 'restoring':
+        return { kind: 'nowhere', partition: located.partition, refusal: { kind: 'restoring', partition: located.partition } };
+      case 'nobody':
+        return { kind: 'nowhere', partition: located.partition, refusal: app.state === 'running' ? { kind: 'noActiveOwner', partition: located.partition } : { kind: 'rebalancing' } };
+    }
+  };
+  const ask = async (store: string, partition: number, query: ReadRequest['query'], limit: number): Promise<StoreAnswer | Refusal> => {
+    const located = reads.locatePartition(store, partition);
+    if (located.kind !== 'here') {
+      const place = locationOf(located);
+      return place.kind === 'nowhere' ? place.refusal : { kind: 'notOwner', partition };
+    }
+    try {
+      const rows = await reads.read(located.taskId, store, query);
+      return { kind: 'rows', rows: rows.slice(0, limit).map(rowOf), truncated: rows.length > limit, meta: metaOf(reads.instanceId, partition) };
+    } catch (cause) {
+      return { kind: 'storeError', cause };
+    }
+  };
+  const known = (store: string, kind: StoreSpec['kind']): Refusal | undefined => {
+    const found = spec(store);
+    if (found === undefined) return { kind: 'storeNotFound' };
+    return found.kind === kind ? undefined : { kind: 'unsupported', detail: found.kind === 'window' ? 'this is a window store; ask /windows/{key}' : 'this is a key-value store; ask /entries/{key}' };
+  };
+  return {
+    stores: () => [...reads.stores().values()].map((facts) => summaryOf(facts.spec, facts.partitions)),
+    locate: (store, key) => (spec(store) === undefined ? { kind: 'storeNotFound' } : locationOf(reads.locatePartition(store, reads.partitionOf(store, key)))),
+    partitions(store) {
+      const facts = reads.stores().get(store);
+      if (facts === undefined) return { kind: 'storeNotFound' };
+      return Array.from({ length: facts.partitions }, (_, partition) => locationOf(reads.locatePartition(store, partition)));
+    },
+    readKeyValue: async (store, key) => known(store, 'keyValue') ?? (await ask(store, reads.partitionOf(store, key), { kind: 'entry', key }, 1)),
+    readWindows: async (store, key, range) =>
+      known(store, 'window') ?? (await ask(store, reads.partitionOf(store, key), { kind: 'windows', key, fromMs: range.fromMs, toMs: range.toMs, reverse: false, limit: range.limit + 1 }, range.limit)),
+    readRange: async (store, partition, range) =>
+      known(store, 'keyValue') ?? (await ask(store, partition, { kind: 'range', from: range.from, to: range.to, prefix: range.prefix, reverse: false, limit: range.limit + 1 }, range.limit)),
+    health: () => ({ alive: app.state !== 'failed', ready: app.state === 'running', state: app.state }),
+    app: () => ({ id: app.id, instanceId: app.instanceId, state: app.state, topology: topology.name }),
+    tasks: () => app.tasks(),
+    topology: () => ({ text: topology.describe(), data: topology.toJSON() }),
+    metrics: () => app.metrics.snapshot(),
+  };
+}
+
+function summaryOf(spec: StoreSpec, partitions: number): StoreSummary {
+  const shared = { name: spec.name, kind: spec.kind, keySerde: spec.key, valueFormat: spec.value.format, partitions, queryable: spec.queryable };
+  return spec.kind === 'window' ? { ...shared, retentionMs: spec.retentionMs, windowSizeMs: spec.windowSizeMs } : shared;
+}
+
+function metaOf(instance: string, partition: number): AnswerMeta {
+  return { partition, source: 'active', instance, lag: 0 };
+}
+
+function rowOf(row: ReadRow): Row {
+  return { key: row.key, value: row.value, timestamp: row.timestamp, ...(row.window === undefined ? {} : { window: row.window }) };
+}
+
+/** `host:port`, IPv6 hosts in brackets. */
+function peerOf(address: string): PeerAddress {
+  const colon = address.lastIndexOf(':');
+  return { host: address.slice(0, colon).replace(/^\[|\]$/g, ''), port: Number(address.slice(colon + 1)) };
+}

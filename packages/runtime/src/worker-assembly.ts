@@ -1,0 +1,168 @@
+// Makes a worker from its blueprint and serves the main thread's requests: the same on a thread of its own and inline.
+// Owns: the answers to numbered requests and the news.  Never: knows how messages travel.
+import { createAdmin, createConsumer, createProducer } from '@millrace/client';
+import { errorToWire, explainError, type Logger, MillraceError, type Ports } from '@millrace/core';
+import { BatchPool } from '@millrace/protocol';
+import { type ByteStoreEngine, type Database, META_STORE } from '@millrace/state';
+import type { Topology } from '@millrace/topology';
+import { loadEngine } from './engines.ts';
+import type { ErrorPolicies } from './options.ts';
+import { readStore } from './store-reads.ts';
+import { createWorker } from './worker.ts';
+import type { FromWorker, ReadRow, SeatPlan, ToWorker, WorkerBlueprint, WorkerNews } from './worker-messages.ts';
+import type { WorkerEvents, WorkerSeat } from './worker-ports.ts';
+
+export interface WorkerServer {
+  receive(message: ToWorker): void;
+  /** Resolves when the worker has ended; rejects with what ended it. */
+  readonly ended: Promise<void>;
+}
+
+export interface AssemblyOptions {
+  readonly blueprint: WorkerBlueprint;
+  readonly topology: Topology;
+  readonly errors: ErrorPolicies;
+  readonly ports: Ports;
+  readonly say: (message: FromWorker) => void;
+}
+
+/** Throws ERR_TOPOLOGY_MODULE_MISMATCH when the worker's topology is not the main thread's. */
+export async function serveWorker(options: AssemblyOptions): Promise<WorkerServer> {
+  const { blueprint, topology, say } = options;
+  const mine = JSON.stringify(topology.toJSON());
+  if (mine !== blueprint.topologyText) {
+    throw new MillraceError(
+      'ERR_TOPOLOGY_MODULE_MISMATCH',
+      `module ${blueprint.module ?? ''} gives worker threads another topology than the one that was started: ${firstDifference(blueprint.topologyText, mine)}. Export the very topology you run as the module's default, and build it from the same values in every thread (environment variables are the same; arguments of a call are not).`,
+    );
+  }
+  const engine = await loadEngine(blueprint.engine);
+  const seats = new SeatPlans(engine, topology);
+  const worker = createWorker(
+    {
+      applicationId: blueprint.applicationId,
+      workerId: blueprint.workerId,
+      transactionalId: blueprint.transactionalId,
+      topology,
+      guarantee: blueprint.guarantee,
+      timing: blueprint.timing,
+      errors: options.errors,
+    },
+    workerPorts(options, seats),
+  );
+  const ended = worker.run();
+  return { ended, receive: (message) => void answer(worker, seats, topology, message, say) };
+}
+
+function workerPorts(options: AssemblyOptions, seats: SeatPlans) {
+  const { blueprint, ports, say } = options;
+  const exactlyOnce = blueprint.guarantee === 'exactly-once';
+  const isolation = 'read_committed';
+  const { timing } = blueprint;
+  const connection = { ...blueprint.connection, clientId: `${blueprint.connection.clientId}-${blueprint.workerId}` };
+  return {
+    consumer: createConsumer(connection, { isolation, fetchBytesMax: timing.fetchBytesMax, bufferedBytesMax: timing.bufferedBytesMax }, ports),
+    createRestoreConsumer: () => createConsumer({ ...connection, clientId: `${connection.clientId}-restore` }, { isolation, bufferedBytesMax: timing.bufferedBytesMax }, ports),
+    producer: createProducer(connection, exactlyOnce ? { transactionalId: blueprint.transactionalId, transactionTimeoutMs: timing.transactionTimeoutMs } : {}, ports),
+    admin: createAdmin({ ...connection, clientId: `${connection.clientId}-admin` }, {}, ports),
+    batches: new BatchPool(),
+    openDatabase: (taskId: string, stores: readonly string[]) => seats.openDatabase(taskId, stores),
+    clock: ports.clock,
+    timers: ports.timers,
+    log: newsLogger(say),
+    events: newsEvents(say),
+  };
+}
+
+/** Which ticket belongs to which task, as the last assignment said; and the databases a memory engine keeps here. */
+class SeatPlans {
+  readonly #engine: ByteStoreEngine;
+  readonly #topology: Topology;
+  #plan: SeatPlan | undefined;
+  #opened = 0;
+
+  constructor(engine: ByteStoreEngine, topology: Topology) {
+    this.#engine = engine;
+    this.#topology = topology;
+  }
+
+  take(plan: SeatPlan): void {
+    this.#plan = plan;
+  }
+
+  openDatabase(taskId: string, stores: readonly string[]): Promise<Database> | Database {
+    const ticket = this.#plan?.tasks.find((task) => task.id === taskId)?.ticket;
+    if (ticket !== undefined) return this.#engine.attach(ticket);
+    if (this.#engine.shareable && stores.length > 0) throw new MillraceError('ERR_STORE_CLOSED', `task ${taskId} of '${this.#topology.name}' came without its database`, { task: taskId });
+    // The memory engine lives where its task lives; each opening is a fresh, empty one.
+    return this.#engine.open({ directory: `${taskId}#${++this.#opened}`, stores: [META_STORE, ...stores], cacheBytes: 0 });
+  }
+}
+
+async function answer(worker: WorkerSeat, seats: SeatPlans, topology: Topology, message: ToWorker, say: (message: FromWorker) => void): Promise<void> {
+  const { number, request } = message;
+  try {
+    let result: unknown;
+    switch (request.kind) {
+      case 'assign': {
+        const { plan } = request;
+        seats.take(plan);
+        await worker.assign({ group: plan.group, tasks: plan.tasks, fence: plan.fence, partitionCounts: new Map(Object.entries(plan.partitionCounts)) });
+        break;
+      }
+      case 'lost':
+        await worker.lost();
+        break;
+      case 'settle':
+        await worker.settleNow();
+        break;
+      case 'read':
+        result = readHere(worker, topology, request.read);
+        break;
+      case 'stop':
+        await worker.stop(request.deadlineMs);
+        break;
+    }
+    say({ kind: 'answer', number, result });
+  } catch (error) {
+    say({ kind: 'fault', number, error: errorToWire(error) });
+  }
+}
+
+function readHere(worker: WorkerSeat, topology: Topology, read: { readonly taskId: string; readonly store: string; readonly query: Parameters<typeof readStore>[2] }): readonly ReadRow[] {
+  const database = worker.databaseOf(read.taskId);
+  const spec = topology.stores.get(read.store);
+  if (database === undefined || spec === undefined) throw new MillraceError('ERR_STORE_CLOSED', `task ${read.taskId} is not here any more`, { task: read.taskId, store: read.store });
+  return readStore(database, spec, read.query);
+}
+
+function newsEvents(say: (message: FromWorker) => void): WorkerEvents {
+  const tell = (news: WorkerNews): void => say({ kind: 'news', news });
+  return {
+    taskState: (taskId, state) => tell({ kind: 'taskState', taskId, state }),
+    restoreProgress: (progress) => tell({ kind: 'restoreProgress', ...progress }),
+    dropped: (taskId, node, reason, count) => tell({ kind: 'dropped', taskId, node, reason, count }),
+    failure: (failure, decision) =>
+      tell({ kind: 'log', level: decision === 'fail' ? 'error' : 'warn', fields: { node: failure.node, task: failure.taskId, stage: failure.stage, source: failure.source }, text: `${decision}: ${explainError(failure.error)}` }),
+    committed: (facts) => tell({ kind: 'committed', records: facts.records }),
+    settled: () => {},
+    membershipLost: (error) => tell({ kind: 'log', level: 'warn', fields: {}, text: `the coordinator no longer knows this member: ${explainError(error)}` }),
+  };
+}
+
+function newsLogger(say: (message: FromWorker) => void): Logger {
+  const at = (level: 'debug' | 'info' | 'warn' | 'error') => (fields: object, text: string): void => say({ kind: 'news', news: { kind: 'log', level, fields: plain(fields), text } });
+  return { debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error') };
+}
+
+/** Fields as data that can travel: what JSON keeps of them. */
+function plain(fields: object): object {
+  return JSON.parse(JSON.stringify(fields)) as object;
+}
+
+function firstDifference(left: string, right: string): string {
+  let at = 0;
+  while (at < left.length && left[at] === right[at]) at++;
+  const from = Math.max(0, at - 40);
+  return `they differ at …${left.slice(from, at + 40)}… against …${right.slice(from, at + 40)}…`;
+}
