@@ -32,6 +32,14 @@ test('any slice of any length agrees with the bitwise definition', () => {
   );
 });
 
+test('long slices at every alignment agree with the bitwise definition', () => {
+  const bytes = Buffer.from(Array.from({ length: 1400 }, (_, index) => (index * 131) >> 3));
+  for (let start = 0; start < 9; start++) {
+    for (let end = 1380; end < 1400; end++) expect(crc32cPlain(bytes, start, end)).toBe(slowCrc(bytes.subarray(start, end)));
+    expect(crc32cPlain(bytes, start, start + 512)).toBe(slowCrc(bytes.subarray(start, start + 512)));
+  }
+});
+
 test('a replacement that computes something else is refused, a right one is used', () => {
   expect(() => useCrc32c(() => 0)).toThrow(/CRC-32C/);
   let calls = 0;

@@ -38,5 +38,7 @@ export const transactionLogValue = defineEmbedded({
     transactionLastUpdateTimestampMs: int64(),
     transactionStartTimestampMs: int64(),
     clientTransactionVersion: int16({ since: 1, tag: 2, default: 0 }),
+    /** Millrace's own, far from Kafka's numbers: the epoch a producer named when it asked for this one, so that its retry is known after a restart. */
+    previousProducerEpoch: int16({ since: 1, tag: 10_000, default: -1 }),
   },
 });
