@@ -21,6 +21,8 @@ export interface ClientConnection {
   readonly closed: boolean;
   /** Calls `run` once when the connection is over (at once if it is). Returns how to take that back. */
   onClose(run: () => void): () => void;
+  /** Closes it at once: what produce with acks=0 does instead of reporting an error. */
+  close(): void;
 }
 
 export interface RequestContext {
@@ -31,21 +33,10 @@ export interface RequestContext {
   readonly connection: ClientConnection;
 }
 
-/** An answer whose bytes the handler has written itself: a whole frame, length first (fetch: file reads land in it directly). */
-export class RawResponse {
-  readonly frame: Buffer;
-  /** Called when the bytes have been handed to the socket. */
-  readonly sent: (() => void) | undefined;
-  constructor(frame: Buffer, sent?: () => void) {
-    this.frame = frame;
-    this.sent = sent;
-  }
-}
-
 /** Produce with acks=0: the connection gets no answer. */
 export const NO_RESPONSE: unique symbol = Symbol('no response');
 
-export type HandlerResult<Response> = Response | RawResponse | typeof NO_RESPONSE;
+export type HandlerResult<Response> = Response | typeof NO_RESPONSE;
 
 export type Handler<Request, Response> = (request: Request, context: RequestContext) => HandlerResult<Response> | Promise<HandlerResult<Response>>;
 

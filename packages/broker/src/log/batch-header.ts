@@ -11,7 +11,6 @@ const AT_ATTRIBUTES = 21;
 const AT_LAST_OFFSET_DELTA = 23;
 const AT_BASE_TIMESTAMP = 27;
 const AT_MAX_TIMESTAMP = 35;
-const LOG_APPEND_TIME = 0x08;
 const DELETE_HORIZON = 0x40;
 
 /** A signed 64-bit field as a number; beyond 2^53 it is rounded. */
@@ -29,21 +28,6 @@ export const baseOffsetAt = (buffer: Buffer, at: number): number => int64At(buff
 export const batchSizeAt = (buffer: Buffer, at: number): number => buffer.readInt32BE(at + 8) + LENGTH_PREFIX;
 export const lastOffsetAt = (buffer: Buffer, at: number): number => int64At(buffer, at) + buffer.readInt32BE(at + AT_LAST_OFFSET_DELTA);
 export const maxTimestampAt = (buffer: Buffer, at: number): number => int64At(buffer, at + AT_MAX_TIMESTAMP);
-
-/** Marks the batch as stamped by the broker at `nowMs`. The CRC must be computed anew. */
-export function setLogAppendTime(buffer: Buffer, at: number, nowMs: number): void {
-  buffer.writeInt16BE(buffer.readInt16BE(at + AT_ATTRIBUTES) | LOG_APPEND_TIME, at + AT_ATTRIBUTES);
-  putInt64(buffer, at + AT_MAX_TIMESTAMP, nowMs);
-}
-
-export function setMaxTimestamp(buffer: Buffer, at: number, timestampMs: number): void {
-  putInt64(buffer, at + AT_MAX_TIMESTAMP, timestampMs);
-}
-
-/** Clears the bit of a client that claims to be a broker. The CRC must be computed anew. */
-export function clearLogAppendTime(buffer: Buffer, at: number): void {
-  buffer.writeInt16BE(buffer.readInt16BE(at + AT_ATTRIBUTES) & ~LOG_APPEND_TIME, at + AT_ATTRIBUTES);
-}
 
 /** Stamps from when on tombstones and markers of this batch may go. The base timestamp gives way: record deltas are the caller's business. */
 export function setDeleteHorizon(buffer: Buffer, at: number, horizonMs: number): void {

@@ -24,6 +24,12 @@ export class LeaderEpochs {
   note(epoch: number, offset: number): void {
     if (epoch > this.latest) this.#starts.push({ epoch, startOffset: offset });
   }
+  /** Epoch in force at `offset`; -1 before the first. */
+  at(offset: number): number {
+    let epoch = -1;
+    for (const entry of this.#starts) if (entry.startOffset <= offset) epoch = entry.epoch;
+    return epoch;
+  }
   /** The log was cut to end at `offset`. */
   truncate(offset: number): void {
     this.#starts = this.#starts.filter((entry) => entry.startOffset < offset || (entry.startOffset === offset && offset === 0));

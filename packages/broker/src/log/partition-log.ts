@@ -19,6 +19,7 @@ import { Segment } from './segment.ts';
 import { encodeSnapshot } from './snapshot.ts';
 import type { SyncGroup } from './sync-group.ts';
 
+const INVALID_TXN_STATE = 48;
 const KAFKA_STORAGE_ERROR = 56;
 const SNAPSHOTS_KEPT = 2;
 const READ_HINTS_MAX = 16;
@@ -147,6 +148,11 @@ export class PartitionLog {
     return this.#epochs.endOf(epoch, this.leaderEpoch, this.logEnd);
   }
 
+  /** Epoch of the batch that holds `offset`; -1 when unknown. */
+  epochAt(offset: number): number {
+    return this.#epochs.at(offset);
+  }
+
   /** Calls `run` after each change a parked reader may wait for (append, marker, log start, close), until taken back. */
   watch(run: () => void): () => void {
     this.#watchers.add(run);
@@ -155,11 +161,13 @@ export class PartitionLog {
 
   // ---- append ---------------------------------------------------------------------------------------------------------
 
-  /** A client's sound batch. Offsets and epoch are written into its buffer. */
-  append(batch: RecordBatchView, nowMs: number): AppendOutcome {
+  /** A client's sound batch. Offsets and epoch are written into its buffer. `mayTransact`: a transactional batch belongs to a transaction that holds this partition. */
+  append(batch: RecordBatchView, nowMs: number, mayTransact: boolean): AppendOutcome {
     const decision = this.#producers.decide(batch);
     if (decision.kind === 'duplicate') return decision;
     if (decision.kind === 'refuse') return { kind: 'refused', code: decision.code, message: decision.message };
+    if (batch.transactional && !mayTransact)
+      return { kind: 'refused', code: INVALID_TXN_STATE, message: `${this.topic}-${this.partition} was not added to a transaction of producer ${batch.producerId}` };
     const placed = this.#place(batch, nowMs);
     if (typeof placed === 'string') return { kind: 'refused', code: KAFKA_STORAGE_ERROR, message: placed };
     this.#producers.applyBatch(placed, nowMs);

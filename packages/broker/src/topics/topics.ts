@@ -145,11 +145,20 @@ export class Topics {
     for (const run of this.#deletedHooks) run(name);
   }
 
-  /** Grows the topic to `total` partitions. */
-  addPartitions(name: string, total: number): void {
+  /** Throws a TopicRefusal when the topic cannot have `total` partitions. */
+  checkGrowth(name: string, total: number): void {
+    this.#growable(name, total);
+  }
+  #growable(name: string, total: number): OpenTopic {
     const topic = this.#byName.get(name) as OpenTopic;
     if (total <= topic.logs.length || total > PARTITIONS_MAX)
       throw new TopicRefusal(INVALID_PARTITIONS, `Topic '${name}' has ${topic.logs.length} partitions; the new count ${total} must be larger and at most ${PARTITIONS_MAX}.`);
+    return topic;
+  }
+
+  /** Grows the topic to `total` partitions. */
+  addPartitions(name: string, total: number): void {
+    const topic = this.#growable(name, total);
     const record = { ...topic.record, partitions: total };
     this.#files.write(record);
     topic.record = record;

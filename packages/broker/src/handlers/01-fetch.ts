@@ -1,0 +1,159 @@
+// Fetch: runs of batches, by topic name (to version 12) or topic id (from 13), parked until `minBytes` are there or `maxWaitMs` is over.
+// Serves versions 4-17. Sessions are declined: the answer always says session 0, so clients send full requests.
+// F1 an answer holds at least one whole batch if there is any, even beyond every limit.  F2 read_committed stops below the last stable
+// offset and lists the aborted transactions of what it returns.  F3 a parked fetch costs a timer and a watcher per partition, nothing else.
+import type { Timers } from '@millrace/core';
+import { APIS, ERROR_CODES, type RequestBody, type ResponseInput } from '@millrace/protocol';
+import { type Handler, handlerEntry, type RequestContext } from '../handler.ts';
+import type { PartitionLog } from '../log/partition-log.ts';
+import type { Topics } from '../topics/topics.ts';
+
+type Request = RequestBody<typeof APIS.fetch>;
+type Response = ResponseInput<typeof APIS.fetch>;
+type AskedPartition = Request['topics'][number]['partitions'][number];
+type PartitionAnswer = NonNullable<Response['responses']>[number]['partitions'][number];
+
+const READ_COMMITTED = 1;
+const TOPIC_IDS_FROM = 13;
+
+export interface FetchParts {
+  readonly topics: Topics;
+  readonly timers: Timers;
+  readonly fetchBytesMax: number;
+}
+
+/** One asked partition, resolved: either a log to read or the error that says why not. */
+interface Wanted {
+  readonly asked: AskedPartition;
+  readonly log: PartitionLog | undefined;
+  readonly errorCode: number;
+}
+interface WantedTopic {
+  readonly topic: string;
+  readonly topicId: string;
+  readonly partitions: readonly Wanted[];
+}
+
+export function fetchHandler(parts: FetchParts) {
+  const handler: Handler<Request, Response> = (request, context) => {
+    if (request.sessionId !== 0) return { errorCode: ERROR_CODES.FETCH_SESSION_ID_NOT_FOUND, responses: [] };
+    const wanted = resolve(parts.topics, request, context.version);
+    const committed = request.isolationLevel === READ_COMMITTED;
+    if (request.maxWaitMs <= 0 || isReady(wanted, request.minBytes, committed)) return answer(parts, request, wanted, committed);
+    return park(parts, request, context, wanted, committed);
+  };
+  return handlerEntry(APIS.fetch.key, handler);
+}
+
+function resolve(topics: Topics, request: Request, version: number): WantedTopic[] {
+  return request.topics.map((asked) => {
+    const byId = version >= TOPIC_IDS_FROM;
+    const topic = byId ? topics.byId(asked.topicId) : topics.get(asked.topic);
+    const missing = byId ? ERROR_CODES.UNKNOWN_TOPIC_ID : ERROR_CODES.UNKNOWN_TOPIC_OR_PARTITION;
+    return {
+      topic: asked.topic,
+      topicId: asked.topicId,
+      partitions: asked.partitions.map((partition) => {
+        const log = topic?.logs[partition.partition];
+        const errorCode = topic === undefined ? missing : log === undefined ? ERROR_CODES.UNKNOWN_TOPIC_OR_PARTITION : epochError(log, partition.currentLeaderEpoch);
+        return { asked: partition, log, errorCode };
+      }),
+    };
+  });
+}
+
+/** What a leader epoch of the client says about its metadata. -1: it does not say. */
+export function epochError(log: PartitionLog, currentLeaderEpoch: number): number {
+  if (currentLeaderEpoch < 0 || currentLeaderEpoch === log.leaderEpoch) return ERROR_CODES.NONE;
+  return currentLeaderEpoch < log.leaderEpoch ? ERROR_CODES.FENCED_LEADER_EPOCH : ERROR_CODES.UNKNOWN_LEADER_EPOCH;
+}
+
+function errorNow({ asked, log, errorCode }: Wanted): number {
+  if (errorCode !== ERROR_CODES.NONE || log === undefined) return errorCode;
+  if (log.closed) return ERROR_CODES.UNKNOWN_TOPIC_OR_PARTITION;
+  return asked.fetchOffset < log.logStart || asked.fetchOffset > log.logEnd ? ERROR_CODES.OFFSET_OUT_OF_RANGE : ERROR_CODES.NONE;
+}
+
+function isReady(wanted: readonly WantedTopic[], minBytes: number, committed: boolean): boolean {
+  let bytes = 0;
+  for (const { partitions } of wanted)
+    for (const want of partitions) {
+      if (errorNow(want) !== ERROR_CODES.NONE) return true;
+      const log = want.log as PartitionLog;
+      const upTo = committed ? log.lastStableOffset : log.logEnd;
+      if (want.asked.fetchOffset < upTo) bytes += minBytes <= 1 ? 1 : log.bytesFrom(want.asked.fetchOffset);
+      if (bytes >= minBytes && bytes > 0) return true;
+    }
+  return minBytes <= 0;
+}
+
+/** Waits for data, time, or the end of the connection. Changes within one turn are looked at once. */
+function park(parts: FetchParts, request: Request, context: RequestContext, wanted: readonly WantedTopic[], committed: boolean): Promise<Response> {
+  return new Promise((resolveWith, reject) => {
+    const undo: (() => void)[] = [];
+    let done = false;
+    let checking = false;
+    const finish = (): void => {
+      if (done) return;
+      done = true;
+      for (const step of undo) step();
+      try {
+        resolveWith(context.connection.closed ? { responses: [] } : answer(parts, request, wanted, committed));
+      } catch (error) {
+        reject(error instanceof Error ? error : new Error(String(error)));
+      }
+    };
+    const check = (): void => {
+      if (checking || done) return;
+      checking = true;
+      queueMicrotask(() => {
+        checking = false;
+        if (!done && isReady(wanted, request.minBytes, committed)) finish();
+      });
+    };
+    const timer = parts.timers.after(request.maxWaitMs, finish);
+    undo.push(() => timer.cancel(), context.connection.onClose(finish));
+    for (const { partitions } of wanted) for (const { log } of partitions) if (log !== undefined) undo.push(log.watch(check));
+  });
+}
+
+function answer(parts: FetchParts, request: Request, wanted: readonly WantedTopic[], committed: boolean): Response {
+  let bytesLeft = Math.min(request.maxBytes, parts.fetchBytesMax);
+  let nothingYet = true;
+  return {
+    responses: wanted.map(({ topic, topicId, partitions }) => ({
+      topic,
+      topicId,
+      partitions: partitions.map((want) => {
+        const part = answerOne(want, Math.min(bytesLeft, want.asked.partitionMaxBytes), nothingYet, committed);
+        const size = part.records === null ? 0 : (part.records as Buffer).length;
+        bytesLeft -= size;
+        if (size > 0) nothingYet = false;
+        return part;
+      }),
+    })),
+  };
+}
+
+const NO_RECORDS = Buffer.alloc(0);
+
+function answerOne(want: Wanted, bytesMax: number, atLeastOne: boolean, committed: boolean): PartitionAnswer {
+  const { asked, log } = want;
+  const errorCode = errorNow(want);
+  const common = {
+    partitionIndex: asked.partition,
+    errorCode,
+    highWatermark: log?.logEnd ?? -1,
+    lastStableOffset: log?.lastStableOffset ?? -1,
+    logStartOffset: log?.logStart ?? -1,
+  };
+  if (log === undefined || errorCode !== ERROR_CODES.NONE) return { ...common, abortedTransactions: committed ? [] : null, records: NO_RECORDS };
+  const upTo = committed ? log.lastStableOffset : log.logEnd;
+  const { bytes, nextOffset } = log.read(asked.fetchOffset, upTo, bytesMax, atLeastOne);
+  const abortedTransactions = !committed
+    ? null
+    : bytes.length === 0
+      ? []
+      : log.abortedIn(asked.fetchOffset, nextOffset).map(({ producerId, firstOffset }) => ({ producerId, firstOffset }));
+  return { ...common, abortedTransactions, records: bytes };
+}

@@ -1,0 +1,18 @@
+// DescribeCluster: one broker, which is its own controller. Serves versions 0-1.
+import { APIS, ERROR_CODES, type RequestBody, type ResponseInput } from '@millrace/protocol';
+import { type BrokerFacts, type Handler, handlerEntry } from '../handler.ts';
+
+type Request = RequestBody<typeof APIS.describeCluster>;
+type Response = ResponseInput<typeof APIS.describeCluster>;
+
+const ENDPOINT_BROKERS = 1;
+
+export function describeClusterHandler(facts: BrokerFacts) {
+  const handler: Handler<Request, Response> = (request) => {
+    const { nodeId, host, port, clusterId } = facts;
+    if (request.endpointType !== ENDPOINT_BROKERS)
+      return { errorCode: ERROR_CODES.UNSUPPORTED_ENDPOINT_TYPE, errorMessage: 'This is a broker, not a controller.', endpointType: ENDPOINT_BROKERS, clusterId, brokers: [] };
+    return { errorCode: ERROR_CODES.NONE, clusterId, controllerId: nodeId, brokers: [{ brokerId: nodeId, host, port }] };
+  };
+  return handlerEntry(APIS.describeCluster.key, handler);
+}
