@@ -106,6 +106,8 @@ export class KafkaProducer implements LogProducer, SenderHost {
     const transactional = this.#options.transactionalId !== undefined;
     if (this.#state !== (transactional ? 'open' : 'ready')) return Promise.reject(this.#notSendable(transactional));
     if (transactional && this.#failure !== undefined) return Promise.reject(this.#failure);
+    // Explicit registration touches the coordinator when it happens; implicit registration happens by the send itself.
+    if (this.#implicit) this.#touched = true;
     return this.#sender.enqueue(topic, partition, batch);
   }
 
