@@ -1,0 +1,302 @@
+// Runs the groups: asks `decide`, writes its records, applies them, sends its answers, wakes up at its deadlines.
+// Owns: the groups of this broker and the requests that are parked in them.  Never: decides anything itself.
+// G1 a decision is carried out whole or not at all: when the log refuses the records, only the asker hears of it.
+// G2 answers that promise something written leave after the log calls it durable.
+// G3 everything runs on one event loop, so between two requests a group is never half changed.
+import { assert, type Clock, type Logger, MillraceError, type Timer, type Timers } from '@millrace/core';
+import { ERROR_CODES } from '@millrace/protocol';
+import { coordinatorPartition } from '../coordinator-partition.ts';
+import { type InternalLog, OFFSETS_TOPIC, type TopicWatcher } from '../internal-log.ts';
+import { applyGroupRecord, applyMarker } from './apply.ts';
+import { decideGroup } from './decide.ts';
+import type { GroupDecision } from './draft.ts';
+import { EMPTY_MEMBERSHIP, isAbsent, type Membership, membershipAfterRestart, nextDeadline } from './membership.ts';
+import type { GroupOptions } from './options.ts';
+import { decodeGroupRecord, encodeGroupRecord, type GroupRecord } from './records.ts';
+import { type AskedRequest, type EventRequest, type GroupReply, type GroupRequest, type Moment, type ReplyByKind, refusal } from './requests.ts';
+import { createGroupState, type GroupState } from './state.ts';
+import { type AskedTopic, describeGroup, type FetchedTopic, fetchOffsets, type GroupDescription } from './view.ts';
+
+export interface GroupPorts {
+  readonly clock: Clock;
+  readonly timers: Timers;
+  readonly log: Logger;
+}
+
+/** A listed group. */
+export interface GroupListing {
+  readonly groupId: string;
+  readonly protocolType: string;
+  readonly phase: Membership['phase'];
+}
+
+interface HeldGroup {
+  readonly state: GroupState;
+  readonly partition: number;
+  membership: Membership;
+  timer: Timer | undefined;
+  timerAtMs: number;
+}
+
+interface Parked {
+  readonly request: AskedRequest;
+  readonly answer: (reply: GroupReply) => void;
+}
+
+/** After a deadline could not be handled because the log refused the write. */
+const RETRY_MS = 1_000;
+/** What events pass instead of a ticket: nobody holds it. */
+const NO_TICKET = -1;
+
+export class GroupCoordinator implements TopicWatcher {
+  readonly #ports: GroupPorts;
+  readonly #internalLog: InternalLog;
+  readonly #options: GroupOptions;
+  readonly #groups = new Map<string, HeldGroup>();
+  /** Groups with offsets that wait for a marker, by producer id. */
+  readonly #waiting = new Map<number, Set<HeldGroup>>();
+  readonly #parked = new Map<number, Parked>();
+  #ticket = 0;
+  #sweep: Timer | undefined;
+  #stopped = false;
+
+  constructor(ports: GroupPorts, internalLog: InternalLog, options: GroupOptions) {
+    this.#ports = ports;
+    this.#internalLog = internalLog;
+    this.#options = options;
+  }
+
+  /** Reads everything back and begins to watch sessions. Once, before the first request. */
+  start(): void {
+    for (let partition = 0; partition < this.#internalLog.partitionCount(OFFSETS_TOPIC); partition++) this.#replay(partition);
+    const { atMs } = this.#now();
+    for (const [groupId, group] of this.#groups) {
+      group.membership = membershipAfterRestart(group.state.metadata, atMs);
+      if (isAbsent(group.state, group.membership)) this.#groups.delete(groupId);
+      else this.#arm(group);
+    }
+    this.#sweep = this.#ports.timers.every(this.#options.offsetsCheckIntervalMs, () => this.#expire());
+  }
+
+  /** Answers what is parked with NOT_COORDINATOR, so that clients look for the coordinator again, and stops all timers. */
+  stop(): void {
+    this.#stopped = true;
+    this.#sweep?.cancel();
+    for (const group of this.#groups.values()) group.timer?.cancel();
+    for (const [ticket, parked] of [...this.#parked]) this.#answer(ticket, refusal(parked.request, ERROR_CODES.NOT_COORDINATOR));
+  }
+
+  /** The answer comes when there is one: a join or sync may be parked for as long as the group's members take. Never rejects. */
+  ask<Request extends AskedRequest>(request: Request): Promise<ReplyByKind[Request['kind']]> {
+    return new Promise((resolve) => {
+      const ticket = this.#ticket++;
+      // Sound: decide answers a ticket with the reply of the kind of request that was given with it.
+      this.#parked.set(ticket, { request, answer: resolve as (reply: GroupReply) => void });
+      this.#run(request, ticket);
+    });
+  }
+
+  /** The partition of the offsets topic that holds the group. */
+  partitionOf(groupId: string): number {
+    return coordinatorPartition(groupId, this.#internalLog.partitionCount(OFFSETS_TOPIC));
+  }
+
+  fetchOffsets(groupId: string, topics: readonly AskedTopic[] | null, requireStable: boolean): FetchedTopic[] {
+    return fetchOffsets(this.#groups.get(groupId)?.state, topics, requireStable);
+  }
+
+  describe(groupId: string): GroupDescription {
+    return describeGroup(this.#groups.get(groupId)?.membership);
+  }
+
+  list(): GroupListing[] {
+    return [...this.#groups.values()].map(({ state, membership }) => ({
+      groupId: state.groupId,
+      protocolType: membership.protocolType ?? '',
+      phase: membership.phase,
+    }));
+  }
+
+  /** The transaction coordinator has written a marker to a partition of the offsets topic. */
+  markerWritten(partition: number, producerId: number, commit: boolean): void {
+    const groups = this.#waiting.get(producerId);
+    if (groups === undefined) return;
+    for (const group of [...groups]) {
+      if (group.partition !== partition) continue;
+      applyMarker(group.state, producerId, commit);
+      groups.delete(group);
+      this.#dropIfAbsent(group);
+    }
+    if (groups.size === 0) this.#waiting.delete(producerId);
+  }
+
+  topicDeleted(topic: string): void {
+    for (const group of [...this.#groups.values()]) {
+      const pending = [...group.state.pending.values()].some((table) => table.has(topic));
+      if (pending || group.state.offsets.has(topic)) this.#happen({ kind: 'topic-deleted', groupId: group.state.groupId, topic });
+    }
+  }
+
+  /** What would come back after a restart, for tests and the consistency check: a copy by group id. */
+  snapshot(): ReadonlyMap<string, GroupState> {
+    return new Map([...this.#groups].filter(([, group]) => !isAbsent(group.state, EMPTY_MEMBERSHIP)).map(([id, group]) => [id, structuredClone(group.state)]));
+  }
+
+  #run(request: AskedRequest, ticket: number): void {
+    const refused = this.#stopped ? ERROR_CODES.NOT_COORDINATOR : this.#refuseByCount(request);
+    if (refused !== undefined) return this.#answer(ticket, refusal(request, refused));
+    const group = this.#groups.get(request.groupId) ?? this.#blank(request.groupId);
+    const decision = this.#decide(group, request, ticket);
+    try {
+      this.#write(group, decision.records, request.kind === 'commit' ? request.transaction : undefined);
+    } catch (error) {
+      this.#ports.log.error({ group: request.groupId, request: request.kind, error: String(error) }, 'a group record could not be written');
+      return this.#answer(ticket, refusal(request, codeOfWriteError(request, error)));
+    }
+    this.#settle(group, decision);
+  }
+
+  /** An event nobody waits for. False when the log refused what it wanted to write; then nothing has changed. */
+  #happen(request: EventRequest): boolean {
+    const group = this.#groups.get(request.groupId);
+    if (group === undefined || this.#stopped) return true;
+    const decision = this.#decide(group, request, NO_TICKET);
+    try {
+      this.#write(group, decision.records, undefined);
+    } catch (error) {
+      this.#ports.log.error({ group: request.groupId, event: request.kind, error: String(error) }, 'a group record could not be written');
+      return false;
+    }
+    this.#settle(group, decision);
+    return true;
+  }
+
+  #decide(group: HeldGroup, request: GroupRequest, ticket: number): GroupDecision {
+    return decideGroup({ state: group.state, membership: group.membership, now: this.#now(), options: this.#options }, request, ticket);
+  }
+
+  /** Log first, then state: what could not be written has not happened. */
+  #write(group: HeldGroup, records: readonly GroupRecord[], transaction: { readonly producerId: number; readonly producerEpoch: number } | undefined): void {
+    if (records.length === 0) return;
+    const first = this.#internalLog.appendRecords(OFFSETS_TOPIC, group.partition, records.map(encodeGroupRecord), transaction);
+    records.forEach((record, index) => {
+      applyGroupRecord(group.state, record, { position: first + index, pendingFor: transaction?.producerId });
+    });
+    if (transaction !== undefined) this.#await(group, transaction.producerId);
+  }
+
+  #settle(group: HeldGroup, decision: GroupDecision): void {
+    group.membership = decision.membership;
+    if (isAbsent(group.state, group.membership)) this.#dropIfAbsent(group);
+    else {
+      this.#groups.set(group.state.groupId, group);
+      this.#arm(group);
+    }
+    const durable = decision.records.length === 0 ? undefined : this.#internalLog.durable();
+    if (durable === undefined) return this.#answerAll(decision);
+    durable.then(
+      () => this.#answerAll(decision),
+      (error: unknown) => {
+        this.#ports.log.error({ group: group.state.groupId, error: String(error) }, 'a group record could not be made durable');
+        for (const { ticket } of decision.replies) {
+          const parked = this.#parked.get(ticket);
+          if (parked !== undefined) this.#answer(ticket, refusal(parked.request, ERROR_CODES.COORDINATOR_NOT_AVAILABLE));
+        }
+      },
+    );
+  }
+
+  #answerAll(decision: GroupDecision): void {
+    for (const { ticket, reply } of decision.replies) this.#answer(ticket, reply);
+  }
+
+  #answer(ticket: number, reply: GroupReply): void {
+    const parked = this.#parked.get(ticket);
+    if (parked === undefined) return; // answered by `stop` meanwhile
+    this.#parked.delete(ticket);
+    parked.answer(reply);
+  }
+
+  /** One timer per group, set to the earliest deadline it ever had: sessions that were refreshed move it when it fires, not at each heartbeat. */
+  #arm(group: HeldGroup): void {
+    const dueMs = nextDeadline(group.membership);
+    if (group.timer !== undefined && group.timerAtMs <= dueMs) return;
+    group.timer?.cancel();
+    group.timer = undefined;
+    if (dueMs !== Number.POSITIVE_INFINITY) this.#armAt(group, dueMs);
+  }
+
+  #armAt(group: HeldGroup, dueMs: number): void {
+    const delayMs = Math.max(0, Math.ceil(dueMs - this.#ports.clock.monotonicMs()));
+    group.timerAtMs = dueMs;
+    group.timer = this.#ports.timers.after(delayMs, () => {
+      group.timer = undefined;
+      if (this.#stopped || this.#groups.get(group.state.groupId) !== group) return;
+      if (!this.#happen({ kind: 'tick', groupId: group.state.groupId })) this.#armAt(group, this.#ports.clock.monotonicMs() + RETRY_MS);
+    });
+  }
+
+  #expire(): void {
+    for (const groupId of [...this.#groups.keys()]) this.#happen({ kind: 'expire', groupId });
+  }
+
+  #replay(partition: number): void {
+    this.#internalLog.replay(OFFSETS_TOPIC, partition, {
+      record: (bytes, position, _timestampMs, transaction) => {
+        let record: GroupRecord | undefined;
+        try {
+          record = decodeGroupRecord(bytes);
+        } catch (error) {
+          this.#ports.log.warn({ topic: OFFSETS_TOPIC, partition, offset: position, error: String(error) }, 'skipped a group record that cannot be read');
+        }
+        if (record === undefined) return;
+        let group = this.#groups.get(record.groupId);
+        if (group === undefined) this.#groups.set(record.groupId, (group = this.#blank(record.groupId, partition)));
+        applyGroupRecord(group.state, record, { position, pendingFor: transaction?.producerId });
+        if (transaction !== undefined) this.#await(group, transaction.producerId);
+      },
+      marker: ({ producerId, commit }) => {
+        for (const group of this.#waiting.get(producerId) ?? []) {
+          if (group.partition !== partition) continue;
+          applyMarker(group.state, producerId, commit);
+          this.#waiting.get(producerId)?.delete(group);
+        }
+        if (this.#waiting.get(producerId)?.size === 0) this.#waiting.delete(producerId);
+      },
+    });
+  }
+
+  #await(group: HeldGroup, producerId: number): void {
+    let groups = this.#waiting.get(producerId);
+    if (groups === undefined) this.#waiting.set(producerId, (groups = new Set()));
+    groups.add(group);
+  }
+
+  #blank(groupId: string, partition = this.partitionOf(groupId)): HeldGroup {
+    assert(partition >= 0, 'a partition is not negative');
+    return { state: createGroupState(groupId), partition, membership: EMPTY_MEMBERSHIP, timer: undefined, timerAtMs: 0 };
+  }
+
+  #dropIfAbsent(group: HeldGroup): void {
+    if (!isAbsent(group.state, group.membership)) return;
+    group.timer?.cancel();
+    group.timer = undefined;
+    if (this.#groups.get(group.state.groupId) === group) this.#groups.delete(group.state.groupId);
+  }
+
+  #refuseByCount(request: AskedRequest): number | undefined {
+    const creates = request.kind === 'join' || request.kind === 'commit';
+    const full = creates && this.#groups.size >= this.#options.groupsMax && !this.#groups.has(request.groupId);
+    return full ? ERROR_CODES.COORDINATOR_NOT_AVAILABLE : undefined;
+  }
+
+  #now(): Moment {
+    return { wallMs: this.#ports.clock.nowMs(), atMs: this.#ports.clock.monotonicMs() };
+  }
+}
+
+/** Too much in one write is the asker's affair; anything else is this broker's, and may pass. */
+function codeOfWriteError(request: AskedRequest, error: unknown): number {
+  if (!MillraceError.is(error) || error.code !== 'ERR_RECORD_TOO_LARGE') return ERROR_CODES.COORDINATOR_NOT_AVAILABLE;
+  return request.kind === 'commit' ? ERROR_CODES.INVALID_COMMIT_OFFSET_SIZE : ERROR_CODES.UNKNOWN_SERVER_ERROR;
+}

@@ -1,0 +1,121 @@
+// Committing, deleting and expiring offsets.
+// Owns: the cases of OffsetCommit, TxnOffsetCommit (KIP-447), OffsetDelete, DeleteGroups, expiry and of topics that went.
+// Never: reads offsets for clients (`view.ts`).
+// O1 an offset held back by an open transaction keeps its group alive.
+import { ERROR_CODES } from '@millrace/protocol';
+import type { GroupDraft } from './draft.ts';
+import { identify } from './identify.ts';
+import { isAbsent } from './membership.ts';
+import type { GroupRecord } from './records.ts';
+import { type CommitRequest, commitError, type DeleteOffsetsRequest, type PartitionsReply } from './requests.ts';
+import { eachOffset, type OffsetValue } from './state.ts';
+import { subscribedTopics } from './subscription.ts';
+
+const { NONE, UNKNOWN_MEMBER_ID, ILLEGAL_GENERATION, REBALANCE_IN_PROGRESS, INVALID_GROUP_ID, GROUP_ID_NOT_FOUND, NON_EMPTY_GROUP } = ERROR_CODES;
+const { OFFSET_METADATA_TOO_LARGE, UNKNOWN_TOPIC_OR_PARTITION, GROUP_SUBSCRIBED_TO_TOPIC } = ERROR_CODES;
+
+export function decideCommit(draft: GroupDraft, request: CommitRequest, ticket: number): void {
+  const refused = refuseCommit(draft, request);
+  if (refused !== NONE) return draft.reply(ticket, commitError(request, refused));
+  const { wallMs } = draft.now;
+  const expiresAtMs = request.retentionMs === undefined ? undefined : wallMs + request.retentionMs;
+  const partitions = request.offsets.map((asked) => {
+    const { topic, partition } = asked;
+    if (!asked.partitionExists) return { topic, partition, errorCode: UNKNOWN_TOPIC_OR_PARTITION };
+    if (Buffer.byteLength(asked.metadata) > draft.options.metadataBytesMax) return { topic, partition, errorCode: OFFSET_METADATA_TOO_LARGE };
+    const { offset, leaderEpoch, metadata } = asked;
+    const value: OffsetValue = { offset, leaderEpoch, metadata, committedAtMs: wallMs, expiresAtMs };
+    draft.records.push({ kind: 'offset', groupId: request.groupId, topic, partition, value });
+    return { topic, partition, errorCode: NONE };
+  });
+  if (draft.members.has(request.memberId)) draft.refresh(request.memberId);
+  draft.reply(ticket, { errorCode: NONE, partitions });
+}
+
+function refuseCommit(draft: GroupDraft, request: CommitRequest): number {
+  if (request.groupId === '' && request.transaction !== undefined) return INVALID_GROUP_ID;
+  const fromMember = request.generation >= 0 || request.memberId !== '' || request.instanceId !== null;
+  if (isAbsent(draft.state, draft) && request.generation >= 0) return request.transaction === undefined ? GROUP_ID_NOT_FOUND : ILLEGAL_GENERATION;
+  if (request.generation < 0 && draft.phase === 'Empty') return NONE;
+  if (fromMember) {
+    const wrong = identify(draft.members, request.memberId, request.instanceId);
+    if (wrong !== NONE) return wrong;
+    if (request.generation !== draft.generation) return ILLEGAL_GENERATION;
+  } else if (request.transaction === undefined && draft.phase !== 'Empty') {
+    return UNKNOWN_MEMBER_ID;
+  }
+  return request.transaction === undefined && draft.phase === 'CompletingRebalance' ? REBALANCE_IN_PROGRESS : NONE;
+}
+
+export function decideDeleteGroup(draft: GroupDraft, ticket: number): void {
+  const errorCode = refuseDeletion(draft);
+  if (errorCode === NONE) forget(draft);
+  draft.reply(ticket, { errorCode });
+}
+
+function refuseDeletion(draft: GroupDraft): number {
+  if (isAbsent(draft.state, draft)) return GROUP_ID_NOT_FOUND;
+  return draft.phase === 'Empty' && draft.state.pending.size === 0 ? NONE : NON_EMPTY_GROUP;
+}
+
+/** Writes the end of the group and of all its offsets. */
+function forget(draft: GroupDraft): void {
+  const { groupId } = draft.state;
+  for (const [topic, partition] of eachOffset(draft.state.offsets)) draft.records.push(tombstone(groupId, topic, partition));
+  if (draft.state.metadata !== undefined) draft.records.push({ kind: 'group', groupId, value: null });
+  draft.promisedIds.clear();
+  draft.moveTo('Dead');
+}
+
+export function decideDeleteOffsets(draft: GroupDraft, request: DeleteOffsetsRequest, ticket: number): void {
+  draft.reply(ticket, deleteOffsets(draft, request));
+}
+
+function deleteOffsets(draft: GroupDraft, request: DeleteOffsetsRequest): PartitionsReply {
+  if (request.groupId === '') return { errorCode: INVALID_GROUP_ID, partitions: [] };
+  if (isAbsent(draft.state, draft)) return { errorCode: GROUP_ID_NOT_FOUND, partitions: [] };
+  const used = draft.members.size === 0 ? new Set<string>() : subscribedTopics(draft.protocolType, draft.members.values());
+  if (draft.members.size > 0 && used === 'not a consumer group') return { errorCode: NON_EMPTY_GROUP, partitions: [] };
+  const partitions = request.partitions.map(({ topic, partition, partitionExists }) => {
+    if (!partitionExists) return { topic, partition, errorCode: UNKNOWN_TOPIC_OR_PARTITION };
+    const subscribed = used === 'unreadable' || (used instanceof Set && used.has(topic));
+    if (subscribed) return { topic, partition, errorCode: GROUP_SUBSCRIBED_TO_TOPIC };
+    if (draft.state.offsets.get(topic)?.has(partition)) draft.records.push(tombstone(request.groupId, topic, partition));
+    return { topic, partition, errorCode: NONE };
+  });
+  return { errorCode: NONE, partitions };
+}
+
+/**
+ * Offsets nobody will ask for: of a group that has been empty for the retention, of topics a running consumer group does not
+ * subscribe to, of simple groups that stopped committing. A group that is left with nothing goes too.
+ */
+export function decideExpire(draft: GroupDraft): void {
+  const { state } = draft;
+  if (state.pending.size > 0) return;
+  const { wallMs } = draft.now;
+  const used = draft.members.size === 0 ? new Set<string>() : subscribedTopics(draft.protocolType, draft.members.values());
+  const emptySinceMs = state.metadata !== undefined && state.metadata.protocolType !== '' ? state.metadata.sinceMs : 0;
+  let kept = 0;
+  for (const [topic, partition, value] of eachOffset(state.offsets)) {
+    const fromMs = Math.max(value.committedAtMs, emptySinceMs);
+    const dueMs = value.expiresAtMs ?? (draft.phase === 'Empty' ? fromMs : value.committedAtMs) + draft.options.offsetsRetentionMs;
+    const inUse = draft.phase !== 'Empty' && (!(used instanceof Set) || used.has(topic) || draft.phase !== 'Stable');
+    if (inUse || dueMs > wallMs) kept++;
+    else draft.records.push(tombstone(state.groupId, topic, partition));
+  }
+  if (kept > 0 || draft.phase !== 'Empty' || draft.promisedIds.size > 0) return;
+  if (state.metadata !== undefined) draft.records.push({ kind: 'group', groupId: state.groupId, value: null });
+  draft.moveTo('Dead');
+}
+
+export function decideTopicDeleted(draft: GroupDraft, topic: string): void {
+  const { state } = draft;
+  const gone = new Set<number>(state.offsets.get(topic)?.keys());
+  for (const table of state.pending.values()) for (const partition of table.get(topic)?.keys() ?? []) gone.add(partition);
+  for (const partition of gone) draft.records.push(tombstone(state.groupId, topic, partition));
+}
+
+function tombstone(groupId: string, topic: string, partition: number): GroupRecord {
+  return { kind: 'offset', groupId, topic, partition, value: null };
+}

@@ -1,0 +1,40 @@
+// OffsetCommit 2-9: a member, or an admin of an empty group, stores how far it has read.
+// Observable: unknown partitions get [3] and the rest is stored; below version 9 an unknown group is an illegal generation.
+// Ignored: the leader epoch is stored, never checked.
+import { APIS, ERROR_CODES, type RequestBody, type ResponseInput } from '@millrace/protocol';
+import type { GroupCoordinator } from '../group/coordinator.ts';
+import { type HandlerEntry, handlerEntry } from '../handler.ts';
+import type { InternalLog } from '../internal-log.ts';
+import { byTopic } from './by-topic.ts';
+
+type Api = typeof APIS.offsetCommit;
+
+/** First version that knows GROUP_ID_NOT_FOUND here. */
+const NAMES_UNKNOWN_GROUP = 9;
+
+export function offsetCommitHandler(groups: GroupCoordinator, internalLog: Pick<InternalLog, 'partitionExists'>): HandlerEntry {
+  return handlerEntry<RequestBody<Api>, ResponseInput<Api>>(APIS.offsetCommit.key, async (request, { version }) => {
+    const reply = await groups.ask({
+      kind: 'commit',
+      groupId: request.groupId,
+      generation: request.generationIdOrMemberEpoch,
+      memberId: request.memberId,
+      instanceId: request.groupInstanceId,
+      retentionMs: request.retentionTimeMs < 0 ? undefined : request.retentionTimeMs,
+      transaction: undefined,
+      offsets: request.topics.flatMap(({ name, partitions }) =>
+        partitions.map((asked) => ({
+          topic: name,
+          partition: asked.partitionIndex,
+          offset: asked.committedOffset,
+          leaderEpoch: asked.committedLeaderEpoch,
+          metadata: asked.committedMetadata ?? '',
+          partitionExists: internalLog.partitionExists(name, asked.partitionIndex),
+        })),
+      ),
+    });
+    const remap = version < NAMES_UNKNOWN_GROUP && reply.errorCode === ERROR_CODES.GROUP_ID_NOT_FOUND;
+    const code = (errorCode: number): number => (remap ? ERROR_CODES.ILLEGAL_GENERATION : errorCode);
+    return { topics: byTopic(reply.partitions, ({ partition, errorCode }) => ({ partitionIndex: partition, errorCode: code(errorCode) })) };
+  });
+}

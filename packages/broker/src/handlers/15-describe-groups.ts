@@ -1,0 +1,35 @@
+// DescribeGroups 0-5: who is in a group and what each member has. A group nobody knows is Dead, without an error.
+// Observable: metadata and assignments show only while the group is stable.
+import { APIS, ERROR_CODES, type RequestBody, type ResponseInput } from '@millrace/protocol';
+import type { GroupCoordinator } from '../group/coordinator.ts';
+import { type HandlerEntry, handlerEntry } from '../handler.ts';
+
+type Api = typeof APIS.describeGroups;
+
+/** Read (3), delete (6), describe (8): without access control everyone may. */
+const ALL_OPERATIONS = (1 << 3) | (1 << 6) | (1 << 8);
+const NOT_ASKED = -0x8000_0000;
+
+export function describeGroupsHandler(groups: GroupCoordinator): HandlerEntry {
+  return handlerEntry<RequestBody<Api>, ResponseInput<Api>>(APIS.describeGroups.key, (request) => ({
+    groups: request.groups.map((groupId) => {
+      const group = groups.describe(groupId);
+      return {
+        errorCode: ERROR_CODES.NONE,
+        groupId,
+        groupState: group.phase,
+        protocolType: group.protocolType,
+        protocolData: group.protocolName,
+        members: group.members.map(({ memberId, instanceId, clientId, clientHost, metadata, assignment }) => ({
+          memberId,
+          groupInstanceId: instanceId,
+          clientId,
+          clientHost,
+          memberMetadata: metadata,
+          memberAssignment: assignment,
+        })),
+        authorizedOperations: request.includeAuthorizedOperations ? ALL_OPERATIONS : NOT_ASKED,
+      };
+    }),
+  }));
+}

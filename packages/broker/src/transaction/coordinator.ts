@@ -1,0 +1,353 @@
+// Runs the transactions: asks `decide`, writes its records, and after a Prepare record writes the markers and completes.
+// Owns: the transactional ids of this broker, the clock of open transactions, the producer ids.  Never: decides anything itself.
+// C1 data before its verdict: with fsync on, what a transaction appended is durable before its PrepareCommit is written.
+// C2 verdict before its markers, markers before Complete: each is durable before the next, so a crash never leaves a marker missing.
+// C3 a completion that fails (disk full) is tried again until it succeeds: the outcome is already promised.
+import { type Clock, type Logger, sleep, type Timer, type Timers, type TopicPartition } from '@millrace/core';
+import { ERROR_CODES } from '@millrace/protocol';
+import { coordinatorPartition } from '../coordinator-partition.ts';
+import { type InternalLog, OFFSETS_TOPIC, TRANSACTIONS_TOPIC, type TransactionGate } from '../internal-log.ts';
+import { applyTransactionRecord } from './apply.ts';
+import {
+  checkOffsets,
+  completed,
+  decideAdd,
+  decideEnd,
+  decideExpiry,
+  decideInit,
+  decideTimeout,
+  type InitRequest,
+  type ProducerIdentity,
+  type ProducerRequest,
+  type TransactionDecision,
+  type TransactionFacts,
+} from './decide.ts';
+import type { TransactionOptions } from './options.ts';
+import { ProducerIds } from './producer-ids.ts';
+import { decodeTransactionRecord, encodeTransactionRecord, type TransactionRecord } from './records.ts';
+import { assertTransactionMove, createTransactionsState, holds, type TransactionState, type TransactionsState } from './state.ts';
+
+export interface TransactionPorts {
+  readonly clock: Clock;
+  readonly timers: Timers;
+  readonly log: Logger;
+}
+
+/** Whoever keeps offsets that wait for a marker in a partition of the offsets topic. */
+export interface OffsetKeeper {
+  markerWritten(partition: number, producerId: number, commit: boolean): void;
+}
+
+export interface InitReply extends ProducerIdentity {
+  readonly errorCode: number;
+}
+
+const { NONE, COORDINATOR_NOT_AVAILABLE, NOT_COORDINATOR } = ERROR_CODES;
+const NOBODY: ProducerIdentity = { producerId: -1, producerEpoch: -1 };
+/** Every coordinator of this broker is the same one. */
+const COORDINATOR_EPOCH = 0;
+const RETRY_MS = 1_000;
+/** Producer ids are kept here: one record, whichever partition. */
+const PRODUCER_IDS_PARTITION = 0;
+
+export class TransactionCoordinator implements TransactionGate {
+  readonly #ports: TransactionPorts;
+  readonly #internalLog: InternalLog;
+  readonly #offsets: OffsetKeeper;
+  readonly #options: TransactionOptions;
+  readonly #state: TransactionsState = createTransactionsState();
+  readonly #byProducer = new Map<number, string>();
+  /** Ids whose Prepare record waits for the data to be durable. */
+  readonly #inFlight = new Set<string>();
+  /** Monotonic ms at which an open transaction has lasted too long. */
+  readonly #deadlines = new Map<string, number>();
+  readonly #completions = new Set<Promise<void>>();
+  readonly #stopping = new AbortController();
+  #producerIds = new ProducerIds(0);
+  #sweeps: Timer[] = [];
+
+  constructor(ports: TransactionPorts, internalLog: InternalLog, offsets: OffsetKeeper, options: TransactionOptions) {
+    this.#ports = ports;
+    this.#internalLog = internalLog;
+    this.#offsets = offsets;
+    this.#options = options;
+  }
+
+  /** Reads everything back and completes what was decided. Once, after the group coordinator has started. */
+  start(): void {
+    for (let partition = 0; partition < this.#internalLog.partitionCount(TRANSACTIONS_TOPIC); partition++) this.#replay(partition);
+    let taken = this.#state.producerIdEnd;
+    const { wallMs, atMs } = this.#now();
+    for (const state of this.#state.byId.values()) {
+      this.#byProducer.set(state.producerId, state.transactionalId);
+      taken = Math.max(taken, state.producerId + 1);
+      const restMs = Math.min(state.timeoutMs, Math.max(0, state.startedAtMs + state.timeoutMs - wallMs));
+      if (state.status === 'Ongoing') this.#deadlines.set(state.transactionalId, atMs + restMs);
+    }
+    this.#producerIds = new ProducerIds(taken);
+    for (const state of [...this.#state.byId.values()]) {
+      if (state.status === 'PrepareCommit' || state.status === 'PrepareAbort') void this.#complete(state.transactionalId);
+    }
+    const { timers } = this.#ports;
+    this.#sweeps = [
+      timers.every(this.#options.sweepIntervalMs, () => this.#abortTimedOut()),
+      timers.every(this.#options.expirationIntervalMs, () => this.#forgetIdle()),
+    ];
+  }
+
+  /** Stops the timers; resolves when no completion is writing any more. What was decided and not completed is completed at the next start. */
+  async stop(): Promise<void> {
+    this.#stopping.abort();
+    for (const sweep of this.#sweeps) sweep.cancel();
+    await Promise.allSettled(this.#completions);
+  }
+
+  /** A producer id for good; with a transactional id also its next epoch. A null id is a producer without transactions. */
+  async initProducerId(request: Omit<InitRequest, 'transactionalId'> & { readonly transactionalId: string | null }): Promise<InitReply> {
+    return this.#guard(
+      request.transactionalId ?? '',
+      async (): Promise<InitReply> => {
+        const { transactionalId } = request;
+        if (transactionalId !== null && this.#isFull(transactionalId)) return { errorCode: COORDINATOR_NOT_AVAILABLE, ...NOBODY };
+        this.#reserveProducerIds();
+        const identity = transactionalId === null ? this.#freshIdentity(request.expected) : this.#init({ ...request, transactionalId });
+        await this.#internalLog.durable();
+        return identity;
+      },
+      (errorCode) => ({ errorCode, ...NOBODY }),
+    );
+  }
+
+  /** `partitions` exist: the handler has looked. Answers one code for all. */
+  addPartitions(request: ProducerRequest, partitions: readonly TopicPartition[]): Promise<number> {
+    return this.#guard(
+      request.transactionalId,
+      async () => {
+        const decision = decideAdd(this.#facts(request.transactionalId), request, partitions);
+        this.#write(decision);
+        if (decision.next !== undefined) await this.#internalLog.durable();
+        return decision.errorCode;
+      },
+      (errorCode) => errorCode,
+    );
+  }
+
+  /** Makes the partition that holds `groupId` part of the transaction. */
+  addOffsets(request: ProducerRequest, groupId: string): Promise<number> {
+    return this.addPartitions(request, [this.#offsetsPartition(groupId)]);
+  }
+
+  /** Answers when the outcome is decided and, unless `markerDelayMs` is set, visible to readers. */
+  endTransaction(request: ProducerRequest, commit: boolean): Promise<number> {
+    return this.#guard(
+      request.transactionalId,
+      async () => {
+        const { transactionalId } = request;
+        let decision = decideEnd(this.#facts(transactionalId), request, commit);
+        if (decision.next === undefined) return decision.errorCode;
+        const dataDurable = commit ? this.#internalLog.durable() : undefined;
+        if (dataDurable !== undefined) {
+          this.#inFlight.add(transactionalId);
+          try {
+            await dataDurable;
+          } finally {
+            this.#inFlight.delete(transactionalId);
+          }
+          decision = decideEnd(this.#facts(transactionalId), request, commit);
+        }
+        this.#write(decision);
+        if (decision.next !== undefined) await this.#complete(transactionalId);
+        return decision.errorCode;
+      },
+      (errorCode) => errorCode,
+    );
+  }
+
+  /** TxnOffsetCommit asks before the group is asked: NONE when the group's partition is part of this open transaction. */
+  checkOffsets(request: ProducerRequest, groupId: string): number {
+    return checkOffsets(this.#facts(request.transactionalId), request, this.#offsetsPartition(groupId));
+  }
+
+  holdsPartition(producerId: number, producerEpoch: number, topic: string, partition: number): boolean {
+    const transactionalId = this.#byProducer.get(producerId);
+    const state = transactionalId === undefined ? undefined : this.#state.byId.get(transactionalId);
+    if (state === undefined || state.status !== 'Ongoing' || state.producerId !== producerId || state.producerEpoch !== producerEpoch) return false;
+    return holds(state.partitions, topic, partition) && !this.#inFlight.has(state.transactionalId);
+  }
+
+  /** Undefined for an id nobody uses. */
+  describe(transactionalId: string): TransactionState | undefined {
+    return this.#state.byId.get(transactionalId);
+  }
+
+  list(): readonly TransactionState[] {
+    return [...this.#state.byId.values()];
+  }
+
+  #init(request: InitRequest): InitReply {
+    const facts = { ...this.#facts(request.transactionalId), timeoutMaxMs: this.#options.timeoutMaxMs, freshProducerId: this.#producerIds.next };
+    const decision = decideInit(facts, request);
+    this.#write(decision);
+    if (decision.next?.producerId === this.#producerIds.next) this.#producerIds.take();
+    if (decision.next?.status === 'PrepareAbort') void this.#complete(request.transactionalId);
+    return { errorCode: decision.errorCode, producerId: decision.identity.producerId, producerEpoch: decision.identity.producerEpoch };
+  }
+
+  #freshIdentity(expected: ProducerIdentity): InitReply {
+    if (expected.producerId < 0 !== expected.producerEpoch < 0) return { errorCode: ERROR_CODES.INVALID_REQUEST, ...NOBODY };
+    return { errorCode: NONE, producerId: this.#producerIds.take(), producerEpoch: 0 };
+  }
+
+  /** Writes down that a block is ours before the first id of it is used. */
+  #reserveProducerIds(): void {
+    if (!this.#producerIds.exhausted) return;
+    const record: TransactionRecord = { kind: 'producer-ids', end: this.#producerIds.next + this.#options.producerIdBlock };
+    this.#internalLog.appendRecords(TRANSACTIONS_TOPIC, PRODUCER_IDS_PARTITION, [encodeTransactionRecord(record)]);
+    applyTransactionRecord(this.#state, record);
+    this.#producerIds.reserved(record.end);
+  }
+
+  /** Log first, then state: what could not be written has not happened. */
+  #write({ next }: TransactionDecision): void {
+    if (next === undefined) return;
+    const { transactionalId } = next;
+    const old = this.#state.byId.get(transactionalId);
+    if (old !== undefined) assertTransactionMove(old.status, next.status);
+    this.#append({ kind: 'transaction', transactionalId, value: next });
+    if (old !== undefined && old.producerId !== next.producerId) this.#byProducer.delete(old.producerId);
+    this.#byProducer.set(next.producerId, transactionalId);
+    if (next.status !== 'Ongoing') this.#deadlines.delete(transactionalId);
+    else if (old?.status !== 'Ongoing') this.#deadlines.set(transactionalId, this.#ports.clock.monotonicMs() + next.timeoutMs);
+  }
+
+  #append(record: Extract<TransactionRecord, { kind: 'transaction' }>): void {
+    const partition = coordinatorPartition(record.transactionalId, this.#internalLog.partitionCount(TRANSACTIONS_TOPIC));
+    this.#internalLog.appendRecords(TRANSACTIONS_TOPIC, partition, [encodeTransactionRecord(record)]);
+    applyTransactionRecord(this.#state, record);
+  }
+
+  /** Settles once the caller may be told; the completion itself goes on until it has succeeded. */
+  #complete(transactionalId: string): Promise<void> {
+    let firstTry: () => void = () => {};
+    const answered = new Promise<void>((resolve) => {
+      firstTry = resolve;
+    });
+    const completion = this.#completeUntilDone(transactionalId, firstTry).finally(() => {
+      this.#completions.delete(completion);
+      firstTry();
+    });
+    this.#completions.add(completion);
+    return answered;
+  }
+
+  async #completeUntilDone(transactionalId: string, mayAnswer: () => void): Promise<void> {
+    let decided = false; // an answer promises the outcome, so not before the Prepare record is durable
+    for (;;) {
+      try {
+        const prepared = this.#internalLog.durable();
+        if (prepared !== undefined) await prepared;
+        decided = true;
+        if (this.#options.markerDelayMs > 0) {
+          mayAnswer();
+          await sleep(this.#ports.timers, this.#options.markerDelayMs, this.#stopping.signal);
+        }
+        if (this.#stopping.signal.aborted) return;
+        this.#writeMarkers(transactionalId);
+        const marked = this.#internalLog.durable();
+        if (marked !== undefined) await marked;
+        const state = this.#state.byId.get(transactionalId);
+        if (state !== undefined) this.#write({ errorCode: NONE, next: completed(state, this.#ports.clock.nowMs()) });
+        return;
+      } catch (error) {
+        this.#ports.log.error({ transactionalId, error: String(error) }, 'a transaction that is decided could not be completed; trying again');
+        if (decided) mayAnswer();
+        await sleep(this.#ports.timers, RETRY_MS, this.#stopping.signal);
+        if (this.#stopping.signal.aborted) return;
+      }
+    }
+  }
+
+  /** Again after a failure or a restart: a second marker for a transaction that is over changes nothing. */
+  #writeMarkers(transactionalId: string): void {
+    const state = this.#state.byId.get(transactionalId);
+    if (state === undefined) return;
+    const { producerId, producerEpoch } = state;
+    const commit = state.status === 'PrepareCommit';
+    for (const [topic, partitions] of state.partitions) {
+      for (const partition of partitions) {
+        const offset = this.#internalLog.appendMarker(topic, partition, { producerId, producerEpoch, commit, coordinatorEpoch: COORDINATOR_EPOCH });
+        if (offset !== undefined && topic === OFFSETS_TOPIC) this.#offsets.markerWritten(partition, producerId, commit);
+      }
+    }
+  }
+
+  #abortTimedOut(): void {
+    const { atMs } = this.#now();
+    for (const [transactionalId, deadlineMs] of [...this.#deadlines]) {
+      if (deadlineMs > atMs) continue;
+      const next = decideTimeout(this.#facts(transactionalId));
+      if (next === undefined) continue;
+      try {
+        this.#write({ errorCode: NONE, next });
+      } catch (error) {
+        this.#ports.log.error({ transactionalId, error: String(error) }, 'a transaction that timed out could not be aborted; trying again at the next sweep');
+        continue;
+      }
+      this.#ports.log.info({ transactionalId, timeoutMs: next.timeoutMs }, 'aborting a transaction that was open for longer than its timeout');
+      void this.#complete(transactionalId);
+    }
+  }
+
+  #forgetIdle(): void {
+    for (const [transactionalId, state] of [...this.#state.byId]) {
+      if (!decideExpiry(this.#facts(transactionalId), this.#options.idExpirationMs)) continue;
+      try {
+        this.#append({ kind: 'transaction', transactionalId, value: null });
+        this.#byProducer.delete(state.producerId);
+      } catch (error) {
+        this.#ports.log.error({ transactionalId, error: String(error) }, 'an idle transactional id could not be forgotten; trying again later');
+      }
+    }
+  }
+
+  #replay(partition: number): void {
+    this.#internalLog.replay(TRANSACTIONS_TOPIC, partition, {
+      record: (bytes, offset) => {
+        const where = { topic: TRANSACTIONS_TOPIC, partition, offset };
+        try {
+          const record = decodeTransactionRecord(bytes);
+          if (record !== undefined) applyTransactionRecord(this.#state, record);
+        } catch (error) {
+          this.#ports.log.warn({ ...where, error: String(error) }, 'skipped a transaction record that cannot be read');
+        }
+      },
+    });
+  }
+
+  /** Turns what the log throws into the answer that makes a client look for the coordinator again. */
+  async #guard<Reply>(transactionalId: string, run: () => Promise<Reply>, refuse: (errorCode: number) => Reply): Promise<Reply> {
+    if (this.#stopping.signal.aborted) return refuse(NOT_COORDINATOR);
+    try {
+      return await run();
+    } catch (error) {
+      this.#ports.log.error({ transactionalId, error: String(error) }, 'a transaction record could not be written');
+      return refuse(COORDINATOR_NOT_AVAILABLE);
+    }
+  }
+
+  #isFull(transactionalId: string): boolean {
+    return this.#state.byId.size >= this.#options.transactionalIdsMax && !this.#state.byId.has(transactionalId);
+  }
+
+  #facts(transactionalId: string): TransactionFacts {
+    return { state: this.#state.byId.get(transactionalId), inFlight: this.#inFlight.has(transactionalId), nowMs: this.#ports.clock.nowMs() };
+  }
+
+  #offsetsPartition(groupId: string): TopicPartition {
+    return { topic: OFFSETS_TOPIC, partition: coordinatorPartition(groupId, this.#internalLog.partitionCount(OFFSETS_TOPIC)) };
+  }
+
+  #now(): { readonly wallMs: number; readonly atMs: number } {
+    return { wallMs: this.#ports.clock.nowMs(), atMs: this.#ports.clock.monotonicMs() };
+  }
+}
