@@ -33,7 +33,7 @@ export function createValueForm(serde: ErasedSerde, store: string, topic: string
     slab.buffer.set(bytes, slab.at + VALUE_AT);
     return seal(bytes.length, timestamp);
   };
-  const sizeOf = (value: unknown): number => (typeof value === 'string' ? value.length : value instanceof Uint8Array ? value.length : averageSize);
+  const sizeOf = (value: unknown): number => (typeof value === 'string' ? value.length : value instanceof Uint8Array ? value.length : Math.round(averageSize));
   const plain = (row: Buffer): unknown => serde.deserialize(row.subarray(VALUE_AT), info);
   if (direct?.kind === 'text') {
     return {

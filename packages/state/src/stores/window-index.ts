@@ -32,6 +32,8 @@ export function runPosition<V, K>(run: WindowRun<V, K>, start: number, sequence:
 
 /** The entry of (start, sequence), if it is in the run. */
 export function findInRun<V, K>(run: WindowRun<V, K>, start: number, sequence: number): StagedEntry<V, K> | undefined {
+  const newest = run.entries[run.entries.length - 1];
+  if (newest !== undefined && newest.start === start && newest.sequence === sequence) return newest;
   const entry = run.entries[runPosition(run, start, sequence)];
   return entry !== undefined && entry.start === start && entry.sequence === sequence ? entry : undefined;
 }
