@@ -1,9 +1,12 @@
 // Which compression codecs this process has, by Kafka's number (0 none, 1 gzip, 2 snappy, 3 lz4, 4 zstd).
 // Owns: the registry.  Never: lets decompressed data grow past the caller's bound.
-// gzip is always there (node:zlib); the others are registered by whoever has an implementation.
+// gzip comes from node:zlib, snappy and lz4 are our own, zstd is there where Node has it; registerCodec replaces any by a faster one.
 import { assert, MillraceError } from '@millrace/core';
 import { batchError } from '../wire-error.ts';
 import { gzipCodec } from './gzip.ts';
+import { lz4Codec } from './lz4.ts';
+import { snappyCodec } from './snappy.ts';
+import { createZstdCodec } from './zstd.ts';
 
 export const COMPRESSIONS = { none: 0, gzip: 1, snappy: 2, lz4: 3, zstd: 4 } as const;
 export type CompressionName = keyof typeof COMPRESSIONS;
@@ -16,7 +19,13 @@ export interface CompressionCodec {
   decompress(bytes: Buffer, maxBytes: number): Buffer;
 }
 
-const codecs = new Map<number, CompressionCodec>([[COMPRESSIONS.gzip, gzipCodec]]);
+const codecs = new Map<number, CompressionCodec>([
+  [COMPRESSIONS.gzip, gzipCodec],
+  [COMPRESSIONS.snappy, snappyCodec],
+  [COMPRESSIONS.lz4, lz4Codec],
+]);
+const zstd = createZstdCodec();
+if (zstd !== undefined) codecs.set(COMPRESSIONS.zstd, zstd);
 
 /** 'none', 'gzip', …; a number that stands for nothing gives 'unknown'. */
 export function compressionName(id: number): CompressionName | 'unknown' {
@@ -65,6 +74,6 @@ function codecOf(id: number): CompressionCodec {
   const fix =
     name === 'unknown'
       ? 'the batch names a codec that Kafka does not define'
-      : `this process has no ${name} codec: register one with registerCodec(COMPRESSIONS.${name}, …), or set compression.type to gzip or none on producer and topic`;
+      : `this process has no ${name} codec: ${name === 'zstd' ? 'Node has it from 22.15 on; ' : ''}register one with registerCodec(COMPRESSIONS.${name}, …), or set compression.type to gzip, snappy, lz4 or none on producer and topic`;
   throw new MillraceError('ERR_PROTOCOL', `UNSUPPORTED_COMPRESSION_TYPE: batch compressed with ${name} (${id}); ${fix}`, { compression: id, kafkaCode: 76 });
 }

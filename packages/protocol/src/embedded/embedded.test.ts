@@ -42,6 +42,7 @@ const SAMPLES: readonly (readonly [EmbeddedSchema, Record<string, unknown>])[] =
       transactionLastUpdateTimestampMs: 7,
       transactionStartTimestampMs: 6,
       clientTransactionVersion: 2,
+      previousProducerEpoch: 1,
     },
   ],
 ];
