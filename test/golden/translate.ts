@@ -1,0 +1,264 @@
+// A recorded program, step by step, written in our DSL.
+// Types are erased here: the programs are data, and what they do is checked against what was recorded.
+import { type Emit, type KGroupedStream, type KStream, type KTable, store, type TimeWindowedKStream, type Topic, type TopologyBuilder, topic, windows } from '@millrace/dsl';
+import type { Case, Materialized, SerdeName, Step, Windows } from './case-format.ts';
+import * as functions from './functions.ts';
+import { NotExpressible } from './functions.ts';
+import { serdeNamed } from './serdes.ts';
+
+type Stream = KStream<unknown, unknown>;
+type Table = KTable<unknown, unknown, unknown>;
+type Group = KGroupedStream<unknown, unknown>;
+type Windowed = TimeWindowedKStream<unknown, unknown>;
+type Made = { readonly kind: 'stream'; readonly it: Stream } | { readonly kind: 'table'; readonly it: Table } | { readonly kind: 'group'; readonly it: Group } | { readonly kind: 'windowed'; readonly it: Windowed };
+
+type Options = Record<string, unknown>;
+/** Leaves out what is undefined: our options are exact. */
+const options = (all: Options): object => Object.fromEntries(Object.entries(all).filter(([, value]) => value !== undefined));
+const serdeOr = (name: SerdeName | undefined): unknown => (name === undefined ? undefined : serdeNamed(name));
+
+export function translate(given: Case, t: TopologyBuilder): void {
+  new Translation(given, t).run();
+}
+
+class Translation {
+  readonly #case: Case;
+  readonly #t: TopologyBuilder;
+  readonly #made = new Map<string, Made>();
+  readonly #topics = new Map<string, Topic<unknown, unknown>>();
+  readonly #emit: Emit;
+
+  constructor(given: Case, t: TopologyBuilder) {
+    this.#case = given;
+    this.#t = t;
+    this.#emit = given.config['statestore.cache.max.bytes'] === '0' ? 'onUpdate' : 'onCommit';
+  }
+
+  run(): void {
+    if (this.#case.config['ensure.explicit.internal.resource.naming'] === 'true') throw new NotExpressible('naming: explicit');
+    for (const step of this.#case.topology) {
+      const made = this.#step(step);
+      if (step.id !== undefined && made !== undefined) this.#made.set(step.id, made);
+    }
+  }
+
+  #step(step: Step): Made | undefined {
+    if (step.op === 'stream') return { kind: 'stream', it: this.#stream(step) };
+    if (step.op === 'table') return { kind: 'table', it: this.#table(step) };
+    if (step.in === undefined) throw new NotExpressible(`operator ${step.op}`);
+    const above = this.#made.get(step.in);
+    if (above === undefined) throw new NotExpressible(`input ${step.in}`);
+    switch (above.kind) {
+      case 'stream':
+        return this.#onStream(above.it, step);
+      case 'table':
+        return this.#onTable(above.it, step);
+      case 'group':
+        if (step.op === 'windowedBy') return { kind: 'windowed', it: above.it.windowedBy(windowsOf(step.windows as Windows)) };
+        return { kind: 'table', it: this.#fold(above.it, step, 'keyValue') };
+      case 'windowed':
+        return { kind: 'table', it: this.#fold(above.it, step, 'window') };
+    }
+  }
+
+  #stream(step: Step): Stream {
+    if (step.pattern !== undefined) throw new NotExpressible('topic patterns');
+    const topics = (step.topics ?? [step.topic as string]).map((name) => this.#topic(name, step));
+    return this.#t.stream(topics, options({ as: step.named, startFrom: step.reset }));
+  }
+
+  #table(step: Step): Table {
+    const { materialized } = step;
+    return this.#t.table(this.#topic(step.topic as string, step) as Topic<unknown, unknown>, options({ as: step.named, emit: this.#emitOf(materialized), store: this.#handle(materialized, 'keyValue') })) as Table;
+  }
+
+  #topic(name: string, step: Step): Topic<unknown, unknown> {
+    const { config } = this.#case;
+    const key = serdeNamed(step.key ?? (config['default.key.serde'] as string));
+    const value = serdeNamed(step.value ?? (config['default.value.serde'] as string));
+    const id = JSON.stringify([name, step.key ?? null, step.value ?? null, step.extractor ?? null]);
+    const known = this.#topics.get(id);
+    if (known !== undefined) return known;
+    const made = topic(name, { key, value, ...timestampOf(step.extractor) });
+    this.#topics.set(id, made);
+    return made;
+  }
+
+  #onStream(stream: Stream, step: Step): Made | undefined {
+    const named = options({ as: step.named });
+    const keyed = options({ as: step.named, key: serdeOr(step.key), value: serdeOr(step.value), partitions: step.partitions });
+    const fn = step.fn ?? '';
+    const made = (it: Stream): Made => ({ kind: 'stream', it });
+    switch (step.op) {
+      case 'filter': {
+        const test = functions.predicate(fn);
+        return made(stream.filter((v, k) => test(k, v), named));
+      }
+      case 'filterNot': {
+        const test = functions.predicate(fn);
+        return made(stream.filterNot((v, k) => test(k, v), named));
+      }
+      case 'map': {
+        const map = functions.mapper(fn);
+        return made(stream.map((v, k) => map(k, v) as { key: unknown; value: unknown }, named));
+      }
+      case 'mapValues': {
+        const map = functions.valueMapper(fn);
+        return made(stream.mapValues((v, k) => map(k, v) as object, named));
+      }
+      case 'flatMap': {
+        const map = functions.flatMapper(fn);
+        return made(stream.flatMap((v, k) => map(k, v) as { key: unknown; value: unknown }[], named));
+      }
+      case 'flatMapValues': {
+        const map = functions.flatValueMapper(fn);
+        return made(stream.flatMapValues((v, k) => map(k, v) as unknown[], named));
+      }
+      case 'selectKey': {
+        const select = functions.keySelector(fn);
+        return made(stream.selectKey((v, k) => select(k, v) as object, named));
+      }
+      case 'peek':
+        return made(stream.peek(() => {}, named));
+      case 'foreach':
+        stream.forEach(() => {}, named);
+        return undefined;
+      case 'merge':
+        return made(stream.merge(this.#other(step, 'stream') as Stream, named));
+      case 'repartition':
+        return made(stream.repartition(keyed));
+      case 'toTable':
+        return { kind: 'table', it: stream.toTable(this.#tableOptions(step, 'keyValue', true)) as Table };
+      case 'groupByKey':
+        return { kind: 'group', it: stream.groupByKey(keyed) };
+      case 'groupBy': {
+        const select = functions.keySelector(fn);
+        return { kind: 'group', it: stream.groupBy((v, k) => select(k, v) as object, keyed) };
+      }
+      case 'join':
+      case 'leftJoin':
+        return made(this.#join(stream, step));
+      case 'to':
+        if (step.topic === undefined) throw new NotExpressible('to() with a topic per record');
+        stream.to(this.#sinkTopic(step.topic, step), named);
+        return undefined;
+    }
+    throw new NotExpressible(`stream.${step.op}`);
+  }
+
+  #sinkTopic(name: string, step: Step): Topic<unknown, unknown> {
+    const { config } = this.#case;
+    return topic(name, { key: serdeNamed(step.key ?? (config['default.key.serde'] as string)), value: serdeNamed(step.value ?? (config['default.value.serde'] as string)) });
+  }
+
+  #join(stream: Stream, step: Step): Stream {
+    const other = this.#made.get(step.other as string);
+    if (step.windows !== undefined || other?.kind !== 'table') throw new NotExpressible(other?.kind === 'stream' || step.windows !== undefined ? 'stream-stream join' : 'global table join');
+    if (step.joined?.grace !== undefined) throw new NotExpressible('stream-table join with grace');
+    const join = functions.joiner(step.joiner as string);
+    const { key, value, named } = step.joined ?? {};
+    const given = options({ as: named, key: serdeOr(key), value: serdeOr(value) });
+    const joiner = (l: unknown, r: unknown, k: unknown): object => join(k, l, r) as object;
+    return step.op === 'join' ? stream.join(other.it, joiner, given) : stream.leftJoin(other.it, joiner, given);
+  }
+
+  #onTable(table: Table, step: Step): Made {
+    const fn = step.fn ?? '';
+    switch (step.op) {
+      case 'filter': {
+        const test = functions.predicate(fn);
+        return { kind: 'table', it: table.filter((v, k) => test(k, v), this.#tableOptions(step, 'keyValue', true)) as Table };
+      }
+      case 'filterNot': {
+        const test = functions.predicate(fn);
+        return { kind: 'table', it: table.filterNot((v, k) => test(k, v), this.#tableOptions(step, 'keyValue', true)) as Table };
+      }
+      case 'mapValues': {
+        const map = functions.valueMapper(fn);
+        return { kind: 'table', it: table.mapValues((v, k) => map(k, v) as object, this.#tableOptions(step, 'keyValue', true)) as Table };
+      }
+      case 'toStream': {
+        const stream = table.toStream(options({ as: step.named })) as Stream;
+        if (step.fn === undefined) return { kind: 'stream', it: stream };
+        const select = functions.keySelector(step.fn);
+        return { kind: 'stream', it: stream.selectKey((v, k) => select(k, v) as object) };
+      }
+    }
+    throw new NotExpressible(`table.${step.op}`);
+  }
+
+  #fold(group: Group | Windowed, step: Step, kind: 'keyValue' | 'window'): Table {
+    const given = this.#tableOptions(step, kind, false);
+    switch (step.op) {
+      case 'count':
+        return group.count(given) as Table;
+      case 'reduce': {
+        const reduce = functions.reducer(step.reducer as string);
+        return (group as Group).reduce((a, b) => reduce(a, b) as object, given) as Table;
+      }
+      case 'aggregate': {
+        const fold = functions.aggregator(step.aggregator as string);
+        const initial = functions.initializer(step.init as string);
+        return (group as Group).aggregate<unknown>({ initial: () => initial(), add: (a, v, k) => fold(k, v, a) as object, ...given }) as Table;
+      }
+    }
+    throw new NotExpressible(`${kind === 'window' ? 'windowed' : 'grouped'}.${step.op}`);
+  }
+
+  #tableOptions(step: Step, kind: 'keyValue' | 'window', derived: boolean): object {
+    const { materialized, named: as } = step;
+    const emit = this.#emitOf(materialized);
+    if (materialized === undefined) return options({ as, emit });
+    if (materialized.name !== undefined || materialized.supplier !== undefined) return options({ as, emit, store: this.#handle(materialized, kind) });
+    if (materialized.retention !== undefined || materialized.logging !== undefined) throw new NotExpressible('an unnamed store with retention or logging');
+    // Serdes without a name: on derived tables they take an index, which an empty Materialized does as well.
+    const key = serdeOr(materialized.key) ?? (derived ? serdeNamed(this.#case.config['default.key.serde'] as string) : undefined);
+    return options({ as, emit, key, value: serdeOr(materialized.value) });
+  }
+
+  #handle(materialized: Materialized | undefined, kind: 'keyValue' | 'window'): unknown {
+    if (materialized === undefined) return undefined;
+    if (materialized.supplier !== undefined) throw new NotExpressible('store suppliers (versioned, plain)');
+    if (materialized.name === undefined) return undefined;
+    const { name, retention, logging, topicConfig } = materialized;
+    // Serdes that a case leaves out are inherited: the handle is made without them.
+    const given = options({ key: serdeOr(materialized.key), value: serdeOr(materialized.value), retention, changelog: logging === false ? false : topicConfig === undefined ? undefined : { config: topicConfig } });
+    return kind === 'window' ? store.window(name, given as never) : store.keyValue(name, given as never);
+  }
+
+  #emitOf(materialized: Materialized | undefined): Emit {
+    return materialized?.caching === false ? 'onUpdate' : this.#emit;
+  }
+
+  #other(step: Step, kind: Made['kind']): unknown {
+    const other = this.#made.get(step.other as string);
+    if (other?.kind !== kind) throw new NotExpressible(`${step.op} with a ${other?.kind}`);
+    return other.it;
+  }
+}
+
+function windowsOf(given: Windows) {
+  const grace = given.grace ?? 0;
+  switch (given.type) {
+    case 'time': {
+      const size = given.size as number;
+      return given.advance === undefined ? windows.tumbling({ size, grace }) : windows.hopping({ size, advance: given.advance, grace });
+    }
+    case 'unlimited':
+      return windows.unlimited({ start: given.start ?? 0 });
+  }
+  throw new NotExpressible(`${given.type} windows`);
+}
+
+function timestampOf(name: string | undefined): object {
+  switch (name) {
+    case undefined:
+    case 'record':
+      return {};
+    case 'logAndSkip':
+      return { onInvalidTimestamp: 'skip' };
+    case 'usePartitionTime':
+      return { onInvalidTimestamp: 'partitionTime' };
+  }
+  return { timestamp: functions.extractor(name), onInvalidTimestamp: 'skip' };
+}
