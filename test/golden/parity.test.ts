@@ -17,6 +17,11 @@ const root = fileURLToPath(new URL('./parity/', import.meta.url));
 const read = (path: string): Case => JSON.parse(readFileSync(`${root}${path}`, 'utf8')) as Case;
 const areas = [...readdirSync(`${root}cases`).map((area) => `cases/${area}`), 'describe'];
 
+/** Where we differ on purpose, and in what. */
+const DIFFERENT: Readonly<Record<string, { readonly part: 'internalTopics'; readonly why: string }>> = {
+  'caching/delete-of-absent': { part: 'internalTopics', why: 'a key that came and went between two commits leaves a tombstone in our changelog; Kafka Streams with its cache writes none' },
+};
+
 const skipped = new Map<string, string[]>();
 let ran = 0;
 
@@ -96,7 +101,7 @@ async function checkRun(given: Case, built: Topology): Promise<void> {
     const rows = driver.produced.filter((record) => record.topic === name).map((record) => outputRow(record, serdes));
     expect(rows, `topic ${name}`).toEqual((expected.outputs?.[name] ?? []).map((row) => ({ ...row, key: normalized(row.key), value: normalized(row.value) })));
   }
-  const kindMatters = new Set(given.storeKindMatters);
+  const kindMatters = new Set<string>([...(given.storeKindMatters ?? []), DIFFERENT[given.name]?.part ?? '']);
   if (expected.dropped !== undefined && !kindMatters.has('dropped')) expect(driver.dropped, 'dropped').toBe(expected.dropped);
   if (expected.internalTopics !== undefined && !kindMatters.has('internalTopics')) {
     const rows: Record<string, unknown[]> = {};

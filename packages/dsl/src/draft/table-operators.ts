@@ -63,7 +63,8 @@ function deriveTable(table: TableNode, derivation: Derivation, options: TableSou
   const value = firstSerde(declared?.value, options.value, derivation.value);
   if (declared !== undefined) draft.addStore(declared.name, () => keyValueSpec(draft, { name: declared.name, declared, key, value }, key, value));
   const rows = new DerivedRows(table.rows, declared?.name, derivation.read);
-  if (derivation.wantsPrior) rows.sendPrior(false);
+  // A filter asks its parent, not its own store: so does Kafka Streams, and it decides how many deletes are shown.
+  if (derivation.wantsPrior) rows.sendsPrior = table.rows.sendPrior(false);
   const emit = (): Emission => (draft.hasChildren(node) ? (options.emit ?? 'onCommit') : 'never');
   const node = draft.add({
     kind: 'operator',

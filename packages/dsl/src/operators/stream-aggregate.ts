@@ -34,7 +34,8 @@ export function streamAggregateOperator(settings: StreamAggregateSettings): Proc
       const before = entry.present ? entry.value : initial?.();
       const now = !entry.present && initial === undefined ? value : add(before, value, key, record);
       const timestamp = entry.present && entry.timestamp > record.timestamp ? entry.timestamp : record.timestamp;
-      store.writeEntry(entry, now, timestamp);
+      // A delete is written with the time of the record that caused it.
+      store.writeEntry(entry, now, now === null || now === undefined ? record.timestamp : timestamp);
       if (emit === 'onUpdate') context.forwardAt(key, sendsPrior ? cell.withPrior(now, before) : cell.withoutPrior(now), timestamp);
     };
     return emit === 'onCommit' ? { process, drain: drainRows(store, context, sendsPrior) } : { process };

@@ -33,7 +33,7 @@ export function windowAggregateOperator(settings: WindowAggregateSettings): Proc
       const before = entry.present ? entry.value : initial?.();
       const now = !entry.present && initial === undefined ? value : add(before, value, key, record);
       const timestamp = entry.present && entry.timestamp > at ? entry.timestamp : at;
-      store.writeEntry(entry, now, timestamp);
+      store.writeEntry(entry, now, now === null || now === undefined ? at : timestamp);
       if (emit !== 'onUpdate') return;
       const windowed: Windowed<unknown> = { key, window: { start, end: windowEnd(start) } };
       context.forwardAt(windowed, sendsPrior ? cell.withPrior(now, before) : cell.withoutPrior(now), timestamp);
