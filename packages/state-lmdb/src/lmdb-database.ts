@@ -2,7 +2,7 @@
 // LMDB has no empty key: the value of a store's empty key lies in a database of its own (`$empty`), and scans begin with it.
 // Commits do not wait for the device: they are in the page cache, safe from a kill of the process; what a power loss leaves
 // is an older whole state.
-import { MillraceError } from '@millrace/core';
+import { MillraceError, unreachable } from '@millrace/core';
 import {
   type ByteRows,
   type ByteStore,
@@ -23,7 +23,7 @@ export const KEY_BYTES_MAX = 1978;
 const ABORTABLE_COMMITTED_NOT_SYNCED = 0x1 | 0x2 | 0x10000;
 const FIRST_KEY: Buffer = Buffer.from([0]);
 const EMPTY: Buffer = Buffer.alloc(0);
-/** Expired rows removed per batch: they are hidden anyway, so one settle never stalls on them. */
+/** Expired rows removed per batch, the rest with the batches after it: one settle never stalls on them. */
 const EXPIRED_ROWS_MAX = 20_000;
 
 export type BinaryTable = Table<Uint8Array, Uint8Array>;
@@ -41,6 +41,8 @@ export class LmdbDatabase implements Database {
   readonly #tables: OpenTables;
   readonly #stores = new Map<string, LmdbStore>();
   readonly #cursors = new Set<LmdbRows>();
+  /** Ranges asked to expire whose rows have not all gone yet. */
+  #expiring: ExpiringRange[] = [];
   #detached = false;
 
   constructor(tables: OpenTables) {
@@ -69,9 +71,11 @@ export class LmdbDatabase implements Database {
       }
     }
     if (batch.operations.length === 0) return;
+    for (const operation of batch.operations) if (operation.kind === 'expireRange') this.#expiring.push(operation);
     try {
-      this.#tables.root.transactionSync(() => {
+      this.#expiring = this.#tables.root.transactionSync(() => {
         for (const operation of batch.operations) this.#apply(operation);
+        return this.#expire();
       }, ABORTABLE_COMMITTED_NOT_SYNCED);
     } catch (error) {
       throw this.failed(error, `writing ${batch.operations.length} operations`);
@@ -133,15 +137,38 @@ export class LmdbDatabase implements Database {
         else if (operation.key.length <= KEY_BYTES_MAX) table.removeSync(operation.key);
         return;
       case 'deleteRange':
-      case 'expireRange': {
-        if (Buffer.compare(operation.from, operation.to) >= 0) return;
-        if (operation.from.length === 0) this.#tables.emptyKeys.removeSync(storeKey(operation.store));
-        const limit = operation.kind === 'expireRange' ? { limit: EXPIRED_ROWS_MAX } : {};
-        const keys = [...table.getKeys({ ...rangeOptions({ from: operation.from, to: operation.to, empty: false }, false), ...limit })];
-        for (const key of keys) table.removeSync(key);
-      }
+        this.#deleteRange(operation, Number.POSITIVE_INFINITY);
+        return;
+      case 'expireRange':
+        return; // done by #expire
+      default:
+        unreachable(operation);
     }
   }
+
+  /** As many expired rows as one batch may remove; returns the ranges that have some left. */
+  #expire(): ExpiringRange[] {
+    let left = EXPIRED_ROWS_MAX;
+    return this.#expiring.filter((range) => {
+      if (left > 0) left -= this.#deleteRange(range, left);
+      return left <= 0;
+    });
+  }
+
+  #deleteRange({ store, from, to }: ExpiringRange, limit: number): number {
+    if (Buffer.compare(from, to) >= 0) return 0;
+    if (from.length === 0) this.#tables.emptyKeys.removeSync(storeKey(store));
+    const { table } = this.#find(store);
+    const keys = [...table.getKeys({ ...rangeOptions({ from, to, empty: false }, false), ...(limit === Number.POSITIVE_INFINITY ? {} : { limit }) })];
+    for (const key of keys) table.removeSync(key);
+    return keys.length;
+  }
+}
+
+interface ExpiringRange {
+  readonly store: string;
+  readonly from: Uint8Array;
+  readonly to: Uint8Array;
 }
 
 class LmdbStore implements ByteStore {

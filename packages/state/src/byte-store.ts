@@ -93,8 +93,8 @@ export class WriteBatch {
     this.bytes += from.length + to.length + 16;
   }
   /**
-   * Rows in [from, to) that nobody reads any more. The engine may remove them before, with or after the batch, in part or
-   * not at all when the process dies; ask again later. No other operation of the batch may touch the range.
+   * Rows in [from, to) that nobody reads any more, a range where nothing will be put again. The engine may remove them
+   * before, with or after the batch, bit by bit, or not at all when the process dies: ask again after a restart.
    */
   expireRange(store: string, from: Uint8Array, to: Uint8Array): void {
     this.operations.push({ kind: 'expireRange', store, from, to });

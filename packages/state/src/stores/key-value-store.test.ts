@@ -356,6 +356,19 @@ describe('rows', () => {
     expect(rows.next().done).toBe(true);
   });
 
+  test('approximateCount counts what is staged over what is on disk', async () => {
+    const database = await openDatabase();
+    const store = counts(database);
+    for (let index = 0; index < 1000; index++) store.put(`k${index}`, index);
+    expect(store.approximateCount()).toBe(1000);
+    commitAll(database, store);
+    for (let index = 0; index < 10; index++) store.put(`k${index}`, 0);
+    store.delete('k99');
+    store.put('new', 1);
+    store.put('newer', 1);
+    expect(store.approximateCount()).toBe(1001);
+  });
+
   test('a drop ends them', async () => {
     const store = counts(await openDatabase());
     store.put('a', 1);
