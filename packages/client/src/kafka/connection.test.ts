@@ -39,7 +39,13 @@ describe('requests and answers', () => {
     const broker = await new ScriptedBroker().listen();
     const connection = await open(broker, 0x7fff_fffe);
     broker.script('heartbeat', () => ({ after: 1_000, answer: { errorCode: 0 } }));
-    await broker.run(Promise.all([connection.request(APIS.heartbeat, HEARTBEAT), connection.request(APIS.heartbeat, HEARTBEAT), connection.request(APIS.heartbeat, HEARTBEAT)]));
+    await broker.run(
+      Promise.all([
+        connection.request(APIS.heartbeat, HEARTBEAT),
+        connection.request(APIS.heartbeat, HEARTBEAT),
+        connection.request(APIS.heartbeat, HEARTBEAT),
+      ]),
+    );
     expect(broker.requests.map(({ correlationId }) => correlationId)).toEqual([0x7fff_fffe, 0x7fff_ffff, 0, 1]);
   });
 

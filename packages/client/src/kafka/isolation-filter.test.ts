@@ -1,5 +1,5 @@
 import { noHeaders } from '@millrace/core';
-import { BatchPool, encodeControlBatch, patchBaseOffset, readBatches, type RecordBatchView } from '@millrace/protocol';
+import { BatchPool, encodeControlBatch, patchBaseOffset, type RecordBatchView, readBatches } from '@millrace/protocol';
 import { expect, test } from 'vitest';
 import { visibleBatches } from './isolation-filter.ts';
 

@@ -105,9 +105,9 @@ export class PartitionQueue {
     else this.#closeHole();
   }
 
-  /** To call after each answer: ends draining when nothing is in flight. */
+  /** To call after each answer: when nothing is in flight, draining ends and a hole is closed. */
   settle(): void {
-    if (!this.draining || this.inFlight.length > 0) return;
+    if (this.inFlight.length > 0) return;
     this.draining = false;
     this.#closeHole();
   }

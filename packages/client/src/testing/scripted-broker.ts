@@ -2,7 +2,7 @@
 // Owns: one node on a memory network, its partitions' batches, producer state as strict as Kafka's.  Never: more of a broker than a test needs.
 // B1 a scripted step is used once, in order; without one the default answers.  B2 answers leave in request order unless a step delays or drops its own.
 import { type MemoryNetwork, memoryNetwork, partitionKey, type SocketEvents, seededChance, silentLogger, type VirtualTime, virtualTime } from '@millrace/core';
-import { APIS, api, decodeRequest, decodeRequestHeader, encodeResponse, NO_UUID, readBatches, type RecordBatchView, sequenceAfter } from '@millrace/protocol';
+import { APIS, api, decodeRequest, decodeRequestHeader, encodeResponse, NO_UUID, type RecordBatchView, readBatches, sequenceAfter } from '@millrace/protocol';
 import type { ClientPorts } from '../kafka/open.ts';
 import type { ConnectionOptions } from '../port.ts';
 
@@ -62,7 +62,11 @@ export class ScriptedBroker {
           buffered = Buffer.concat([buffered, chunk]);
           while (buffered.length >= 4 && buffered.length >= 4 + buffered.readInt32BE(0)) {
             const end = 4 + buffered.readInt32BE(0);
-            this.#take(Buffer.from(buffered.subarray(4, end)), (bytes) => void socket.write(bytes), () => socket.destroy());
+            this.#take(
+              Buffer.from(buffered.subarray(4, end)),
+              (bytes) => void socket.write(bytes),
+              () => socket.destroy(),
+            );
             buffered = buffered.subarray(end);
           }
         },
@@ -206,7 +210,9 @@ export class ScriptedBroker {
     return base;
   }
 
-  #produce(body: { readonly topicData: readonly { readonly name: string; readonly partitionData: readonly { readonly index: number; readonly records: Buffer }[] }[] }): object {
+  #produce(body: {
+    readonly topicData: readonly { readonly name: string; readonly partitionData: readonly { readonly index: number; readonly records: Buffer }[] }[];
+  }): object {
     return {
       responses: body.topicData.map(({ name, partitionData }) => ({
         name,
@@ -234,7 +240,13 @@ export class ScriptedBroker {
   }
 
   /** Answers at once, empty or not: a test that wants parking scripts it. */
-  #fetch(body: { readonly topics: readonly { readonly topicId: string; readonly topic: string; readonly partitions: readonly { readonly partition: number; readonly fetchOffset: number }[] }[] }): object {
+  #fetch(body: {
+    readonly topics: readonly {
+      readonly topicId: string;
+      readonly topic: string;
+      readonly partitions: readonly { readonly partition: number; readonly fetchOffset: number }[];
+    }[];
+  }): object {
     return {
       errorCode: 0,
       responses: body.topics.map((asked) => {
@@ -250,7 +262,15 @@ export class ScriptedBroker {
 
   /** What a fetch of one partition finds. */
   fetched(topic: string | undefined, partition: number, fetchOffset: number): Record<string, unknown> {
-    const empty = { partitionIndex: partition, errorCode: 0, highWatermark: -1, lastStableOffset: -1, logStartOffset: -1, abortedTransactions: null, records: null };
+    const empty = {
+      partitionIndex: partition,
+      errorCode: 0,
+      highWatermark: -1,
+      lastStableOffset: -1,
+      logStartOffset: -1,
+      abortedTransactions: null,
+      records: null,
+    };
     if (topic === undefined) return { ...empty, errorCode: 100 };
     const stored = this.partition(topic, partition);
     if (fetchOffset < stored.start || fetchOffset > stored.end) return { ...empty, errorCode: 1 };
@@ -269,7 +289,9 @@ export class ScriptedBroker {
     };
   }
 
-  #listOffsets(body: { readonly topics: readonly { readonly name: string; readonly partitions: readonly { readonly partitionIndex: number; readonly timestamp: number }[] }[] }): object {
+  #listOffsets(body: {
+    readonly topics: readonly { readonly name: string; readonly partitions: readonly { readonly partitionIndex: number; readonly timestamp: number }[] }[];
+  }): object {
     return {
       topics: body.topics.map(({ name, partitions }) => ({
         name,
