@@ -144,14 +144,18 @@ export class GroupCoordinator implements TopicWatcher {
 
   #run(request: AskedRequest, ticket: number): void {
     const refused = this.#stopped ? ERROR_CODES.NOT_COORDINATOR : this.#refuseByCount(request);
-    if (refused !== undefined) return this.#answer(ticket, refusal(request, refused));
+    if (refused !== undefined) {
+      this.#answer(ticket, refusal(request, refused));
+      return;
+    }
     const group = this.#groups.get(request.groupId) ?? this.#blank(request.groupId);
     const decision = this.#decide(group, request, ticket);
     try {
       this.#write(group, decision.records, request.kind === 'commit' ? request.transaction : undefined);
     } catch (error) {
       this.#ports.log.error({ group: request.groupId, request: request.kind, error: String(error) }, 'a group record could not be written');
-      return this.#answer(ticket, refusal(request, codeOfWriteError(request, error)));
+      this.#answer(ticket, refusal(request, codeOfWriteError(request, error)));
+      return;
     }
     this.#settle(group, decision);
   }
@@ -193,7 +197,10 @@ export class GroupCoordinator implements TopicWatcher {
       this.#arm(group);
     }
     const durable = decision.records.length === 0 ? undefined : this.#internalLog.durable();
-    if (durable === undefined) return this.#answerAll(decision);
+    if (durable === undefined) {
+      this.#answerAll(decision);
+      return;
+    }
     durable.then(
       () => this.#answerAll(decision),
       (error: unknown) => {

@@ -10,15 +10,28 @@ import { type JoinRequest, joinError } from './requests.ts';
 
 export function decideJoin(draft: GroupDraft, request: JoinRequest, ticket: number): void {
   const refused = refuseJoin(draft, request);
-  if (refused !== ERROR_CODES.NONE) return draft.reply(ticket, joinError(refused, request.memberId));
+  if (refused !== ERROR_CODES.NONE) {
+    draft.reply(ticket, joinError(refused, request.memberId));
+    return;
+  }
   if (request.memberId === '') {
     const holder = request.instanceId === null ? undefined : draft.byInstance(request.instanceId);
-    if (holder !== undefined) return takePlace(draft, holder, request, ticket);
+    if (holder !== undefined) {
+      takePlace(draft, holder, request, ticket);
+      return;
+    }
     const memberId = `${request.instanceId ?? request.clientId}-${request.freshId}`;
-    if (request.instanceId === null && request.idFirst) return promiseId(draft, memberId, request, ticket);
-    return enter(draft, memberId, request, ticket);
+    if (request.instanceId === null && request.idFirst) {
+      promiseId(draft, memberId, request, ticket);
+      return;
+    }
+    enter(draft, memberId, request, ticket);
+    return;
   }
-  if (draft.promisedIds.delete(request.memberId)) return enter(draft, request.memberId, request, ticket);
+  if (draft.promisedIds.delete(request.memberId)) {
+    enter(draft, request.memberId, request, ticket);
+    return;
+  }
   joinAgain(draft, draft.member(request.memberId), request, ticket);
 }
 
@@ -87,7 +100,8 @@ function joinAgain(draft: GroupDraft, member: Member, request: JoinRequest, tick
   const staysInGeneration = unchanged && (draft.phase === 'CompletingRebalance' || (draft.phase === 'Stable' && !leads));
   if (staysInGeneration) {
     draft.refresh(member.memberId);
-    return draft.reply(ticket, currentGeneration(draft, member.memberId));
+    draft.reply(ticket, currentGeneration(draft, member.memberId));
+    return;
   }
   parkJoin(draft, member, request, ticket);
   rebalance(draft);
@@ -116,7 +130,8 @@ function takePlace(draft: GroupDraft, holder: Member, request: JoinRequest, tick
   const keepsProtocol = draft.phase === 'Stable' && voteForProtocol([...draft.members.values()]) === draft.protocolName;
   if (!keepsProtocol) {
     draft.update(memberId, { joinTicket: ticket });
-    return rebalance(draft);
+    rebalance(draft);
+    return;
   }
   draft.recordGroup();
   draft.reply(ticket, {

@@ -12,12 +12,18 @@ const { NONE, UNKNOWN_MEMBER_ID, FENCED_INSTANCE_ID, ILLEGAL_GENERATION, REBALAN
 
 export function decideSync(draft: GroupDraft, request: SyncRequest, ticket: number): void {
   const refused = refuseSync(draft, request);
-  if (refused !== NONE) return draft.reply(ticket, syncError(refused));
+  if (refused !== NONE) {
+    draft.reply(ticket, syncError(refused));
+    return;
+  }
   const { memberId } = request;
   answerParked(draft, draft.member(memberId), REBALANCE_IN_PROGRESS); // an older sync of the same member
   draft.update(memberId, { synced: true });
   draft.refresh(memberId);
-  if (draft.phase === 'Stable') return draft.reply(ticket, assignmentOf(draft, memberId));
+  if (draft.phase === 'Stable') {
+    draft.reply(ticket, assignmentOf(draft, memberId));
+    return;
+  }
   draft.update(memberId, { syncTicket: ticket });
   if (memberId === draft.leaderId) handOut(draft, request.assignments);
 }
@@ -64,7 +70,10 @@ function heartbeat(draft: GroupDraft, request: HeartbeatRequest): number {
 }
 
 export function decideLeave(draft: GroupDraft, request: LeaveRequest, ticket: number): void {
-  if (request.groupId === '') return draft.reply(ticket, { errorCode: INVALID_GROUP_ID, members: [] });
+  if (request.groupId === '') {
+    draft.reply(ticket, { errorCode: INVALID_GROUP_ID, members: [] });
+    return;
+  }
   let changed = false;
   const members = request.members.map((leaving) => {
     const errorCode = leave(draft, leaving);

@@ -16,7 +16,10 @@ const { OFFSET_METADATA_TOO_LARGE, UNKNOWN_TOPIC_OR_PARTITION, GROUP_SUBSCRIBED_
 
 export function decideCommit(draft: GroupDraft, request: CommitRequest, ticket: number): void {
   const refused = refuseCommit(draft, request);
-  if (refused !== NONE) return draft.reply(ticket, commitError(request, refused));
+  if (refused !== NONE) {
+    draft.reply(ticket, commitError(request, refused));
+    return;
+  }
   const { wallMs } = draft.now;
   const expiresAtMs = request.retentionMs === undefined ? undefined : wallMs + request.retentionMs;
   const partitions = request.offsets.map((asked) => {

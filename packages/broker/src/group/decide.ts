@@ -18,26 +18,37 @@ export function decideGroup(facts: GroupFacts, request: GroupRequest, ticket: nu
 function decideOn(draft: GroupDraft, request: GroupRequest, ticket: number): void {
   switch (request.kind) {
     case 'join':
-      return decideJoin(draft, request, ticket);
+      decideJoin(draft, request, ticket);
+      return;
     case 'sync':
-      return decideSync(draft, request, ticket);
+      decideSync(draft, request, ticket);
+      return;
     case 'heartbeat':
-      return decideHeartbeat(draft, request, ticket);
+      decideHeartbeat(draft, request, ticket);
+      return;
     case 'leave':
-      return decideLeave(draft, request, ticket);
+      decideLeave(draft, request, ticket);
+      return;
     case 'commit':
-      return decideCommit(draft, request, ticket);
+      decideCommit(draft, request, ticket);
+      return;
     case 'delete-group':
-      return decideDeleteGroup(draft, ticket);
+      decideDeleteGroup(draft, ticket);
+      return;
     case 'delete-offsets':
-      return decideDeleteOffsets(draft, request, ticket);
+      decideDeleteOffsets(draft, request, ticket);
+      return;
     case 'tick':
-      return decideTick(draft);
+      decideTick(draft);
+      return;
     case 'expire':
-      return decideExpire(draft);
+      decideExpire(draft);
+      return;
     case 'topic-deleted':
-      return decideTopicDeleted(draft, request.topic);
+      decideTopicDeleted(draft, request.topic);
+      return;
     default:
-      return unreachable(request);
+      unreachable(request);
+      return;
   }
 }

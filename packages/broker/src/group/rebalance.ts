@@ -35,7 +35,10 @@ export function answerParked(draft: GroupDraft, member: Member, errorCode: numbe
 
 /** Something about the members changed: begin a join phase, or see whether the running one is over now. */
 export function rebalance(draft: GroupDraft): void {
-  if (draft.phase === 'PreparingRebalance') return completeJoinWhenReady(draft);
+  if (draft.phase === 'PreparingRebalance') {
+    completeJoinWhenReady(draft);
+    return;
+  }
   const wasEmpty = draft.phase === 'Empty';
   for (const member of [...draft.members.values()]) {
     if (member.syncTicket !== undefined) draft.reply(member.syncTicket, syncError(ERROR_CODES.REBALANCE_IN_PROGRESS));
@@ -48,9 +51,13 @@ export function rebalance(draft: GroupDraft): void {
   const timeoutMs = rebalanceTimeout(draft);
   if (!wasEmpty) {
     draft.joinWait = { kind: 'members', deadlineMs: draft.now.atMs + timeoutMs };
-    return completeJoinWhenReady(draft);
+    completeJoinWhenReady(draft);
+    return;
   }
-  if (initialRebalanceDelayMs === 0) return completeJoin(draft);
+  if (initialRebalanceDelayMs === 0) {
+    completeJoin(draft);
+    return;
+  }
   draft.joinWait = {
     kind: 'initial',
     deadlineMs: draft.now.atMs + initialRebalanceDelayMs,
@@ -63,7 +70,10 @@ export function rebalance(draft: GroupDraft): void {
 export function joinDeadlinePassed(draft: GroupDraft): void {
   const wait = draft.joinWait;
   assert(wait !== undefined, 'no join phase is waiting');
-  if (wait.kind === 'members' || !wait.arrived || wait.remainingMs === 0) return completeJoin(draft);
+  if (wait.kind === 'members' || !wait.arrived || wait.remainingMs === 0) {
+    completeJoin(draft);
+    return;
+  }
   const delayMs = Math.min(draft.options.initialRebalanceDelayMs, wait.remainingMs);
   draft.joinWait = { kind: 'initial', deadlineMs: draft.now.atMs + delayMs, remainingMs: wait.remainingMs - delayMs, arrived: false };
 }
@@ -78,7 +88,10 @@ function completeJoin(draft: GroupDraft): void {
   for (const member of [...draft.members.values()]) {
     if (member.joinTicket === undefined && member.instanceId === null) removeMember(draft, member.memberId, ERROR_CODES.UNKNOWN_MEMBER_ID);
   }
-  if (draft.members.size === 0) return becomeEmpty(draft);
+  if (draft.members.size === 0) {
+    becomeEmpty(draft);
+    return;
+  }
   if (!electLeader(draft)) {
     // Only static members are left and none is back: nobody could lead, so wait on.
     draft.joinWait = { kind: 'members', deadlineMs: draft.now.atMs + rebalanceTimeout(draft) };

@@ -31,7 +31,12 @@ export function produceHandler(parts: ProduceParts) {
     }
     const response: Response = { responses: answers.responses };
     const durable = parts.syncs.durable();
-    return durable === undefined ? response : durable.then(() => response, () => storageFailure(response));
+    return durable === undefined
+      ? response
+      : durable.then(
+          () => response,
+          () => storageFailure(response),
+        );
   };
   return handlerEntry(APIS.produce.key, handler);
 }

@@ -55,7 +55,8 @@ function resolve(topics: Topics, request: Request, version: number): WantedTopic
       topicId: asked.topicId,
       partitions: asked.partitions.map((partition) => {
         const log = topic?.logs[partition.partition];
-        const errorCode = topic === undefined ? missing : log === undefined ? ERROR_CODES.UNKNOWN_TOPIC_OR_PARTITION : epochError(log, partition.currentLeaderEpoch);
+        const errorCode =
+          topic === undefined ? missing : log === undefined ? ERROR_CODES.UNKNOWN_TOPIC_OR_PARTITION : epochError(log, partition.currentLeaderEpoch);
         return { asked: partition, log, errorCode };
       }),
     };

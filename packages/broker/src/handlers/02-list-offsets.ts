@@ -26,10 +26,16 @@ export function listOffsetsHandler(topics: Topics) {
         const log = topics.log(name, partitionIndex);
         const errorCode = log === undefined ? ERROR_CODES.UNKNOWN_TOPIC_OR_PARTITION : epochError(log, currentLeaderEpoch);
         if (log === undefined || errorCode !== ERROR_CODES.NONE) return { partitionIndex, errorCode };
-        if (timestamp < 0 && !((SPECIAL_SINCE[timestamp] ?? Number.POSITIVE_INFINITY) <= version)) return { partitionIndex, errorCode: ERROR_CODES.UNSUPPORTED_VERSION };
+        if (timestamp < 0 && !((SPECIAL_SINCE[timestamp] ?? Number.POSITIVE_INFINITY) <= version))
+          return { partitionIndex, errorCode: ERROR_CODES.UNSUPPORTED_VERSION };
         const upTo = request.isolationLevel === 1 ? log.lastStableOffset : log.logEnd;
         const found = lookUp(log, timestamp, upTo);
-        return { partitionIndex, errorCode, ...found, leaderEpoch: found.offset < 0 ? -1 : found.offset >= log.logEnd ? log.leaderEpoch : log.epochAt(found.offset) };
+        return {
+          partitionIndex,
+          errorCode,
+          ...found,
+          leaderEpoch: found.offset < 0 ? -1 : found.offset >= log.logEnd ? log.leaderEpoch : log.epochAt(found.offset),
+        };
       }),
     })),
   });

@@ -60,11 +60,16 @@ function partitionCount({ facts, partitions }: CreateTopicsParts, asked: Asked):
     if (asked.numPartitions !== -1 || asked.replicationFactor !== -1)
       throw new TopicRefusal(ERROR_CODES.INVALID_REQUEST, 'Both numPartitions or replicationFactor and a manual assignment were given.');
     const indexes = asked.assignments.map(({ partitionIndex }) => partitionIndex).sort((left, right) => left - right);
-    const wellFormed = indexes.every((index, at) => index === at) && asked.assignments.every(({ brokerIds }) => brokerIds.length === 1 && brokerIds[0] === facts.nodeId);
-    if (!wellFormed) throw new TopicRefusal(ERROR_CODES.INVALID_REPLICA_ASSIGNMENT, `Partitions must be 0, 1, … and each assigned to broker ${facts.nodeId} alone.`);
+    const wellFormed =
+      indexes.every((index, at) => index === at) && asked.assignments.every(({ brokerIds }) => brokerIds.length === 1 && brokerIds[0] === facts.nodeId);
+    if (!wellFormed)
+      throw new TopicRefusal(ERROR_CODES.INVALID_REPLICA_ASSIGNMENT, `Partitions must be 0, 1, … and each assigned to broker ${facts.nodeId} alone.`);
     return asked.assignments.length;
   }
   if (asked.replicationFactor !== -1 && asked.replicationFactor !== 1)
-    throw new TopicRefusal(ERROR_CODES.INVALID_REPLICATION_FACTOR, `Replication factor ${asked.replicationFactor} was asked; this is a single node, use 1 or -1.`);
+    throw new TopicRefusal(
+      ERROR_CODES.INVALID_REPLICATION_FACTOR,
+      `Replication factor ${asked.replicationFactor} was asked; this is a single node, use 1 or -1.`,
+    );
   return asked.numPartitions === -1 ? partitions : asked.numPartitions;
 }

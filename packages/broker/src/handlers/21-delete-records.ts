@@ -9,7 +9,12 @@ type Response = ResponseInput<typeof APIS.deleteRecords>;
 
 export function deleteRecordsHandler(topics: Topics, syncs: SyncGroup) {
   const handler: Handler<Request, Response> = (request) => {
-    const response = { topics: request.topics.map(({ name, partitions }) => ({ name, partitions: partitions.map(({ partitionIndex, offset }) => deleteOne(topics, name, partitionIndex, offset)) })) };
+    const response = {
+      topics: request.topics.map(({ name, partitions }) => ({
+        name,
+        partitions: partitions.map(({ partitionIndex, offset }) => deleteOne(topics, name, partitionIndex, offset)),
+      })),
+    };
     const durable = syncs.durable();
     return durable === undefined ? response : durable.then(() => response);
   };

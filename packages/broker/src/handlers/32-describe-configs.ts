@@ -51,7 +51,14 @@ function lookUp({ topics, facts, brokerConfig }: DescribeConfigsParts, type: num
   }
   if (type !== RESOURCE_BROKER) return `Resource type ${type} is not known here.`;
   if (name !== '' && name !== String(facts.nodeId)) return `This is broker ${facts.nodeId}, not ${name}.`;
-  return Object.entries(brokerConfig).map(([key, value]) => ({ name: key, value, source: CONFIG_SOURCE.staticBroker, type: CONFIG_TYPE_CODES.string, doc: 'Given when the broker started.', synonyms: [] }));
+  return Object.entries(brokerConfig).map(([key, value]) => ({
+    name: key,
+    value,
+    source: CONFIG_SOURCE.staticBroker,
+    type: CONFIG_TYPE_CODES.string,
+    doc: 'Given when the broker started.',
+    synonyms: [],
+  }));
 }
 
 function errorFor(resourceType: number): number {

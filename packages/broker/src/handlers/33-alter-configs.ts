@@ -39,7 +39,8 @@ export function alterOne(
   next: (set: Readonly<Record<string, string>>) => Readonly<Record<string, string>>,
 ): AlterAnswer {
   const answer = (errorCode: number, errorMessage: string | null): AlterAnswer => ({ errorCode, errorMessage, resourceType, resourceName });
-  if (resourceType !== RESOURCE_TOPIC) return answer(ERROR_CODES.INVALID_REQUEST, 'Only topic settings can be altered; those of the broker are given when it starts.');
+  if (resourceType !== RESOURCE_TOPIC)
+    return answer(ERROR_CODES.INVALID_REQUEST, 'Only topic settings can be altered; those of the broker are given when it starts.');
   const topic = topics.get(resourceName);
   if (topic === undefined) return answer(ERROR_CODES.UNKNOWN_TOPIC_OR_PARTITION, `Topic '${resourceName}' does not exist.`);
   try {

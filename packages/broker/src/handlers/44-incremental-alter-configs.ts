@@ -42,5 +42,7 @@ function applyChange(next: Record<string, string>, { name, configOperation, valu
     throw new TopicRefusal(ERROR_CODES.INVALID_CONFIG, `Operation ${configOperation} is not possible on config ${name}`);
   const parts = (next[name] ?? spec.default).split(',').filter((part) => part !== '');
   const given = value.split(',');
-  next[name] = (configOperation === APPEND ? [...parts, ...given.filter((part) => !parts.includes(part))] : parts.filter((part) => !given.includes(part))).join(',');
+  next[name] = (configOperation === APPEND ? [...parts, ...given.filter((part) => !parts.includes(part))] : parts.filter((part) => !given.includes(part))).join(
+    ',',
+  );
 }

@@ -11,7 +11,13 @@ export function describeClusterHandler(facts: BrokerFacts) {
   const handler: Handler<Request, Response> = (request) => {
     const { nodeId, host, port, clusterId } = facts;
     if (request.endpointType !== ENDPOINT_BROKERS)
-      return { errorCode: ERROR_CODES.UNSUPPORTED_ENDPOINT_TYPE, errorMessage: 'This is a broker, not a controller.', endpointType: ENDPOINT_BROKERS, clusterId, brokers: [] };
+      return {
+        errorCode: ERROR_CODES.UNSUPPORTED_ENDPOINT_TYPE,
+        errorMessage: 'This is a broker, not a controller.',
+        endpointType: ENDPOINT_BROKERS,
+        clusterId,
+        brokers: [],
+      };
     return { errorCode: ERROR_CODES.NONE, clusterId, controllerId: nodeId, brokers: [{ brokerId: nodeId, host, port }] };
   };
   return handlerEntry(APIS.describeCluster.key, handler);

@@ -35,6 +35,18 @@ export function setDeleteHorizon(buffer: Buffer, at: number, horizonMs: number):
   putInt64(buffer, at + AT_BASE_TIMESTAMP, horizonMs);
 }
 
+/** Sets what changes when a batch loses records. `attributes` undefined: as they are. */
+export function setHeader(
+  buffer: Buffer,
+  at: number,
+  header: { readonly length: number; readonly count: number; readonly maxTimestamp: number; readonly attributes: number | undefined },
+): void {
+  buffer.writeInt32BE(header.length, at + 8);
+  if (header.attributes !== undefined) buffer.writeInt16BE(header.attributes, at + AT_ATTRIBUTES);
+  putInt64(buffer, at + AT_MAX_TIMESTAMP, header.maxTimestamp);
+  buffer.writeInt32BE(header.count, at + 57);
+}
+
 /** CRC-32C over everything from the attributes on. */
 export function putCrc(buffer: Buffer, at: number, crc: number): void {
   buffer.writeUInt32BE(crc, at + 17);

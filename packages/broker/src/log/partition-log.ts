@@ -9,7 +9,7 @@ import { encodeControlBatch, patchBaseOffset, RecordBatchView, RecordReader } fr
 import type { MarkerFacts, PartitionProducer } from '../internal-log.ts';
 import type { TopicConfig } from '../topics/topic-config.ts';
 import { collectAborted } from './aborted-index.ts';
-import { baseOffsetAt, BATCH_HEADER, batchSizeAt, lastOffsetAt } from './batch-header.ts';
+import { BATCH_HEADER, baseOffsetAt, batchSizeAt, lastOffsetAt } from './batch-header.ts';
 import { snapshotFileName } from './file-names.ts';
 import type { LeaderEpochs } from './leader-epochs.ts';
 import type { OpenFiles } from './open-files.ts';
@@ -21,7 +21,6 @@ import type { SyncGroup } from './sync-group.ts';
 
 const INVALID_TXN_STATE = 48;
 const KAFKA_STORAGE_ERROR = 56;
-const SNAPSHOTS_KEPT = 2;
 const READ_HINTS_MAX = 16;
 const NO_BYTES = Buffer.alloc(0);
 
@@ -88,6 +87,10 @@ export class PartitionLog {
   #segments: Segment[];
   #logStart: number;
   #failure: string | undefined;
+  /** Something was appended since the log was opened. */
+  #appended = false;
+  /** Offset up to which compaction has looked; forgotten at a restart, which costs one round. */
+  compactedUpTo = 0;
   #closed = false;
 
   constructor(host: LogHost, identity: PartitionIdentity, contents: LogContents) {
@@ -136,8 +139,9 @@ export class PartitionLog {
   get producers(): readonly PartitionProducer[] {
     return this.#producers.describe();
   }
-  hasProducer(producerId: number): boolean {
-    return this.#producers.entries.has(producerId);
+  /** True when this is the newest batch that duplicate detection needs of the producer. */
+  isLastBatchOf(producerId: number, lastOffset: number): boolean {
+    return this.#producers.entries.get(producerId)?.batches.at(-1)?.lastOffset === lastOffset;
   }
   /** True when the producer has an open transaction here. */
   hasOpenTransaction(producerId: number): boolean {
@@ -167,7 +171,11 @@ export class PartitionLog {
     if (decision.kind === 'duplicate') return decision;
     if (decision.kind === 'refuse') return { kind: 'refused', code: decision.code, message: decision.message };
     if (batch.transactional && !mayTransact)
-      return { kind: 'refused', code: INVALID_TXN_STATE, message: `${this.topic}-${this.partition} was not added to a transaction of producer ${batch.producerId}` };
+      return {
+        kind: 'refused',
+        code: INVALID_TXN_STATE,
+        message: `${this.topic}-${this.partition} was not added to a transaction of producer ${batch.producerId}`,
+      };
     const placed = this.#place(batch, nowMs);
     if (typeof placed === 'string') return { kind: 'refused', code: KAFKA_STORAGE_ERROR, message: placed };
     this.#producers.applyBatch(placed, nowMs);
@@ -212,6 +220,7 @@ export class PartitionLog {
       patchBaseOffset(batch.buffer, batch.start, baseOffset, this.leaderEpoch);
       const placed = new RecordBatchView(batch.buffer, batch.start, batch.end);
       this.#active.append(placed);
+      this.#appended = true;
       this.#host.syncs.touch(this.#active.logPath);
       this.#epochs.note(this.leaderEpoch, baseOffset);
       return placed;
@@ -252,7 +261,9 @@ export class PartitionLog {
     this.#host.syncs.touchDirectory(this.directory);
     this.#segments.push(next);
     this.#hints.clear(); // a place at the end of the finished segment would look like the end of the log
-    this.#advanceRecoveryPoint(finished).catch((error: unknown) => this.#host.log.warn({ topic: this.topic, partition: this.partition, error: String(error) }, 'a finished segment could not be synced'));
+    this.#advanceRecoveryPoint(finished).catch((error: unknown) =>
+      this.#host.log.warn({ topic: this.topic, partition: this.partition, error: String(error) }, 'a finished segment could not be synced'),
+    );
   }
 
   /** Once the finished segment is on the device, a recovery need not read it again. */
@@ -272,8 +283,10 @@ export class PartitionLog {
     } finally {
       file.close();
     }
-    const snapshots = files.disk.list(this.directory).filter((entry) => entry.name.endsWith('.snapshot'));
-    for (const old of snapshots.slice(0, -SNAPSHOTS_KEPT)) files.disk.remove(files.disk.join(this.directory, old.name));
+    // A recovery begins at a segment's base: besides the newest, the snapshots there are the ones it can use.
+    const useful = new Set([this.logEnd, ...this.#segments.slice(-2).map((segment) => segment.baseOffset)].map(snapshotFileName));
+    for (const entry of files.disk.list(this.directory))
+      if (entry.name.endsWith('.snapshot') && !useful.has(entry.name)) files.disk.remove(files.disk.join(this.directory, entry.name));
   }
 
   // ---- read -----------------------------------------------------------------------------------------------------------
@@ -344,7 +357,8 @@ export class PartitionLog {
   /** The record with the largest timestamp, the first of equals within its batch; undefined for an empty log. */
   offsetOfMaxTimestamp(): FoundOffset | undefined {
     let best: Segment | undefined;
-    for (const segment of this.#segments) if (segment.maxTimestampOffset >= this.#logStart && segment.maxTimestampMs > (best?.maxTimestampMs ?? -1)) best = segment;
+    for (const segment of this.#segments)
+      if (segment.maxTimestampOffset >= this.#logStart && segment.maxTimestampMs > (best?.maxTimestampMs ?? -1)) best = segment;
     if (best === undefined) return undefined;
     const timeMs = best.maxTimestampMs;
     const found = best.batchForTime(timeMs, this.#logStart);
@@ -429,10 +443,15 @@ export class PartitionLog {
     this.#producers.expire(beforeMs);
   }
 
-  /** Writes the side files that make the next start quick. No append may follow. */
+  /** Brings what was appended to the device and writes the side files that make the next start quick. No append may follow. */
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
+    if (this.#failure === undefined && this.#appended) {
+      const { files } = this.#host;
+      for (const segment of this.#segments) if (segment.nextOffset > this.#state.facts.recoveryPoint) files.file(segment.logPath).sync();
+      this.#state.save({ logStart: this.#logStart, recoveryPoint: this.logEnd });
+    }
     if (this.#failure === undefined) {
       this.#active.saveIndex();
       this.#saveSnapshot();

@@ -103,7 +103,14 @@ export class ProducerState {
   }
 
   /** A marker that is in the log. Returns the aborted transaction that it ended, if it ended one. */
-  applyMarker(producerId: number, epoch: number, commit: boolean, coordinatorEpoch: number, offset: number, timestampMs: number): AbortedTransaction | undefined {
+  applyMarker(
+    producerId: number,
+    epoch: number,
+    commit: boolean,
+    coordinatorEpoch: number,
+    offset: number,
+    timestampMs: number,
+  ): AbortedTransaction | undefined {
     const entry = this.#entry(producerId, epoch);
     const firstOffset = entry.transactionStart;
     entry.coordinatorEpoch = Math.max(entry.coordinatorEpoch, coordinatorEpoch);
@@ -115,8 +122,7 @@ export class ProducerState {
 
   /** Forgets producers that were idle since before `beforeMs`. */
   expire(beforeMs: number): void {
-    for (const [producerId, entry] of this.entries)
-      if (entry.transactionStart < 0 && entry.lastTimestampMs < beforeMs) this.entries.delete(producerId);
+    for (const [producerId, entry] of this.entries) if (entry.transactionStart < 0 && entry.lastTimestampMs < beforeMs) this.entries.delete(producerId);
   }
 
   describe(): PartitionProducer[] {

@@ -37,7 +37,11 @@ export function openPartitionLog(host: LogHost, identity: PartitionIdentity, cle
 
   if (clean && segments.length > 0) {
     const snapshot = snapshots[0] === undefined ? undefined : readSnapshot(snapshots[0]);
-    if (snapshot !== undefined && segments.every((segment) => segment.loadIndex() && segment.fileBytes() === segment.sizeBytes) && snapshot.offset === segments.at(-1)?.nextOffset)
+    if (
+      snapshot !== undefined &&
+      segments.every((segment) => segment.loadIndex() && segment.fileBytes() === segment.sizeBytes) &&
+      snapshot.offset === segments.at(-1)?.nextOffset
+    )
       return opened(host, identity, { segments, producers: snapshot.producers, epochs: new LeaderEpochs(snapshot.epochs), state }, 0, undefined);
   }
   if (segments.length === 0) {
@@ -66,7 +70,8 @@ function rescan(
   let damage: string | undefined;
   for (const segment of segments.slice(from.segment)) {
     const previous = kept.at(-1);
-    if (damage === undefined && previous !== undefined && segment.baseOffset < previous.nextOffset) damage = `segment ${segment.baseOffset} begins inside the one before it`;
+    if (damage === undefined && previous !== undefined && segment.baseOffset < previous.nextOffset)
+      damage = `segment ${segment.baseOffset} begins inside the one before it`;
     if (damage !== undefined) {
       segment.remove();
       continue;
@@ -78,7 +83,11 @@ function rescan(
     scannedBytes += segment.sizeBytes;
     disk.remove(segment.indexPath);
     kept.push(segment);
-    if (damage !== undefined) host.log.warn({ topic: identity.topic, partition: identity.partition, segment: segment.baseOffset, cutAt: segment.sizeBytes, damage }, 'cut a damaged tail off the log');
+    if (damage !== undefined)
+      host.log.warn(
+        { topic: identity.topic, partition: identity.partition, segment: segment.baseOffset, cutAt: segment.sizeBytes, damage },
+        'cut a damaged tail off the log',
+      );
   }
   const logEnd = (kept.at(-1) as Segment).nextOffset;
   for (const offset of snapshots) if (offset > logEnd) disk.remove(disk.join(identity.directory, snapshotFileName(offset)));
@@ -125,7 +134,14 @@ function applyToState(batch: RecordBatchView, segment: Segment, producers: Produ
   }
   const marker = batch.count === 0 ? undefined : readControlMarker(batch);
   if (marker === undefined) return;
-  const aborted = producers.applyMarker(batch.producerId, batch.producerEpoch, marker.type === 'commit', marker.coordinatorEpoch, batch.baseOffset, batch.maxTimestamp);
+  const aborted = producers.applyMarker(
+    batch.producerId,
+    batch.producerEpoch,
+    marker.type === 'commit',
+    marker.coordinatorEpoch,
+    batch.baseOffset,
+    batch.maxTimestamp,
+  );
   if (aborted !== undefined) segment.aborted.add(aborted);
 }
 

@@ -18,14 +18,20 @@ export interface RetentionPlan {
 }
 
 /** `segments` oldest first, the last one active. */
-export function planRetention(segments: readonly SegmentFacts[], config: Pick<TopicConfig, 'delete' | 'retentionMs' | 'retentionBytes'>, logStart: number, nowMs: number): RetentionPlan {
+export function planRetention(
+  segments: readonly SegmentFacts[],
+  config: Pick<TopicConfig, 'delete' | 'retentionMs' | 'retentionBytes'>,
+  logStart: number,
+  nowMs: number,
+): RetentionPlan {
   const last = segments.length - 1;
   let drop = 0;
   // Wholly below the log start: gone whatever the policy.
   while (drop < last && (segments[drop] as SegmentFacts).nextOffset <= logStart) drop += 1;
   if (!config.delete) return { rollActive: false, drop };
   if (config.retentionMs >= 0) {
-    const expired = (segment: SegmentFacts): boolean => segment.sizeBytes > 0 && segment.maxTimestampMs >= 0 && nowMs - segment.maxTimestampMs > config.retentionMs;
+    const expired = (segment: SegmentFacts): boolean =>
+      segment.sizeBytes > 0 && segment.maxTimestampMs >= 0 && nowMs - segment.maxTimestampMs > config.retentionMs;
     while (drop <= last && expired(segments[drop] as SegmentFacts)) drop += 1;
   }
   if (config.retentionBytes >= 0) {

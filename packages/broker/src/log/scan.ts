@@ -31,7 +31,8 @@ export function scanBatches(file: DiskFile, options: ScanOptions, visit: (batch:
     let at = 0;
     while (held - at >= LENGTH_PREFIX) {
       const size = batchSizeAt(chunk, at);
-      if (size < BATCH_HEADER || position + at + size > options.to) return { position: position + at, damage: `a batch of ${size} bytes does not fit the file` };
+      if (size < BATCH_HEADER || position + at + size > options.to)
+        return { position: position + at, damage: `a batch of ${size} bytes does not fit the file` };
       if (at + size > held) break;
       const batch = soundBatch(chunk, at, at + size, options.checkCrc);
       if (typeof batch === 'string') return { position: position + at, damage: batch };

@@ -123,7 +123,11 @@ export class Segment {
   scan(position: number, visit: (batch: RecordBatchView, position: number) => boolean): void {
     const end = scanBatches(this.#files.file(this.logPath), { from: position, to: this.sizeBytes, checkCrc: false }, visit);
     if (end.damage !== undefined)
-      throw new MillraceError('ERR_RECORD_BATCH_CORRUPT', `${this.logPath} is damaged at byte ${end.position}: ${end.damage}. Restore the file, or delete the data directory.`, { position: end.position });
+      throw new MillraceError(
+        'ERR_RECORD_BATCH_CORRUPT',
+        `${this.logPath} is damaged at byte ${end.position}: ${end.damage}. Restore the file, or delete the data directory.`,
+        { position: end.position },
+      );
   }
 
   /** Forgets what is known and reads the file anew with CRC checks; `onBatch` sees each sound batch and may refuse it with a reason. What lies behind the last good one is cut off. */
@@ -153,9 +157,8 @@ export class Segment {
     bytes.writeUInt16BE(INDEX_VERSION, 4);
     bytes.writeUInt32BE(this.index.count, 8);
     bytes.writeUInt32BE(this.aborted.entries.length, 12);
-    [this.sizeBytes, this.nextOffset, this.firstTimestampMs, this.maxTimestampMs, this.maxTimestampOffset, this.#bytesSinceEntry].forEach((value, slot) =>
-      bytes.writeDoubleBE(value, 16 + slot * 8),
-    );
+    const facts = [this.sizeBytes, this.nextOffset, this.firstTimestampMs, this.maxTimestampMs, this.maxTimestampOffset, this.#bytesSinceEntry];
+    for (const [slot, value] of facts.entries()) bytes.writeDoubleBE(value, 16 + slot * 8);
     const end = this.aborted.encode(bytes, this.index.encode(bytes, INDEX_HEADER));
     bytes.writeUInt32BE(crc32c(bytes, 0, end), end);
     const file = this.#files.disk.open(this.indexPath, 'openOrCreate');
@@ -202,4 +205,3 @@ export class Segment {
     this.#files.disk.remove(this.indexPath);
   }
 }
-

@@ -65,7 +65,13 @@ export function decodeSnapshot(source: Uint8Array): Snapshot | undefined {
       lastTimestampMs: row.lastTimestampMs,
       coordinatorEpoch: row.coordinatorEpoch,
       transactionStart: row.transactionStart,
-      batches: row.batches.map(([firstSequence, lastSequence, firstOffset, lastOffset, timestampMs]) => ({ firstSequence, lastSequence, firstOffset, lastOffset, timestampMs })),
+      batches: row.batches.map(([firstSequence, lastSequence, firstOffset, lastOffset, timestampMs]) => ({
+        firstSequence,
+        lastSequence,
+        firstOffset,
+        lastOffset,
+        timestampMs,
+      })),
     });
   return { offset: body.offset, producers, epochs: body.epochs.map(([epoch, startOffset]) => ({ epoch, startOffset })) };
 }

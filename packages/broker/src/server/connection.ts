@@ -42,7 +42,14 @@ export class Connection implements ClientConnection {
   #pumping = false;
   #lastUsedMs: number;
 
-  constructor(id: number, socket: Socket, sink: RequestSink, limits: ConnectionLimits, ports: { readonly clock: Clock; readonly log: Logger }, gone: (connection: Connection) => void) {
+  constructor(
+    id: number,
+    socket: Socket,
+    sink: RequestSink,
+    limits: ConnectionLimits,
+    ports: { readonly clock: Clock; readonly log: Logger },
+    gone: (connection: Connection) => void,
+  ) {
     this.id = id;
     this.host = socket.remoteAddress;
     this.#socket = socket;

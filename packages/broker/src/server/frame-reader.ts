@@ -37,7 +37,11 @@ export class FrameReader {
       if (!this.#holds(LENGTH_BYTES)) return undefined;
       const length = this.#current.readInt32BE(this.#at);
       if (length < FRAME_BYTES_MIN || length > this.#frameBytesMax)
-        throw new MillraceError('ERR_PROTOCOL', `a request says it has ${length} bytes; ${FRAME_BYTES_MIN} to ${this.#frameBytesMax} are accepted. Is the peer a Kafka client, without TLS?`, { length });
+        throw new MillraceError(
+          'ERR_PROTOCOL',
+          `a request says it has ${length} bytes; ${FRAME_BYTES_MIN} to ${this.#frameBytesMax} are accepted. Is the peer a Kafka client, without TLS?`,
+          { length },
+        );
       this.#at += LENGTH_BYTES;
       if (this.#current.length - this.#at >= length) {
         const frame = this.#current.subarray(this.#at, this.#at + length);

@@ -3,7 +3,17 @@
 // R1 an unknown key, a version beyond what is advertised, or a body that does not parse ends the connection, as with Kafka.
 // R2 an ApiVersions request of a version we do not have is answered in its version 0 with error 35, so that the client can step down.
 import { assert, MillraceError } from '@millrace/core';
-import { APIS, type Api, api, decodeRequest, decodeRequestHeader, ERROR_CODES, encodeResponse, encodeResponsePieces, type RequestHeader } from '@millrace/protocol';
+import {
+  APIS,
+  type Api,
+  api,
+  decodeRequest,
+  decodeRequestHeader,
+  ERROR_CODES,
+  encodeResponse,
+  encodeResponsePieces,
+  type RequestHeader,
+} from '@millrace/protocol';
 import { type ClientConnection, type ErasedHandler, type HandlerEntry, NO_RESPONSE } from '../handler.ts';
 import type { Answer, RequestSink } from './connection.ts';
 
@@ -30,7 +40,10 @@ export class Router implements RequestSink {
     const known = header.api;
     if (apiKey === APIS.apiVersions.key && !header.supported) return [refuseApiVersions(correlationId)];
     if (handler === undefined || known === undefined || !header.supported || version > known.advertised.max)
-      throw new MillraceError('ERR_PROTOCOL', `a client asked for API ${known?.name ?? apiKey} version ${version}, which this broker does not offer`, { apiKey, version });
+      throw new MillraceError('ERR_PROTOCOL', `a client asked for API ${known?.name ?? apiKey} version ${version}, which this broker does not offer`, {
+        apiKey,
+        version,
+      });
     const { body } = decodeRequest(frame, header);
     const result = handler(body, { apiKey, version, correlationId, clientId, connection });
     return result instanceof Promise ? result.then((response) => encode(known, header, response)) : encode(known, header, result);

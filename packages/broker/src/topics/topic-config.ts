@@ -48,7 +48,9 @@ const oneOf =
 const whole =
   (min: number, max = Number(LONG_MAX)) =>
   (value: string): string | undefined =>
-    /^-?\d{1,19}$/.test(value) && Number(value) >= min && Number(value) <= max ? undefined : `a whole number from ${min}${max < Number(LONG_MAX) ? ` to ${max}` : ' on'}`;
+    /^-?\d{1,19}$/.test(value) && Number(value) >= min && Number(value) <= max
+      ? undefined
+      : `a whole number from ${min}${max < Number(LONG_MAX) ? ` to ${max}` : ' on'}`;
 const fraction = (value: string): string | undefined => (/^\d*\.?\d+$/.test(value) && Number(value) <= 1 ? undefined : 'a number from 0 to 1');
 const policy = (value: string): string | undefined => {
   const parts = value.split(',').map((part) => part.trim());
@@ -63,17 +65,45 @@ function spec(name: string, type: ConfigType, fallback: string, doc: string, che
 const SPECS: readonly ConfigSpec[] = [
   spec('cleanup.policy', 'list', 'delete', 'Delete old segments, compact them to the last record per key, or both.', policy, 'log.cleanup.policy'),
   spec('retention.ms', 'long', '604800000', 'Segments whose newest record is older are deleted; -1 keeps them.', whole(-1), 'log.retention.ms'),
-  spec('retention.bytes', 'long', '-1', 'Oldest segments are deleted while the partition stays at least this large; -1 sets no limit.', whole(-1), 'log.retention.bytes'),
+  spec(
+    'retention.bytes',
+    'long',
+    '-1',
+    'Oldest segments are deleted while the partition stays at least this large; -1 sets no limit.',
+    whole(-1),
+    'log.retention.bytes',
+  ),
   spec('segment.bytes', 'int', '1073741824', 'Size at which a new segment begins.', whole(1024, INT_MAX), 'log.segment.bytes'),
   spec('segment.ms', 'long', '604800000', 'Span of record time after which a new segment begins.', whole(1), 'log.roll.ms'),
   spec('max.message.bytes', 'int', '1048588', 'Largest batch that is accepted.', whole(0, INT_MAX), 'message.max.bytes'),
-  spec('message.timestamp.type', 'string', 'CreateTime', "The producer's time or the broker's.", oneOf('CreateTime', 'LogAppendTime'), 'log.message.timestamp.type'),
+  spec(
+    'message.timestamp.type',
+    'string',
+    'CreateTime',
+    "The producer's time or the broker's.",
+    oneOf('CreateTime', 'LogAppendTime'),
+    'log.message.timestamp.type',
+  ),
   spec('message.timestamp.before.max.ms', 'long', LONG_MAX, 'How far in the past a timestamp may lie.', whole(0), 'log.message.timestamp.before.max.ms'),
   spec('message.timestamp.after.max.ms', 'long', '3600000', 'How far in the future a timestamp may lie.', whole(0), 'log.message.timestamp.after.max.ms'),
   spec('delete.retention.ms', 'long', '86400000', 'How long compaction keeps tombstones and transaction markers.', whole(0), 'log.cleaner.delete.retention.ms'),
   spec('min.compaction.lag.ms', 'long', '0', 'Records younger than this are not compacted.', whole(0), 'log.cleaner.min.compaction.lag.ms'),
-  spec('max.compaction.lag.ms', 'long', LONG_MAX, 'Records older than this are compacted whatever the dirty ratio.', whole(1), 'log.cleaner.max.compaction.lag.ms'),
-  spec('min.cleanable.dirty.ratio', 'double', '0.5', 'Share of not yet compacted bytes from which compaction starts.', fraction, 'log.cleaner.min.cleanable.ratio'),
+  spec(
+    'max.compaction.lag.ms',
+    'long',
+    LONG_MAX,
+    'Records older than this are compacted whatever the dirty ratio.',
+    whole(1),
+    'log.cleaner.max.compaction.lag.ms',
+  ),
+  spec(
+    'min.cleanable.dirty.ratio',
+    'double',
+    '0.5',
+    'Share of not yet compacted bytes from which compaction starts.',
+    fraction,
+    'log.cleaner.min.cleanable.ratio',
+  ),
   spec('compression.type', 'string', 'producer', 'Only "producer" (batches stay as they were sent) is supported here.', oneOf('producer'), 'compression.type'),
   // Kept and shown; without a meaning on a single node.
   spec('min.insync.replicas', 'int', '1', 'Kept for tools: there is one replica.', whole(1, INT_MAX), 'min.insync.replicas'),

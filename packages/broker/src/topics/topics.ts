@@ -152,7 +152,10 @@ export class Topics {
   #growable(name: string, total: number): OpenTopic {
     const topic = this.#byName.get(name) as OpenTopic;
     if (total <= topic.logs.length || total > PARTITIONS_MAX)
-      throw new TopicRefusal(INVALID_PARTITIONS, `Topic '${name}' has ${topic.logs.length} partitions; the new count ${total} must be larger and at most ${PARTITIONS_MAX}.`);
+      throw new TopicRefusal(
+        INVALID_PARTITIONS,
+        `Topic '${name}' has ${topic.logs.length} partitions; the new count ${total} must be larger and at most ${PARTITIONS_MAX}.`,
+      );
     return topic;
   }
 

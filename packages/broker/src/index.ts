@@ -1,0 +1,6 @@
+// The public names of @millrace/broker.
+export { type Broker, startBroker } from './broker.ts';
+export type { GroupOptions } from './group/options.ts';
+export type { FsyncPolicy } from './log/sync-group.ts';
+export type { BrokerLimits, BrokerOptions } from './options.ts';
+export type { TransactionOptions } from './transaction/options.ts';
