@@ -29,7 +29,10 @@ export interface StagedStore {
   readonly cachedBytes: number;
   /** True if the open span has writes. */
   readonly dirty: boolean;
-  /** Freezes the open span: encodes each dirty key once, hands it to `changelog` (undefined: not logged). Never while a span is closing. */
+  /**
+   * Freezes the open span: encodes each dirty key once, hands it to `changelog` (undefined: not logged). Never while a span is
+   * closing. Throws what the value's serde throws; then only `drop` helps.
+   */
   close(changelog: ChangelogSink | undefined): void;
   /** The closing span has been committed. */
   committed(): void;
@@ -37,10 +40,16 @@ export interface StagedStore {
   settle(batch: WriteBatch): void;
   /** The batch of `settle` has been written: its entries are clean; evicts down to the cache bound. */
   settled(): void;
-  /** Forgets everything not on disk, and the cache. Iterators end. */
+  /**
+   * Forgets everything not on disk (committed spans not settled yet included), and the cache; the memory is that of the last
+   * settle. Iterators end. Restore from the checkpoint follows; a store without a changelog is settled first.
+   */
   drop(): void;
+  /** Ends every iterator still open: the callback that opened them has returned. Costs nothing when there is none. */
+  endRows(): void;
   /** One changelog record during restore: into `batch`, past the staging. `value` null deletes. Expired rows are skipped. */
   applyRestored(batch: WriteBatch, key: Uint8Array, value: Uint8Array | null, timestamp: number): void;
+  /** As of the last committed span (or restored record): what belongs into the checkpoint of the next settle. */
   memory(): StoreMemory;
   restoreMemory(memory: StoreMemory): void;
   setCacheMax(bytes: number): void;

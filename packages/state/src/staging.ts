@@ -3,7 +3,7 @@
 // S1 an entry is in the open list iff the open span wrote it; its place there is its last write.
 // S2 a closing or committed row never changes; of several committed rows of a key only the newest is settled.
 // S3 the clean cache is within its bound after every settle and every load.
-import { assert } from '@millrace/core';
+import { assert, explainError, MillraceError } from '@millrace/core';
 import type { WriteBatch } from './byte-store.ts';
 import { EntryList } from './entry-list.ts';
 import { GONE, IN_CLEAN, IN_NONE, IN_OPEN, type StagedEntry } from './staged-entry.ts';
@@ -79,7 +79,7 @@ export class Staging<V, K> {
       this.#openBytes += entry.size;
       this.open.append(entry);
     }
-    if (this.#everyWrite) this.#log.push({ key: entry.diskKey, row: this.#host.freeze(entry), timestamp: entry.timestamp });
+    if (this.#everyWrite) this.#log.push({ key: entry.diskKey, row: this.#freeze(entry), timestamp: entry.timestamp });
   }
 
   /** An entry just read from disk. May leave memory again at once when the cache has no room. */
@@ -121,7 +121,7 @@ export class Staging<V, K> {
     this.#spanClosing = true;
     const { keyOffset } = this.#host;
     for (let entry = this.open.head; entry !== undefined; entry = this.open.head) {
-      const row = this.#host.freeze(entry); // may throw: then the span is dropped
+      const row = this.#freeze(entry);
       this.open.remove(entry);
       this.#openBytes -= entry.size;
       entry.place = IN_NONE;
@@ -202,6 +202,17 @@ export class Staging<V, K> {
     this.#openBytes = 0;
     this.#frozenBytes = 0;
     this.#cleanBytes = 0;
+  }
+
+  /** A value its serde refuses is known only now; the error names the store, and the span is lost. */
+  #freeze(entry: StagedEntry<V, K>): Buffer | null {
+    try {
+      return this.#host.freeze(entry);
+    } catch (error) {
+      const { name } = this.#host;
+      const code = MillraceError.is(error) ? error.code : 'ERR_RECORD_UNENCODABLE';
+      throw new MillraceError(code, `store ${name} cannot write a value it was given: ${explainError(error)}`, { store: name }, error);
+    }
   }
 
   /** Second chance: what was read since the last pass goes to the end once. */

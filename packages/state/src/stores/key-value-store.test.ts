@@ -427,7 +427,7 @@ describe('bytes', () => {
   test('a value that fails to encode at the close names itself, and the span can be dropped', async () => {
     const store = objects(await openDatabase());
     store.put('a', { n: 1n } as unknown as { n: number });
-    expect(() => store.close(undefined)).toThrow(expect.objectContaining({ code: 'ERR_VALUE_NOT_JSON' }));
+    expect(() => store.close(undefined)).toThrow(expect.objectContaining({ code: 'ERR_VALUE_NOT_JSON', where: { store: 's' } }));
     store.drop();
     store.put('a', { n: 1 });
     store.close(undefined);
