@@ -15,7 +15,10 @@ const SAMPLES: readonly (readonly [EmbeddedSchema, Record<string, unknown>])[] =
   ],
   [consumerProtocolAssignment, { assignedPartitions: [{ topic: 't', partitions: [1] }], userData: null }],
   [offsetCommitKey, { group: 'g', topic: 't', partition: 3 }],
-  [offsetCommitValue, { offset: 2 ** 40, leaderEpoch: 5, metadata: 'm', commitTimestamp: 1_700_000_000_000, expireTimestamp: -1 }],
+  [
+    offsetCommitValue,
+    { offset: 2 ** 40, leaderEpoch: 5, metadata: 'm', commitTimestamp: 1_700_000_000_000, expireTimestamp: -1, topicId: 'EBAbmRi4cjhFKaE1q61j_A' },
+  ],
   [groupMetadataKey, { group: 'g' }],
   [
     groupMetadataValue,
@@ -69,6 +72,13 @@ describe('golden bytes', () => {
     expect(hex(encodeEmbedded(offsetCommitValue, 3, { offset: 5, leaderEpoch: -1, metadata: '', commitTimestamp: 2 }))).toBe(
       '0003' + '0000000000000005' + 'ffffffff' + '0000' + '0000000000000002',
     );
+  });
+
+  test('an offset as Apache Kafka 4.3.1 wrote it, with the id of its topic in a tag', () => {
+    const bytes = Buffer.from('00040000000000000002ffffffff036d32000001a1fdded1c60100101b9918b872384529a135abad63fcbf0c', 'hex');
+    const { value } = decodeEmbedded(offsetCommitValue, bytes);
+    expect(value).toMatchObject({ offset: 2, leaderEpoch: -1, metadata: 'm2', topicId: 'G5kYuHI4RSmhNautY_y_DA' });
+    expect(encodeEmbedded(offsetCommitValue, 4, value)).toEqual(bytes);
   });
 
   test('a subscription without user data', () => {

@@ -1,6 +1,6 @@
 // Records of __consumer_offsets: committed offsets and group metadata, in Kafka's own bytes, so that Kafka's tools can read them.
 // The version in a key says what the record is: 0 and 1 a committed offset, 2 the metadata of a group. A null value deletes.
-import { array, bytes, int32, int64, string } from '../schema.ts';
+import { array, bytes, int32, int64, string, uuid } from '../schema.ts';
 import { defineEmbedded } from './embedded.ts';
 
 export const offsetCommitKey = defineEmbedded({
@@ -20,6 +20,8 @@ export const offsetCommitValue = defineEmbedded({
     metadata: string(),
     commitTimestamp: int64(),
     expireTimestamp: int64({ since: 1, until: 1, default: -1 }),
+    /** Kafka 4.x remembers which incarnation of the topic the offset belongs to. */
+    topicId: uuid({ since: 4, tag: 0 }),
   },
 });
 

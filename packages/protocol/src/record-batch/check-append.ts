@@ -29,8 +29,6 @@ export type AppendVerdict =
   /** `recordIndex`: which record was at fault, where it is one (Produce v8 tells the client). */
   | { readonly kind: 'refused'; readonly errorCode: number; readonly message: string; readonly recordIndex: number | undefined };
 
-const reader = new RecordReader();
-
 /** Checks the records field of one partition of a Produce request: exactly one whole, undamaged batch that obeys `rules`. */
 export function checkBatchForAppend(buffer: Buffer, start: number, end: number, rules: AppendRules): AppendVerdict {
   try {
@@ -70,7 +68,7 @@ function checkRecords(view: RecordBatchView, rules: AppendRules): AppendVerdict 
       ? refuse('INVALID_TIMESTAMP', describeTime(view.maxTimestamp, rules))
       : { kind: 'accepted', view, maxTimestamp: view.maxTimestamp };
   }
-  reader.reset(view);
+  const reader = new RecordReader().reset(view);
   let maxTimestamp = -1;
   for (let index = 0; reader.next(); index++) {
     if (reader.offset !== index) return refuse('INVALID_RECORD', `record ${index} has offset delta ${reader.offset}`, index);

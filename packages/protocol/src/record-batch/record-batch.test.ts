@@ -118,11 +118,11 @@ const entries = fc.record({
 });
 
 describe('what a builder wrote, a reader reads', () => {
-  test('any records, in any number of batches behind one another, plain and gzip', () => {
+  test('any records, in any number of batches behind one another, plain and compressed', () => {
     fc.assert(
       fc.property(
         fc.array(fc.array(entries, { minLength: 1, maxLength: 40 }), { minLength: 1, maxLength: 3 }),
-        fc.constantFrom(COMPRESSIONS.none, COMPRESSIONS.gzip),
+        fc.constantFrom(COMPRESSIONS.none, COMPRESSIONS.gzip, COMPRESSIONS.snappy, COMPRESSIONS.lz4),
         fc.nat(1_000_000),
         (batches, compression, firstOffset) => {
           let offset = firstOffset;
