@@ -1,0 +1,149 @@
+// What must compile and what must not. Nothing here runs: the compiler is the test, and a refusal that stops refusing is an error.
+import { serde, type Windowed } from '@millrace/core';
+import { store } from '@millrace/topology';
+import type { GroupFace, StreamFace, TableFace, WindowedFace } from './draft/faces.ts';
+import type { KGroupedStream, KStream, KTable, TimeWindowedKStream } from './index.ts';
+import { topic, topology, windows } from './index.ts';
+
+type Equal<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false;
+function isType<Expected>() {
+  return <Actual>(_value: Actual, _same: Equal<Actual, Expected>): void => {};
+}
+
+interface Order {
+  readonly customer: string;
+  readonly cents: number;
+  readonly note: string | null;
+}
+interface Customer {
+  readonly name: string;
+}
+const orders = topic('orders', { key: serde.string(), value: serde.json<Order>() });
+const updates = topic('updates', { key: serde.string(), value: serde.nullable(serde.json<Order>()) });
+const customers = topic('customers', { key: serde.string(), value: serde.json<Customer>() });
+const lines = topic('lines', { value: serde.string() });
+const totals = topic('totals', { key: serde.string(), value: serde.safeInt() });
+const perHour = topic('per-hour', { key: serde.windowed(serde.string(), { size: '1 hour' }), value: serde.safeInt() });
+const spent = store.keyValue('spent', { key: serde.string(), value: serde.safeInt() });
+const hourly = store.window('hourly', { key: serde.string(), value: serde.safeInt() });
+
+// The faces have every method of the interfaces, so that the erased object can stand behind the typed one.
+isType<true>()(true as Exclude<keyof KStream<string, string>, keyof StreamFace> extends never ? true : false, true);
+isType<true>()(true as Exclude<keyof KTable<string, string>, keyof TableFace> extends never ? true : false, true);
+isType<true>()(true as Exclude<keyof KGroupedStream<string, string>, keyof GroupFace> extends never ? true : false, true);
+isType<true>()(true as Exclude<keyof TimeWindowedKStream<string, string>, keyof WindowedFace> extends never ? true : false, true);
+
+topology('inferred', (t) => {
+  const stream = t.stream(orders);
+  isType<KStream<string, Order>>()(stream, true);
+  isType<KStream<null, string>>()(t.stream(lines), true);
+  isType<KStream<string, { cents: number }>>()(
+    stream.mapValues((order) => ({ cents: order.cents })),
+    true,
+  );
+  isType<KStream<number, string>>()(
+    stream.map((order, id) => ({ key: order.cents, value: id })),
+    true,
+  );
+  isType<KStream<string, string>>()(
+    stream.mapValues((order) => order.note).filter((note) => note !== null),
+    true,
+  );
+  isType<KStream<string, string | number>>()(stream.mapValues((order) => order.cents).merge(stream.mapValues((order) => order.customer)), true);
+  isType<KStream<null, string>>()(
+    t.stream(lines).flatMapValues((line) => line.match(/\w+/g) ?? []),
+    true,
+  );
+
+  // A count is never deleted, so a topic without room for tombstones takes it.
+  const counted = stream.groupBy((order) => order.customer).count();
+  isType<KTable<string, number, never>>()(counted, true);
+  counted.toStream().to(totals);
+  isType<KTable<Windowed<string>, number, never>>()(
+    stream
+      .groupByKey()
+      .windowedBy(windows.hopping({ size: '1 hour', advance: '10 minutes', grace: 0 }))
+      .count({ store: hourly }),
+    true,
+  );
+  stream
+    .groupByKey()
+    .windowedBy(windows.tumbling({ size: '1 hour', grace: '5m' }))
+    .count()
+    .toStream()
+    .to(perHour);
+
+  // An aggregate takes its type from the store, or from `initial`; null in `add` shows tombstones.
+  isType<KTable<string, number, never>>()(stream.groupByKey().aggregate({ initial: () => 0, add: (sum, order) => sum + order.cents, store: spent }), true);
+  isType<KTable<string, number, null>>()(
+    stream.groupByKey().aggregate({ initial: () => 0, add: (sum, order) => (order.cents === 0 ? null : sum + order.cents) }),
+    true,
+  );
+  isType<KTable<string, Order, never>>()(
+    stream.groupByKey().reduce((a, b) => (a.cents > b.cents ? a : b)),
+    true,
+  );
+
+  // Tables read tombstones from any topic of their value type.
+  const table = t.table(customers);
+  isType<KTable<string, Customer>>()(table, true);
+  isType<KTable<string, Order>>()(t.table(updates), true);
+  isType<KStream<string, Customer | null>>()(table.toStream(), true);
+  isType<KStream<string, string>>()(
+    stream.join(table, (order, customer, id) => `${id} ${order.cents} ${customer.name}`),
+    true,
+  );
+  isType<KStream<string, string>>()(
+    stream.leftJoin(table, (_order, customer) => customer?.name ?? 'nobody'),
+    true,
+  );
+  isType<KTable<string, Order, null>>()(t.stream(updates).toTable(), true);
+  isType<KTable<string, Order, never>>()(stream.toTable(), true);
+  stream.filter((order, id, context) => order.cents > 0 && id !== '' && context.timestamp > 0).to(orders);
+});
+
+topology('refused', (t) => {
+  const stream = t.stream(orders);
+  // @ts-expect-error -- a misspelt field
+  stream.filter((order) => order.cent > 0);
+  // @ts-expect-error -- would hand on the promise itself
+  stream.mapValues(async (order) => order.cents);
+  // @ts-expect-error -- a promise is always true
+  stream.filter(async (order) => order.cents > 0);
+  // @ts-expect-error -- nobody would wait for it
+  stream.forEach(async (order) => order.cents);
+  // @ts-expect-error -- a fold is synchronous
+  stream.groupByKey().aggregate({ initial: () => 0, add: async (sum, order) => sum + order.cents });
+  // @ts-expect-error -- totals holds numbers, these are orders
+  stream.to(totals);
+  // @ts-expect-error -- the keys of totals are strings
+  stream.map((order) => ({ key: 1, value: order.cents })).to(totals);
+  // @ts-expect-error -- grace has no default
+  windows.tumbling({ size: '1 hour' });
+  // @ts-expect-error -- a typo in a duration
+  windows.tumbling({ size: '1 huor', grace: 0 });
+  // @ts-expect-error -- a hopping window needs its advance
+  windows.hopping({ size: '1 hour', grace: 0 });
+  // @ts-expect-error -- a string is not a list of strings
+  stream.flatMapValues((order) => order.customer);
+  // @ts-expect-error -- a table's updates may be deletes, and totals has no room for them
+  t.table(totals).toStream().to(totals);
+  const hours = stream
+    .groupByKey()
+    .windowedBy(windows.tumbling({ size: '1 hour', grace: 0 }))
+    .count();
+  // @ts-expect-error -- windowed results have windowed keys
+  hours.toStream().to(totals);
+  // @ts-expect-error -- the customer may be missing in a left join
+  stream.leftJoin(t.table(customers), (_order, customer) => customer.name);
+  // @ts-expect-error -- the store holds numbers
+  stream.groupByKey().reduce((a) => a, { store: spent });
+  // @ts-expect-error -- a window store cannot hold rows without window
+  stream.groupByKey().count({ store: hourly });
+  // @ts-expect-error -- records without key cannot be joined by key
+  t.stream(lines).join(t.table(customers), (line) => line);
+  // @ts-expect-error -- onWindowClose is no emission of today
+  stream.groupByKey().count({ emit: 'onWindowClose' });
+  // @ts-expect-error -- a topic needs a value serde
+  topic('x', { key: serde.string() });
+});
