@@ -1,8 +1,10 @@
 // HTTP over node:http: the one place that imports it. A request becomes plain data, the reply is plain data.
 // Owns: limits of size and time, and the strict parser's settings.  Never: knows routes or stores.
 import * as http from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { type AddressInfo, isIP } from 'node:net';
 import { MillraceError, type Timers } from '@millrace/core';
+
+export { isIP };
 
 export interface HttpRequest {
   readonly method: string;

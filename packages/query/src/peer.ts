@@ -1,8 +1,7 @@
 // One hop to the instance that owns a key. The address comes from group metadata, which any member can write: it is checked first.
 // R1 at most one hop: a request that came with Millrace-Hops is answered here or not at all.  R2 redirects are never followed.
-import { isIP } from 'node:net';
 import type { PeerAddress } from './host.ts';
-import { type HttpReply, type PeerClient, PeerFailure } from './node-http.ts';
+import { type HttpReply, isIP, type PeerClient, PeerFailure } from './node-http.ts';
 
 export const HOPS_HEADER = 'millrace-hops';
 

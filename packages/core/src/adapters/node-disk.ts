@@ -1,4 +1,4 @@
-// Files over node:fs.
+// Files over node:fs, the only place of the packages that opens them (engines aside).
 // Never: hides a system error. What the system says (ENOSPC, EIO, ENOENT …) reaches the caller, who knows what it means there.
 import * as fs from 'node:fs';
 import * as path from 'node:path';
