@@ -1,7 +1,6 @@
 // An LMDB environment in one thread: a named database per store, binary keys and values, one synchronous transaction per batch.
 // LMDB has no empty key: the value of a store's empty key lies in a database of its own (`$empty`), and scans begin with it.
-// Commits do not wait for the device: they are in the page cache, safe from a kill of the process; what a power loss leaves
-// is an older whole state.
+// A commit waits for the device (one fdatasync per batch): without it LMDB reuses pages that a power cut may bring back.
 import { MillraceError, unreachable } from '@millrace/core';
 import {
   type ByteRows,
@@ -20,7 +19,8 @@ export const EMPTY_KEYS = '$empty';
 /** Longest key in bytes, with pages of 4 KiB. */
 export const KEY_BYTES_MAX = 1978;
 
-const ABORTABLE_COMMITTED_NOT_SYNCED = 0x1 | 0x2 | 0x10000;
+const ABORTABLE = 0x1;
+const COMMITTED_ON_RETURN = 0x2;
 const FIRST_KEY: Buffer = Buffer.from([0]);
 const EMPTY: Buffer = Buffer.alloc(0);
 /** Expired rows removed per batch, the rest with the batches after it: one settle never stalls on them. */
@@ -76,7 +76,7 @@ export class LmdbDatabase implements Database {
       this.#expiring = this.#tables.root.transactionSync(() => {
         for (const operation of batch.operations) this.#apply(operation);
         return this.#expire();
-      }, ABORTABLE_COMMITTED_NOT_SYNCED);
+      }, ABORTABLE | COMMITTED_ON_RETURN);
     } catch (error) {
       throw this.failed(error, `writing ${batch.operations.length} operations`);
     }
