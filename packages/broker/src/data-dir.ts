@@ -65,7 +65,7 @@ function take(disk: Disk, path: string): DiskLock {
   throw new MillraceError(
     'ERR_DATA_DIR',
     `The broker's data directory ${path} is in use: another process has it. Stop that broker, connect to it instead, or choose another data directory.`,
-    { file: disk.join(path, 'lock') },
+    { file: disk.join(path, 'lock'), locked: 'yes' },
   );
 }
 

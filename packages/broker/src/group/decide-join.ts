@@ -10,29 +10,19 @@ import { type JoinRequest, joinError } from './requests.ts';
 
 export function decideJoin(draft: GroupDraft, request: JoinRequest, ticket: number): void {
   const refused = refuseJoin(draft, request);
-  if (refused !== ERROR_CODES.NONE) {
-    draft.reply(ticket, joinError(refused, request.memberId));
-    return;
-  }
-  if (request.memberId === '') {
-    const holder = request.instanceId === null ? undefined : draft.byInstance(request.instanceId);
-    if (holder !== undefined) {
-      takePlace(draft, holder, request, ticket);
-      return;
-    }
-    const memberId = `${request.instanceId ?? request.clientId}-${request.freshId}`;
-    if (request.instanceId === null && request.idFirst) {
-      promiseId(draft, memberId, request, ticket);
-      return;
-    }
-    enter(draft, memberId, request, ticket);
-    return;
-  }
-  if (draft.promisedIds.delete(request.memberId)) {
-    enter(draft, request.memberId, request, ticket);
-    return;
-  }
-  joinAgain(draft, draft.member(request.memberId), request, ticket);
+  if (refused !== ERROR_CODES.NONE) draft.reply(ticket, joinError(refused, request.memberId));
+  else if (request.memberId === '') joinWithoutId(draft, request, ticket);
+  else if (draft.promisedIds.delete(request.memberId)) enter(draft, request.memberId, request, ticket);
+  else joinAgain(draft, draft.member(request.memberId), request, ticket);
+}
+
+function joinWithoutId(draft: GroupDraft, request: JoinRequest, ticket: number): void {
+  const { instanceId } = request;
+  const holder = instanceId === null ? undefined : draft.byInstance(instanceId);
+  const memberId = `${instanceId ?? request.clientId}-${request.freshId}`;
+  if (holder !== undefined) takePlace(draft, holder, memberId, request, ticket);
+  else if (instanceId === null && request.idFirst) promiseId(draft, memberId, request, ticket);
+  else enter(draft, memberId, request, ticket);
 }
 
 /** NONE when the join may go on. Nothing has been changed when it may not. */
@@ -118,9 +108,8 @@ function asked(request: JoinRequest): Partial<Member> {
 }
 
 /** A static member is back after a restart, without its old id: it gets a new one and the old one is fenced. */
-function takePlace(draft: GroupDraft, holder: Member, request: JoinRequest, ticket: number): void {
+function takePlace(draft: GroupDraft, holder: Member, memberId: string, request: JoinRequest, ticket: number): void {
   const led = draft.leaderId === holder.memberId;
-  const memberId = `${request.instanceId}-${request.freshId}`;
   answerParked(draft, holder, ERROR_CODES.FENCED_INSTANCE_ID);
   const deadlineMs = draft.now.atMs + request.sessionTimeoutMs;
   const member = { ...draft.member(holder.memberId), ...asked(request), memberId, deadlineMs };

@@ -383,8 +383,9 @@ export class PartitionLog {
       else high = middle;
     }
     let at = Math.max(0, low - 1);
-    while (at < this.#segments.length - 1 && offset >= (this.#segments[at] as Segment).nextOffset) at += 1;
-    const segment = this.#segments[at] as Segment;
+    let segment = this.#segments[at] as Segment;
+    // Compaction leaves gaps: at a segment's end, and where everything of it went.
+    while (at < this.#segments.length - 1 && (offset >= segment.nextOffset || segment.sizeBytes === 0)) segment = this.#segments[++at] as Segment;
     return { segment, position: segment.positionOf(offset) };
   }
 
