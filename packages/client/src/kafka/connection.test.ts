@@ -148,7 +148,15 @@ describe('frames', () => {
   test.each([1, 2, 3, 5, 1_000, stream.length])('come whole and in order from chunks of %i bytes, pooled or not', (size) => {
     for (const pool of [undefined, new FramePool(1 << 20)]) {
       const seen: Buffer[] = [];
-      const assembler = new FrameAssembler({ onFrame: (frame, pooled) => void (seen.push(Buffer.from(frame)), pooled?.release()) }, pool);
+      const assembler = new FrameAssembler(
+        {
+          onFrame(frame, pooled) {
+            seen.push(Buffer.from(frame));
+            pooled?.release();
+          },
+        },
+        pool,
+      );
       for (let at = 0; at < stream.length; at += size) assembler.push(stream.subarray(at, at + size));
       expect(seen).toEqual(frames);
     }

@@ -116,14 +116,20 @@ export class ScriptedBroker {
   #take(frame: Buffer, write: (bytes: Buffer) => void, close: () => void): void {
     const header = decodeRequestHeader(frame);
     const known = header.api ?? api(header.apiKey);
-    if (known === undefined) return close();
+    if (known === undefined) {
+      close();
+      return;
+    }
     const decoded = decodeRequest(frame, header);
     const request: SeenRequest = { name: known.name, version: header.version, correlationId: header.correlationId, body: decoded.body };
     this.requests.push(request);
     const step = this.#steps.get(known.name)?.shift();
     const result = step === undefined ? 'default' : step(request);
     if (result === 'drop') return;
-    if (result === 'close') return close();
+    if (result === 'close') {
+      close();
+      return;
+    }
     const send = (body: object): void => write(encodeResponse(known, header.version, header.correlationId, body as never));
     if (result === 'default') send(this.#default(request));
     else if ('after' in result && 'answer' in result) this.time.timers.after(result.after as number, () => send(result.answer as object));
