@@ -451,7 +451,7 @@ describe('administration', () => {
     );
     await everyVersion(
       APIS.describeCluster,
-      () => ({}),
+      () => ({ includeClusterAuthorizedOperations: false }),
       (answer) => expect(answer.brokers).toHaveLength(1),
     );
     await everyVersion(
