@@ -1,0 +1,51 @@
+// What follows when a span cannot be committed: design.md's failure table as data. One function asks it.
+import { type ErrorCode, MillraceError } from '@millrace/core';
+
+export type SpanFailure =
+  /** Transaction still there: abort it, drop both spans, go on from the committed offsets. */
+  | 'abort'
+  /** Nobody knows, or somebody else holds the id: no abort; initialise the producer, which settles the old transaction either way; drop both. */
+  | 'initialise'
+  /** The coordinator does not know this member: abort, drop, wait for a new membership. */
+  | 'lost'
+  /** The same request again after a pause. Only where repeating is harmless. */
+  | 'again'
+  /** A person is needed: drop, and the worker ends with the error. */
+  | 'end';
+
+type Guarantee = 'exactly-once' | 'at-least-once';
+
+const EXACTLY_ONCE: Partial<Record<ErrorCode, SpanFailure>> = {
+  ERR_GENERATION: 'abort',
+  ERR_TRANSACTION_ABORTABLE: 'abort',
+  ERR_MEMBERSHIP_LOST: 'lost',
+  ERR_PRODUCER_FENCED: 'initialise',
+  ERR_TRANSACTION_INDEFINITE: 'initialise',
+  ERR_SEQUENCE: 'initialise',
+  // an answer that did not come is an answer we do not know
+  ERR_TIMEOUT: 'initialise',
+  ERR_CONNECTION: 'initialise',
+  ERR_RETRIABLE: 'initialise',
+};
+
+const AT_LEAST_ONCE: Partial<Record<ErrorCode, SpanFailure>> = {
+  ERR_GENERATION: 'abort',
+  ERR_MEMBERSHIP_LOST: 'lost',
+  ERR_PRODUCER_FENCED: 'initialise',
+  ERR_SEQUENCE: 'initialise',
+  ERR_TRANSACTION_INDEFINITE: 'initialise',
+  ERR_TIMEOUT: 'again',
+  ERR_CONNECTION: 'again',
+  ERR_RETRIABLE: 'again',
+};
+
+/** Errors without an entry (record refused, no right, a defect) end the worker. */
+export function spanFailure(error: unknown, guarantee: Guarantee): SpanFailure {
+  if (!MillraceError.is(error)) return 'end';
+  return (guarantee === 'exactly-once' ? EXACTLY_ONCE : AT_LEAST_ONCE)[error.code] ?? 'end';
+}
+
+/** Codes after which the next transactions are kept short: nothing is sent before a close until one has been committed. */
+export function suggestsTimeout(error: unknown): boolean {
+  return MillraceError.is(error) && (error.code === 'ERR_PRODUCER_FENCED' || error.code === 'ERR_TRANSACTION_ABORTABLE');
+}

@@ -1,0 +1,520 @@
+// What one worker holds between two turns of its loop, and the short synchronous moves on it. `worker.ts` calls them in order.
+// Owns: tasks, outbox, ownership, the closing span.  Never: awaits (rebalance.ts and worker.ts do), runs two steps at once.
+// L1 a task is in `tasks` from creation to release, and nowhere else (I7).  L2 at most one span is closing.
+import type { FetchedPartition, PollEvent } from '@millrace/client';
+import { assert, MillraceError, type Offset, type TopicPartition } from '@millrace/core';
+import { closeSpan, type Span } from './commit/close.ts';
+import type { CommitPorts } from './commit/execute.ts';
+import type { Ownership } from './commit/plan.ts';
+import { closeIsDue, settleIsDue, takesInput } from './commit/policy.ts';
+import { settleTasks } from './commit/settle.ts';
+import { Outbox } from './outbox.ts';
+import { Purge } from './purge.ts';
+import { Restorer } from './restore/restorer.ts';
+import { firstOffsetOf } from './restore/start-tasks.ts';
+import type { RecordQueue } from './task/record-queue.ts';
+import type { StepBudget, Task, TaskHost } from './task/task.ts';
+import type { WorkerAssignment, WorkerOptions, WorkerPorts } from './worker-ports.ts';
+
+/** A turn's length, ms: long while nothing is pending, short while a commit waits for the sockets. */
+const TURN_MS = 8;
+const TURN_WHILE_COMMITTING_MS = 2;
+const RECORDS_PER_TURN = 100_000;
+const TELL_DROPS_MS = 1000;
+const SETTLE_RETRY_MS = 500;
+
+export interface Waiting<T> {
+  readonly what: T;
+  resolve(): void;
+  reject(error: unknown): void;
+}
+
+/** A revocation in progress: the barrier of design.md, Membership 3. */
+export interface Leaving {
+  readonly tasks: readonly Task[];
+  readonly assignment: Waiting<WorkerAssignment>;
+}
+
+export class LoopState {
+  readonly options: WorkerOptions;
+  readonly ports: WorkerPorts;
+  readonly outbox: Outbox;
+  readonly restorer: Restorer;
+  readonly tasks = new Map<string, Task>();
+  readonly taskHost: TaskHost;
+  readonly transactional: boolean;
+  readonly purge: Purge;
+
+  ownership: Ownership = { group: { groupId: '', memberId: '', generation: -1, instanceId: undefined }, tasks: new Set() };
+  partitionCounts: ReadonlyMap<string, number> = new Map();
+  readonly assignments: Waiting<WorkerAssignment>[] = [];
+  readonly losses: Waiting<undefined>[] = [];
+  leaving: Leaving | undefined;
+  stopping: (Waiting<undefined> & { readonly deadlineMs: number }) | undefined;
+  /** Task ids of the last acknowledged message. */
+  assigned: ReadonlySet<string> = new Set();
+
+  closing: Span | undefined;
+  /** Set when the closing span could not be committed; dealt with in step 2. */
+  commitFailure: unknown;
+  /** A callback failed: the closing span ends, the open one goes, the worker ends with this. */
+  halted: unknown;
+  /** Something that ends the worker at once. */
+  fatal: unknown;
+  ended = false;
+
+  turnMs = 0;
+  #queues = new Map<string, { readonly task: Task; readonly queue: RecordQueue }>();
+  #commitRequested = false;
+  #closedAtMs: number;
+  #settledAtMs: number;
+  #settleFailedAtMs: number | undefined;
+  #settleFailingSinceMs: number | undefined;
+  #toldDropsAtMs = 0;
+  #worked = true;
+  #nextSpan = 1;
+  #commit: Promise<void> = Promise.resolve();
+  readonly #background = new Set<Promise<void>>();
+  readonly #committedInputs = new WeakMap<Task, string>();
+  #ownershipWaiters: { resolve(ownership: Ownership): void; reject(error: unknown): void }[] = [];
+
+  constructor(options: WorkerOptions, ports: WorkerPorts) {
+    this.options = options;
+    this.ports = ports;
+    this.transactional = options.guarantee === 'exactly-once';
+    const wake = (): void => ports.consumer.wake();
+    this.outbox = new Outbox({ producer: ports.producer, batches: ports.batches, transactional: this.transactional, wake });
+    this.restorer = new Restorer({
+      createConsumer: ports.createRestoreConsumer,
+      clock: ports.clock,
+      timers: ports.timers,
+      trace: ports.trace,
+      progress: (progress) => ports.events.restoreProgress(progress),
+    });
+    this.purge = new Purge(ports.admin, options.timing.purgeIntervalMs, ports.log);
+    this.turnMs = ports.clock.nowMs();
+    this.#closedAtMs = ports.clock.monotonicMs();
+    this.#settledAtMs = this.#closedAtMs;
+    this.taskHost = this.#createTaskHost();
+  }
+
+  // ---- 1 fetch --------------------------------------------------------------------------------------------------------
+
+  /** Nothing to wait for: queued records may be taken at once. */
+  get busy(): boolean {
+    if (!this.#worked || !this.takesInput) return false;
+    for (const task of this.tasks.values()) if (task.hasWork) return true;
+    return false;
+  }
+
+  /** How long a poll may wait, ms: until the next thing that is due by itself. */
+  get waitMs(): number {
+    const { timing } = this.options;
+    const nowMs = this.ports.clock.monotonicMs();
+    let wait = timing.pollWaitMs;
+    if (this.closing === undefined && this.dirty) wait = Math.min(wait, this.#closedAtMs + timing.commitIntervalMs - nowMs);
+    if (this.unsettled && this.#settleFailedAtMs === undefined) wait = Math.min(wait, this.#settledAtMs + timing.settleIntervalMs - nowMs);
+    const wallMs = this.ports.clock.nowMs();
+    for (const task of this.tasks.values()) {
+      if (!task.running) continue;
+      wait = Math.min(wait, task.nextTimerMs - wallMs);
+      if (task.hasWork && timing.idleWaitMs > 0) wait = Math.min(wait, timing.idleWaitMs);
+    }
+    return Math.max(1, Math.ceil(wait));
+  }
+
+  beginTurn(): void {
+    this.turnMs = this.ports.clock.nowMs();
+  }
+
+  // ---- 3 queue --------------------------------------------------------------------------------------------------------
+
+  take(event: PollEvent): void {
+    switch (event.kind) {
+      case 'data':
+        this.#takeData(event.data);
+        return;
+      case 'outOfRange':
+        this.#startOver(event);
+        return;
+      case 'recreated':
+        this.fatal ??= new MillraceError(
+          'ERR_TOPIC_RECREATED',
+          `topic ${event.topic} was deleted and made again while it was read: its old offsets mean nothing now. Reset the application for it, then start again.`,
+          { topic: event.topic },
+        );
+        return;
+      case 'failed':
+        this.fatal ??= event.error;
+    }
+  }
+
+  #takeData(data: FetchedPartition): void {
+    const seat = this.#queues.get(queueKey(data));
+    if (seat === undefined || !seat.task.running) {
+      data.release();
+      return;
+    }
+    const { queue } = seat;
+    if (!queue.append(data)) return;
+    if (!queue.paused && queue.bytes > this.#queueBytesMax) {
+      queue.paused = true;
+      this.ports.consumer.pause(queue);
+    }
+  }
+
+  /** The committed position is outside the log: the source's own wish for a start applies, as Kafka Streams does it. */
+  #startOver(event: PollEvent & { readonly kind: 'outOfRange' }): void {
+    const queue = this.#queues.get(queueKey(event))?.queue;
+    if (queue === undefined) return;
+    try {
+      const at = firstOffsetOf(queue, this.turnMs);
+      const offset = at === 'latest' ? event.logEnd : event.logStart;
+      this.ports.log.warn(
+        { topic: event.topic, partition: event.partition, position: event.position, from: offset },
+        'the log no longer holds the position to read next; going on where the source says',
+      );
+      queue.start(offset, queue.partitionTime);
+      this.assignConsumer(new Set([queue]));
+    } catch (error) {
+      this.fatal ??= error;
+    }
+  }
+
+  resumeDrained(): void {
+    for (const { queue } of this.#queues.values()) {
+      if (!queue.paused || queue.bytes > this.#queueBytesMax / 2) continue;
+      queue.paused = false;
+      this.ports.consumer.resume(queue);
+    }
+  }
+
+  get #queueBytesMax(): number {
+    return Math.max(64 * 1024, this.options.timing.bufferedBytesMax / 2 / Math.max(1, this.#queues.size));
+  }
+
+  /** Tells the consumer the whole set to read; queues in `moved` begin where they stand, the rest goes on undisturbed. */
+  assignConsumer(moved: ReadonlySet<RecordQueue>): void {
+    const { consumer } = this.ports;
+    this.#queues = new Map();
+    for (const task of this.tasks.values()) {
+      if (task.running) for (const queue of task.group.queues) this.#queues.set(queueKey(queue), { task, queue });
+    }
+    const starts = [...this.#queues.values()].map(({ queue }) => {
+      const position = moved.has(queue) ? undefined : consumer.position(queue);
+      return { topic: queue.topic, partition: queue.partition, offset: position ?? (queue.fetchedTo as Offset) };
+    });
+    const number = consumer.assign(starts);
+    for (const queue of moved) {
+      queue.assignment = number;
+      queue.paused = false;
+    }
+  }
+
+  // ---- 4 and 5 process ------------------------------------------------------------------------------------------------
+
+  get takesInput(): boolean {
+    const { cautious, full } = this.outbox;
+    this.outbox.blocking = full;
+    return takesInput({
+      stagedBytes: this.stagedBytes,
+      stagedBytesMax: this.options.timing.stagedBytesMax,
+      outboxFull: full,
+      cautious,
+      closing: this.closing !== undefined,
+      halted: this.halted !== undefined || this.#settleFailedAtMs !== undefined || this.stopping !== undefined,
+    });
+  }
+
+  /** Each running task gets an equal share of the turn. */
+  runTasks(): void {
+    if (!this.takesInput) return;
+    const { clock, trace } = this.ports;
+    const turnMs = this.closing === undefined ? TURN_MS : TURN_WHILE_COMMITTING_MS;
+    let left = 0;
+    for (const task of this.tasks.values()) if (task.hasWork) left += 1;
+    let deadlineMs = clock.monotonicMs();
+    let count = 0;
+    try {
+      for (const task of this.tasks.values()) {
+        if (!task.hasWork) continue;
+        deadlineMs += turnMs / left;
+        const budget: StepBudget = { records: RECORDS_PER_TURN, deadlineMs };
+        count += task.process(budget);
+      }
+    } catch (error) {
+      this.halt(error);
+    }
+    this.#worked = count > 0 || left === 0;
+    if (count > 0) trace?.onStep?.(4, this.#nextSpan, { records: count, whileClosing: this.closing?.id });
+  }
+
+  runTimers(): void {
+    if (this.halted !== undefined) return;
+    try {
+      for (const task of this.tasks.values()) {
+        if (task.running && task.punctuate(this.turnMs) > 0) {
+          this.ports.trace?.onStep?.(5, this.#nextSpan);
+        }
+      }
+    } catch (error) {
+      this.halt(error);
+    }
+  }
+
+  halt(error: unknown): void {
+    this.halted ??= error;
+  }
+
+  // ---- 6 to 9 close and commit ----------------------------------------------------------------------------------------
+
+  get dirty(): boolean {
+    if (this.outbox.dirty) return true;
+    for (const task of this.tasks.values()) if (task.touched) return true;
+    return false;
+  }
+
+  get stagedBytes(): number {
+    let bytes = this.outbox.waitingBytes;
+    for (const task of this.tasks.values()) bytes += task.stores.stagedBytes;
+    return bytes;
+  }
+
+  requestCommit(): void {
+    this.#commitRequested = true;
+  }
+
+  get closeIsDue(): boolean {
+    if (this.closing !== undefined || this.halted !== undefined) return false;
+    const { timing } = this.options;
+    return closeIsDue({
+      closing: false,
+      dirty: this.dirty,
+      requested: this.#commitRequested || this.leaving !== undefined || this.stopping !== undefined,
+      sinceCloseMs: this.ports.clock.monotonicMs() - this.#closedAtMs,
+      commitIntervalMs: timing.commitIntervalMs,
+      stagedBytes: this.stagedBytes,
+      stagedBytesMax: timing.stagedBytesMax,
+    });
+  }
+
+  /** Step 6. Undefined when a callback failed while emit buffers drained. */
+  closeSpan(): Span | undefined {
+    assert(this.closing === undefined, 'a span closes while another is closing');
+    try {
+      const nowMs = this.ports.clock.monotonicMs();
+      const span = closeSpan(this.#nextSpan, this.tasks.values(), this.outbox, nowMs);
+      this.#nextSpan += 1;
+      this.#closedAtMs = nowMs;
+      this.#commitRequested = false;
+      this.closing = span;
+      this.ports.trace?.onPoint?.('span-closed');
+      return span;
+    } catch (error) {
+      this.halt(error);
+      return undefined;
+    }
+  }
+
+  /** Runs the commit beside the next turns. */
+  startCommit(commit: () => Promise<void>): void {
+    this.#commit = commit().catch((error: unknown) => {
+      this.commitFailure ??= error ?? new Error('a commit failed without a reason');
+      this.ports.consumer.wake();
+    });
+  }
+
+  /** Resolves when no commit is under way. */
+  async commitEnded(): Promise<void> {
+    await this.#commit;
+  }
+
+  inClosingSpan(task: Task): boolean {
+    return this.closing?.tasks.some((one) => one.task === task) === true;
+  }
+
+  /** Work beside the loop (starting tasks); its failure ends the worker. */
+  background(work: Promise<void>): void {
+    const watched = work
+      .catch((error: unknown) => {
+        this.fatal ??= error;
+        this.ports.consumer.wake();
+      })
+      .finally(() => this.#background.delete(watched));
+    this.#background.add(watched);
+  }
+
+  commitPorts(): CommitPorts {
+    const { producer, admin, clock, timers, trace } = this.ports;
+    return {
+      producer,
+      admin,
+      clock,
+      timers,
+      trace,
+      outbox: this.outbox,
+      taskTimeoutMs: this.options.timing.taskTimeoutMs,
+      ownership: () => this.ownership,
+      nextOwnership: (seen) => this.#nextOwnership(seen),
+    };
+  }
+
+  /** The closing span is fact: staging moves on, what waited may leave. */
+  spanCommitted(span: Span): void {
+    for (const { task, inputs, inputPositions } of span.tasks) {
+      task.stores.committed(span.output.ends, inputs);
+      this.#committedInputs.set(task, inputPositions);
+    }
+    this.closing = undefined;
+    this.outbox.closed();
+    this.outbox.cautious = false;
+    this.purge.committed(span);
+    const { clock, events, consumer } = this.ports;
+    events.committed({ span: span.id, tasks: span.tasks.map(({ task }) => task.id), records: span.records, durationMs: clock.monotonicMs() - span.closedAtMs });
+    consumer.wake();
+  }
+
+  // ---- 10 settle ------------------------------------------------------------------------------------------------------
+
+  get unsettled(): boolean {
+    for (const task of this.tasks.values()) if (task.stores.unsettled) return true;
+    return false;
+  }
+
+  settleWhenDue(): void {
+    const { timing } = this.options;
+    const nowMs = this.ports.clock.monotonicMs();
+    if (this.#settleFailedAtMs !== undefined && nowMs - this.#settleFailedAtMs < SETTLE_RETRY_MS) return;
+    const due = settleIsDue({
+      unsettled: this.unsettled,
+      requested: this.#settleFailedAtMs !== undefined,
+      sinceSettleMs: nowMs - this.#settledAtMs,
+      settleIntervalMs: timing.settleIntervalMs,
+      stagedBytes: this.stagedBytes,
+      stagedBytesMax: timing.stagedBytesMax,
+    });
+    if (due) this.#settleOrWait(nowMs);
+  }
+
+  /** Throws ERR_STORE_IO. */
+  settle(tasks: Iterable<Task>): void {
+    const settled = settleTasks(tasks, this.ports.clock.nowMs(), (task) => this.#committedInputs.get(task) ?? '{}', this.ports.trace);
+    this.#settledAtMs = this.ports.clock.monotonicMs();
+    if (settled.length === 0) return;
+    this.ports.trace?.onStep?.(10, this.#nextSpan - 1, settled);
+    this.ports.events.settled(settled);
+  }
+
+  /** The disk refuses: what is committed stays in memory, no input is taken, and it is tried again; `taskTimeout` ends it. */
+  #settleOrWait(nowMs: number): void {
+    try {
+      this.settle(this.tasks.values());
+      this.#settleFailedAtMs = undefined;
+      this.#settleFailingSinceMs = undefined;
+    } catch (error) {
+      if (!MillraceError.is(error) || error.code !== 'ERR_STORE_IO') {
+        this.fatal ??= error;
+        return;
+      }
+      if (this.#settleFailingSinceMs === undefined)
+        this.ports.log.error({ error: error.message }, 'committed state could not be written to disk; no input is taken until it can be');
+      this.#settleFailingSinceMs ??= nowMs;
+      this.#settleFailedAtMs = nowMs;
+      if (nowMs - this.#settleFailingSinceMs >= this.options.timing.taskTimeoutMs) this.fatal ??= error;
+    }
+  }
+
+  // ---- membership -----------------------------------------------------------------------------------------------------
+
+  /** A message is acknowledged: from here on commits go out as this member and generation. Tasks it takes away are ours until they are released. */
+  acknowledge(assignment: WorkerAssignment): void {
+    const named = new Set(assignment.tasks.map(({ id }) => id));
+    const same = assignment.group.memberId === this.ownership.group.memberId;
+    this.ownership = { group: assignment.group, tasks: same ? new Set([...named, ...this.assigned]) : named };
+    this.assigned = named;
+    this.partitionCounts = assignment.partitionCounts;
+    for (const waiter of this.#ownershipWaiters.splice(0)) waiter.resolve(this.ownership);
+  }
+
+  /** Nothing is ours any more. */
+  disown(error: unknown): void {
+    this.ownership = { group: this.ownership.group, tasks: new Set() };
+    this.assigned = new Set();
+    for (const waiter of this.#ownershipWaiters.splice(0)) waiter.reject(error);
+  }
+
+  #nextOwnership(seen: Ownership): Promise<Ownership> {
+    if (this.ownership !== seen) return Promise.resolve(this.ownership);
+    return new Promise((resolve, reject) => this.#ownershipWaiters.push({ resolve, reject }));
+  }
+
+  tellDrops(): void {
+    if (this.turnMs - this.#toldDropsAtMs < TELL_DROPS_MS) return;
+    this.#toldDropsAtMs = this.turnMs;
+    for (const task of this.tasks.values()) {
+      for (const [key, count] of task.drops) {
+        const split = key.indexOf('\n');
+        if (count > 0) this.ports.events.dropped(task.id, key.slice(0, split), key.slice(split + 1), count);
+        task.drops.set(key, 0);
+      }
+    }
+  }
+
+  // ---- the end ----------------------------------------------------------------------------------------------------------
+
+  /** Closes tasks and ports; what is open and uncommitted is aborted by whoever initialises the transactional id next. */
+  async shutDown(): Promise<void> {
+    this.ended = true;
+    const { ports } = this;
+    this.disown(new MillraceError('ERR_CLOSED', 'the worker is closing'));
+    try {
+      if (this.fatal === undefined && this.halted === undefined) this.settle(this.tasks.values());
+    } catch (error) {
+      ports.log.warn({ error: String(error) }, 'the last settle failed; the next start restores from the changelog');
+    }
+    await this.restorer.close();
+    for (const task of this.tasks.values()) task.close();
+    this.tasks.clear();
+    this.outbox.drop();
+    await Promise.allSettled([ports.producer.close(), ports.consumer.close()]);
+    await Promise.allSettled([this.#commit, ...this.#background]);
+    await ports.admin.close().catch(() => undefined);
+  }
+
+  endRequests(error: MillraceError | undefined): void {
+    const reason = error ?? new MillraceError('ERR_CLOSED', `worker ${this.options.workerId} has ended`);
+    for (const waiting of [...this.assignments.splice(0), ...this.losses.splice(0)]) waiting.reject(reason);
+    this.leaving?.assignment.reject(reason);
+    this.leaving = undefined;
+    this.stopping?.resolve();
+  }
+
+  #createTaskHost(): TaskHost {
+    const { options, ports } = this;
+    const state = this;
+    return {
+      applicationId: options.applicationId,
+      topology: options.topology,
+      errors: options.errors ?? {},
+      idleWaitMs: options.timing.idleWaitMs,
+      log: ports.log,
+      events: ports.events,
+      ends: { endOffset: (topic, partition) => ports.consumer.endOffset({ topic, partition }) },
+      get turnMs() {
+        return state.turnMs;
+      },
+      monotonicMs: () => ports.clock.monotonicMs(),
+      lane: (topic, partition) => this.outbox.lane(topic, partition),
+      partitionsOf: (topic) => {
+        const partitions = this.partitionCounts.get(topic);
+        if (partitions === undefined) throw new MillraceError('ERR_TOPIC_MISSING', `topic ${topic} does not exist`, { topic });
+        return partitions;
+      },
+      requestCommit: () => this.requestCommit(),
+    };
+  }
+}
+
+function queueKey({ topic, partition }: TopicPartition): string {
+  return `${topic}\n${partition}`;
+}

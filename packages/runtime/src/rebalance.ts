@@ -1,0 +1,227 @@
+// Step 2: everything that changes which tasks live: assignments, losses, dropped spans, failures, the stop. Runs between two turns.
+// Owns: the order of these moves.  Never: processes a record.
+// A revocation is a barrier (design, Membership 3) but no pause: kept tasks go on while the last span of the leaving ones is committed.
+import { explainError, MillraceError, sleep } from '@millrace/core';
+import { abandonTransaction } from './commit/execute.ts';
+import { type SpanFailure, spanFailure, suggestsTimeout } from './commit/failures.ts';
+import type { LoopState } from './loop-state.ts';
+import { startTasks } from './restore/start-tasks.ts';
+import { Task } from './task/task.ts';
+import type { TaskAssignment, WorkerAssignment } from './worker-ports.ts';
+
+const RETRY_MS = 200;
+
+/** Throws what ends the worker. */
+export async function rebalance(state: LoopState): Promise<void> {
+  if (state.fatal !== undefined) throw state.fatal;
+  if (state.losses.length > 0) await loseMembership(state);
+  if (state.commitFailure !== undefined) await answerCommitFailure(state);
+  if (state.halted !== undefined && state.closing === undefined) {
+    await dropSpans(state, 'abort', true);
+    throw state.halted;
+  }
+  releaseLeaving(state);
+  takeAssignments(state);
+  stopWhenDone(state);
+}
+
+// ---- assignments ------------------------------------------------------------------------------------------------------
+
+function takeAssignments(state: LoopState): void {
+  while (state.leaving === undefined && state.stopping === undefined) {
+    const next = state.assignments.shift();
+    if (next === undefined) return;
+    const wanted = new Set(next.what.tasks.map(({ id }) => id));
+    const leaving = [...state.tasks.values()].filter((task) => !wanted.has(task.id));
+    for (const task of leaving) {
+      state.restorer.cancel(task.id);
+      task.suspend();
+    }
+    if (leaving.length > 0) {
+      state.ports.trace?.onPoint?.('revoked');
+      state.assignConsumer(new Set());
+    }
+    const fresh = next.what.tasks.filter(({ id }) => !state.tasks.has(id));
+    if (fresh.length > 0) state.background(createTasks(state, fresh, next.what));
+    state.leaving = { tasks: leaving, assignment: next };
+    releaseLeaving(state);
+  }
+}
+
+/** The barrier opens when nothing of the leaving tasks is uncommitted. */
+function releaseLeaving(state: LoopState): void {
+  const { leaving } = state;
+  if (leaving === undefined) return;
+  if (leaving.tasks.some((task) => task.state !== 'closed' && (state.inClosingSpan(task) || task.touched))) return;
+  try {
+    state.settle(leaving.tasks.filter((task) => task.state !== 'closed'));
+  } catch (error) {
+    state.ports.log.warn({ error: explainError(error) }, 'a task leaves without its last settle; its next owner restores it from the changelog');
+  }
+  state.ports.trace?.onPoint?.('before-release');
+  for (const task of leaving.tasks) release(state, task);
+  state.ports.trace?.onPoint?.('released');
+  state.leaving = undefined;
+  leaving.assignment.resolve();
+}
+
+function release(state: LoopState, task: Task): void {
+  task.close();
+  state.tasks.delete(task.id);
+}
+
+/** New tasks: databases first, then their lives. They come up beside the running ones. */
+async function createTasks(state: LoopState, wanted: readonly TaskAssignment[], assignment: WorkerAssignment): Promise<void> {
+  const { options, ports } = state;
+  const created: Task[] = [];
+  for (const { id, deliveries } of wanted) {
+    const [subtopologyId, partition] = id.split('_').map(Number) as [number, number];
+    const subtopology = options.topology.subtopologies.find((one) => one.id === subtopologyId);
+    if (subtopology === undefined)
+      throw new MillraceError('ERR_TOPOLOGY', `task ${id} was assigned, but the topology has no subtopology ${subtopologyId}`, { task: id });
+    const database = await ports.openDatabase(id, subtopology.stores);
+    if (!state.assigned.has(id) || state.tasks.has(id) || state.ended) {
+      database.detach();
+      continue;
+    }
+    const task = new Task(id, subtopology, partition, database, state.taskHost);
+    task.deliveries = deliveries ?? 0;
+    state.tasks.set(id, task);
+    created.push(task);
+  }
+  shareCache(state);
+  ports.trace?.onPoint?.('tasks-created');
+  await beginLives(state, created, assignment.fence);
+}
+
+function shareCache(state: LoopState): void {
+  const withStores = [...state.tasks.values()].filter(({ stores }) => stores.all.length > 0);
+  for (const { stores } of withStores) stores.setCacheMax(state.options.timing.cacheBytesMax / withStores.length);
+}
+
+/** Restores and starts tasks; what fails for a moment is tried again. */
+async function beginLives(state: LoopState, candidates: readonly Task[], fence: readonly string[]): Promise<void> {
+  const { ports, options } = state;
+  const tasks = candidates.filter((task) => task.state === 'created' || task.state === 'suspended'); // some may have left meanwhile
+  const lives = new Map(tasks.map((task) => [task, task.life]));
+  const wanted = (task: Task): boolean => task.state === 'restoring' && task.life === lives.get(task) && !state.ended;
+  for (const task of tasks) task.move('restoring');
+  const deadlineMs = ports.clock.monotonicMs() + options.timing.taskTimeoutMs;
+  for (let left = tasks; left.length > 0; left = left.filter(wanted)) {
+    try {
+      await startTasks(left, {
+        admin: ports.admin,
+        restorer: state.restorer,
+        clock: ports.clock,
+        log: ports.log,
+        groupId: state.ownership.group.groupId,
+        exactlyOnce: state.transactional,
+        fence,
+        trace: ports.trace,
+        wanted,
+        ready(task) {
+          task.revive();
+          state.assignConsumer(new Set(task.group.queues));
+          ports.trace?.onStep?.(2, 0, { running: task.id });
+        },
+      });
+      return;
+    } catch (error) {
+      if (!MillraceError.is(error) || !error.retriable || ports.clock.monotonicMs() >= deadlineMs) throw error;
+      ports.log.warn({ error: explainError(error) }, 'tasks could not be started yet; trying again');
+      await sleep(ports.timers, RETRY_MS);
+    }
+  }
+}
+
+// ---- failures ---------------------------------------------------------------------------------------------------------
+
+async function answerCommitFailure(state: LoopState): Promise<void> {
+  const error = state.commitFailure;
+  const answer: SpanFailure = spanFailure(error, state.options.guarantee);
+  state.ports.log.warn({ error: explainError(error), answer }, 'a span could not be committed; everything since the last commit is dropped and done again');
+  if (suggestsTimeout(error)) state.outbox.cautious = true;
+  switch (answer) {
+    case 'abort':
+      return dropSpans(state, 'abort', false);
+    case 'initialise':
+    case 'again': // the repeats are used up
+      return dropSpans(state, 'initialise', false);
+    case 'lost':
+      await dropSpans(state, 'abort', true);
+      state.disown(error);
+      state.ports.events.membershipLost(error instanceof Error ? error : new Error(String(error)));
+      return;
+    case 'end':
+      await dropSpans(state, 'abort', true);
+      throw error;
+  }
+}
+
+/**
+ * Both spans go, and with them the lives of all running tasks. `close`: the tasks go as well; else they are restored to what is
+ * committed and begin again.
+ */
+async function dropSpans(state: LoopState, how: 'abort' | 'initialise', close: boolean): Promise<void> {
+  const running = [...state.tasks.values()].filter((task) => close || task.state === 'running' || task.state === 'suspended');
+  for (const task of running) {
+    state.restorer.cancel(task.id);
+    task.dropLife();
+  }
+  state.outbox.drop();
+  state.closing = undefined;
+  state.commitFailure = undefined;
+  state.assignConsumer(new Set());
+  state.ports.trace?.onPoint?.('dropped');
+  await endTransaction(state, how);
+  const leaving = new Set(state.leaving?.tasks ?? []);
+  for (const task of running) if (close || leaving.has(task)) release(state, task);
+  const again = running.filter((task) => task.state !== 'closed');
+  if (again.length > 0) state.background(beginLives(state, again, []));
+}
+
+async function endTransaction(state: LoopState, how: 'abort' | 'initialise'): Promise<void> {
+  const ports = state.commitPorts();
+  if (!state.transactional && how === 'abort') {
+    // Nothing to abort; but what is in flight must have come to rest before a changelog's end is looked up.
+    try {
+      await ports.producer.flush();
+      return;
+    } catch {
+      // the producer starts over below
+    }
+  }
+  await abandonTransaction(state.transactional ? how : 'initialise', ports);
+}
+
+async function loseMembership(state: LoopState): Promise<void> {
+  const losses = state.losses.splice(0);
+  await state.commitEnded(); // an EndTxn under way cannot be called back
+  await dropSpans(state, 'abort', true);
+  if (state.leaving !== undefined) {
+    state.leaving.assignment.resolve();
+    state.leaving = undefined;
+  }
+  for (const waiting of losses) waiting.resolve();
+}
+
+// ---- stop -------------------------------------------------------------------------------------------------------------
+
+function stopWhenDone(state: LoopState): void {
+  const { stopping } = state;
+  if (stopping === undefined || state.ended) return;
+  const late = state.ports.clock.monotonicMs() >= stopping.deadlineMs;
+  if (!late && (state.closing !== undefined || state.dirty)) return;
+  if (late && state.closing === undefined && state.dirty)
+    state.ports.log.warn({}, 'stopped without the last commit: it did not end in time; what it held will be done again');
+  state.ended = true;
+}
+
+/** No more input: what has been processed is committed, then the worker ends. */
+export function beginStop(state: LoopState): void {
+  for (const task of state.tasks.values()) {
+    state.restorer.cancel(task.id);
+    task.suspend();
+  }
+  state.assignConsumer(new Set());
+}

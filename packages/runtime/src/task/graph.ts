@@ -1,0 +1,261 @@
+// One task's copy of its subtopology: nodes created, children closed over, one context per node.
+// Owns: the nodes' lives and which node is at work (for naming the culprit).  Never: queues, offsets, commits.
+// G1 `current` is the innermost node whose `process` was entered and has not returned: on an error nobody resets it.
+// G2 a node under a policy of its own is entered through a guard; all others cost two stores and a call.
+import { assert, type Logger, MillraceError } from '@millrace/core';
+import type {
+  DropReason,
+  ErrorPolicy,
+  NodeContext,
+  NodeProcessor,
+  ProcessorNode,
+  Punctuation,
+  SinkNode,
+  SourceNode,
+  Subtopology,
+  Topology,
+} from '@millrace/topology';
+import type { TaskCursor } from './cursor.ts';
+
+/** All a graph may ask of the task that hosts it. */
+export interface GraphHost {
+  readonly applicationId: string;
+  readonly taskId: string;
+  readonly partition: number;
+  readonly log: Logger;
+  wallClockMs(): number;
+  store(name: string): unknown;
+  schedule(everyMs: number, by: 'streamTime' | 'wallClock', run: (atMs: number) => void, startAtMs: number | undefined): Punctuation;
+  requestCommit(): void;
+  drop(node: string, reason: DropReason, detail: string | undefined): void;
+  createSink(node: SinkNode): NodeProcessor;
+  /** Asks `policy` about an error at `node`: returns when the branch is to be skipped, throws ERR_TASK_FAILED otherwise. */
+  judge(policy: ErrorPolicy, stage: 'process' | 'punctuate', node: string, error: unknown): void;
+}
+
+/** Where a call enters a node. `processor` is set once the node exists; parents hold the hop, so creation order is free. */
+class Hop implements NodeProcessor {
+  readonly index: number;
+  readonly name: string;
+  processor: NodeProcessor;
+  constructor(index: number, name: string) {
+    this.index = index;
+    this.name = name;
+    this.processor = this;
+  }
+  process(): void {
+    throw new MillraceError('ERR_TOPOLOGY', `node ${this.name} was given a record while the graph was being built: forward only while processing`, {
+      node: this.name,
+    });
+  }
+}
+
+type Forward = (key: unknown, value: unknown) => void;
+
+export interface TaskGraph {
+  /** Enters the graph at a source; the cursor is set. */
+  enter(source: string): Forward;
+  /** Name of the node at work. */
+  readonly currentNode: string;
+  /** Forwards what emit buffers hold, parents first. */
+  drain(): void;
+  /** Closes every node even if one throws; the first error is thrown at the end. */
+  close(): void;
+}
+
+export function createGraph(topology: Topology, subtopology: Subtopology, cursor: TaskCursor, defaultPolicy: ErrorPolicy, host: GraphHost): TaskGraph {
+  const names = subtopology.nodes;
+  const hops = new Map(names.map((name, index) => [name, new Hop(index, name)]));
+  const at = { current: -1 };
+  const hopOf = (name: string): Hop => {
+    const hop = hops.get(name);
+    assert(hop !== undefined, `node ${name} is not in subtopology ${subtopology.id}`);
+    return hop;
+  };
+  const entries = new Map<string, Forward>();
+  const created: { readonly hop: Hop; readonly processor: NodeProcessor }[] = [];
+  for (const name of names) {
+    const node = topology.nodes.get(name);
+    assert(node !== undefined, `subtopology ${subtopology.id} names the unknown node ${name}`);
+    const hop = hopOf(name);
+    if (node.kind === 'source') {
+      entries.set(name, linkTo(node.children.map(hopOf), hop.index, at));
+      continue;
+    }
+    const policy = node.kind === 'sink' ? 'fail' : (node.onError ?? defaultPolicy);
+    at.current = hop.index;
+    const processor = node.kind === 'sink' ? host.createSink(node) : node.create(new Context(node, hop, node.children.map(hopOf), at, cursor, policy, host));
+    hop.processor = policy === 'fail' ? processor : new Guard(processor, hop, at, cursor, policy, host);
+    created.push({ hop, processor });
+  }
+  at.current = -1;
+  return {
+    enter(source) {
+      const forward = entries.get(source);
+      assert(forward !== undefined, `no source ${source} in subtopology ${subtopology.id}`);
+      return forward;
+    },
+    get currentNode() {
+      return names[at.current] ?? `subtopology ${subtopology.id}`;
+    },
+    drain() {
+      for (const { hop, processor } of created) {
+        if (processor.drain === undefined) continue;
+        at.current = hop.index;
+        processor.drain();
+      }
+      at.current = -1;
+    },
+    close() {
+      const errors: unknown[] = [];
+      for (const { hop, processor } of created) {
+        at.current = hop.index;
+        try {
+          processor.close?.();
+        } catch (error) {
+          errors.push(error);
+        }
+      }
+      at.current = -1;
+      if (errors.length > 0) throw errors[0];
+    },
+  };
+}
+
+/** The call that hands a record to all of `children`, in order, and makes `own` current again. */
+function linkTo(children: readonly Hop[], own: number, at: { current: number }): Forward {
+  const only = children[0];
+  if (only === undefined) return () => {};
+  if (children.length === 1) {
+    return (key, value) => {
+      at.current = only.index;
+      only.processor.process(key, value);
+      at.current = own;
+    };
+  }
+  return (key, value) => {
+    for (const child of children) {
+      at.current = child.index;
+      child.processor.process(key, value);
+    }
+    at.current = own;
+  };
+}
+
+class Context implements NodeContext {
+  readonly node: string;
+  readonly applicationId: string;
+  readonly taskId: string;
+  readonly partition: number;
+  readonly record: TaskCursor;
+  readonly log: Logger;
+  readonly forward: Forward;
+  readonly forwardAt: (key: unknown, value: unknown, timestamp: number) => void;
+  readonly #node: ProcessorNode;
+  readonly #own: number;
+  readonly #children: ReadonlyMap<string, Forward>;
+  readonly #at: { current: number };
+  readonly #policy: ErrorPolicy;
+  readonly #host: GraphHost;
+
+  constructor(node: ProcessorNode, hop: Hop, children: readonly Hop[], at: { current: number }, cursor: TaskCursor, policy: ErrorPolicy, host: GraphHost) {
+    this.node = node.name;
+    this.applicationId = host.applicationId;
+    this.taskId = host.taskId;
+    this.partition = host.partition;
+    this.record = cursor;
+    this.log = host.log;
+    const forward = linkTo(children, hop.index, at);
+    this.forward = forward;
+    this.forwardAt = (key, value, timestamp) => {
+      const before = cursor.timestamp;
+      cursor.timestamp = timestamp;
+      forward(key, value);
+      cursor.timestamp = before;
+    };
+    this.#node = node;
+    this.#own = hop.index;
+    this.#children = new Map(children.map((child) => [child.name, linkTo([child], hop.index, at)]));
+    this.#at = at;
+    this.#policy = policy;
+    this.#host = host;
+  }
+  wallClockMs(): number {
+    return this.#host.wallClockMs();
+  }
+  forwardTo(child: string, key: unknown, value: unknown): void {
+    const forward = this.#children.get(child);
+    if (forward === undefined)
+      throw new MillraceError(
+        'ERR_TOPOLOGY',
+        `node ${this.node} forwards to ${JSON.stringify(child)}, which is not one of its children (${[...this.#children.keys()].join(', ')})`,
+        { node: this.node },
+      );
+    forward(key, value);
+  }
+  store(name: string): unknown {
+    if (!this.#node.stores.includes(name))
+      throw new MillraceError(
+        'ERR_STORE_NOT_CONNECTED',
+        `node ${this.node} asks for store ${JSON.stringify(name)}, which it did not declare: list it in the operator's stores`,
+        { node: this.node, store: name },
+      );
+    return this.#host.store(name);
+  }
+  schedule(everyMs: number, by: 'streamTime' | 'wallClock', punctuate: (atMs: number) => void, startAtMs?: number): Punctuation {
+    const run = (atMs: number): void => {
+      this.#at.current = this.#own;
+      try {
+        punctuate(atMs);
+      } catch (error) {
+        if (this.#at.current !== this.#own) throw error;
+        this.#host.judge(this.#policy, 'punctuate', this.node, error);
+      }
+      this.#at.current = -1;
+    };
+    return this.#host.schedule(everyMs, by, run, startAtMs);
+  }
+  requestCommit(): void {
+    this.#host.requestCommit();
+  }
+  drop(reason: DropReason, detail?: string): void {
+    this.#host.drop(this.node, reason, detail);
+  }
+}
+
+/** Asks the node's policy when the error is the node's own: a deeper one has been judged there already (its policy said fail). */
+class Guard implements NodeProcessor {
+  readonly #inner: NodeProcessor;
+  readonly #hop: Hop;
+  readonly #at: { current: number };
+  readonly #cursor: TaskCursor;
+  readonly #policy: ErrorPolicy;
+  readonly #host: GraphHost;
+  constructor(inner: NodeProcessor, hop: Hop, at: { current: number }, cursor: TaskCursor, policy: ErrorPolicy, host: GraphHost) {
+    this.#inner = inner;
+    this.#hop = hop;
+    this.#at = at;
+    this.#cursor = cursor;
+    this.#policy = policy;
+    this.#host = host;
+  }
+  process(key: unknown, value: unknown): void {
+    const { timestamp, headers } = this.#cursor;
+    try {
+      this.#inner.process(key, value);
+    } catch (error) {
+      if (this.#at.current !== this.#hop.index) throw error;
+      this.#cursor.timestamp = timestamp;
+      this.#cursor.headers = headers;
+      this.#host.judge(this.#policy, 'process', this.#hop.name, error);
+    }
+  }
+}
+
+/** The sources of a subtopology by topic name as the topology gives it. */
+export function sourcesOf(topology: Topology, subtopology: Subtopology): readonly SourceNode[] {
+  return subtopology.nodes.flatMap((name) => {
+    const node = topology.nodes.get(name);
+    return node?.kind === 'source' ? [node] : [];
+  });
+}

@@ -1,0 +1,164 @@
+// The stores of one task and what ties each to the log: its changelog lane (or source topic) and the offset it is level with.
+// Owns: the typed stores, their checkpoints in the making.  Never: sends, restores, decides when to settle.
+// T1 `checkpointOffset` is committed and applied here, never merely produced (I2 of reliability.md).
+// T2 data and checkpoint of all stores of the task go into one write batch.
+import { asBuffer, assert, noHeaders } from '@millrace/core';
+import { type ChangelogSink, type Database, putCheckpoint, StagedKeyValueStore, type StagedStore, StagedWindowStore, WriteBatch } from '@millrace/state';
+import { type StoreSpec, type Topology, topicName } from '@millrace/topology';
+import type { Lane, SpanOutput } from '../outbox.ts';
+import type { TaskCursor } from './cursor.ts';
+
+/** Where the changes of a store can be read again. */
+export type ChangeLog =
+  | { readonly kind: 'changelog'; readonly topic: string; readonly lane: Lane }
+  | { readonly kind: 'sourceTopic'; readonly topic: string }
+  | { readonly kind: 'none' };
+
+export interface TaskStore {
+  readonly spec: StoreSpec;
+  readonly store: StagedStore;
+  readonly log: ChangeLog;
+  readonly sink: ChangelogSink | undefined;
+  /** Id of the topic behind `log`; empty until restore has looked it up. */
+  topicId: string;
+  leaderEpoch: number;
+  checkpointOffset: number;
+}
+
+export interface TaskStoresOptions {
+  readonly applicationId: string;
+  readonly topology: Topology;
+  readonly names: readonly string[];
+  readonly partition: number;
+  readonly database: Database;
+  readonly cursor: TaskCursor;
+  readonly lane: (topic: string, partition: number) => Lane;
+  readonly onExpired: (store: string) => void;
+}
+
+export class TaskStores {
+  readonly all: readonly TaskStore[];
+  readonly database: Database;
+  readonly #byName: ReadonlyMap<string, TaskStore>;
+  #unsettled = false;
+  #settledAtMs = 0;
+
+  constructor(options: TaskStoresOptions) {
+    this.database = options.database;
+    this.all = options.names.map((name) => openStore(options, name));
+    this.#byName = new Map(this.all.map((one) => [one.spec.name, one]));
+  }
+
+  get(name: string): StagedStore {
+    const found = this.#byName.get(name);
+    assert(found !== undefined, `the task has no store ${name}`);
+    return found.store;
+  }
+  get stagedBytes(): number {
+    let bytes = 0;
+    for (const { store } of this.all) bytes += store.stagedBytes;
+    return bytes;
+  }
+  get dirty(): boolean {
+    return this.all.some(({ store }) => store.dirty);
+  }
+  /** True if something committed is not on disk yet. */
+  get unsettled(): boolean {
+    return this.#unsettled;
+  }
+  get settledAtMs(): number {
+    return this.#settledAtMs;
+  }
+
+  /** Freezes the open span of every store, in order; logged ones into the outbox. */
+  close(): void {
+    for (const { store, sink } of this.all) store.close(sink);
+  }
+
+  /** The closing span is committed: `ends` are its acknowledged changelog offsets, `inputs` its input positions by topic. */
+  committed(ends: SpanOutput['ends'], inputs: ReadonlyMap<string, number>): void {
+    for (const one of this.all) {
+      one.store.committed();
+      const end = one.log.kind === 'changelog' ? ends.get(one.log.lane) : one.log.kind === 'sourceTopic' ? inputs.get(one.log.topic) : undefined;
+      if (end === undefined) continue;
+      assert(end >= one.checkpointOffset, `the changelog of ${one.spec.name} went back from ${one.checkpointOffset} to ${end}`);
+      one.checkpointOffset = end;
+    }
+    if (this.all.length > 0) this.#unsettled = true;
+  }
+
+  /** Step 10: committed writes and checkpoints, one batch. Throws ERR_STORE_IO with nothing written. */
+  settle(nowMs: number, inputPositions: string): void {
+    const batch = new WriteBatch();
+    for (const one of this.all) {
+      one.store.settle(batch);
+      const memory = one.store.memory();
+      putCheckpoint(batch, one.spec.name, {
+        changelogOffset: one.checkpointOffset,
+        topicId: one.topicId,
+        leaderEpoch: one.leaderEpoch,
+        ...memory,
+        levelAtMs: nowMs,
+        inputPositions,
+      });
+    }
+    this.database.write(batch);
+    for (const { store } of this.all) store.settled();
+    this.#unsettled = false;
+    this.#settledAtMs = nowMs;
+  }
+
+  /** Everything not on disk is forgotten; what was committed comes back from the changelog. */
+  drop(): void {
+    for (const { store } of this.all) store.drop();
+    this.#unsettled = false;
+  }
+
+  setCacheMax(bytes: number): void {
+    for (const { store } of this.all) store.setCacheMax(Math.floor(bytes / Math.max(1, this.all.length)));
+  }
+}
+
+function openStore(options: TaskStoresOptions, name: string): TaskStore {
+  const spec = options.topology.stores.get(name);
+  assert(spec !== undefined, `no store ${name} in the topology`);
+  const log = changeLogOf(options, spec);
+  const { cursor, database } = options;
+  const common = {
+    name,
+    key: spec.key,
+    value: spec.value,
+    database,
+    topic: log.kind === 'none' ? undefined : log.topic,
+    currentTimestamp: () => cursor.timestamp,
+  };
+  const store =
+    spec.kind === 'window'
+      ? new StagedWindowStore({
+          ...common,
+          windowSizeMs: spec.windowSizeMs,
+          retentionMs: spec.retentionMs,
+          duplicates: spec.duplicates,
+          onExpired: () => options.onExpired(name),
+        })
+      : new StagedKeyValueStore(common);
+  return { spec, store, log, sink: log.kind === 'changelog' ? changelogSink(log.lane) : undefined, topicId: '', leaderEpoch: -1, checkpointOffset: 0 };
+}
+
+function changeLogOf(options: TaskStoresOptions, spec: StoreSpec): ChangeLog {
+  if (spec.sourceTopic !== undefined) return { kind: 'sourceTopic', topic: spec.sourceTopic };
+  if (spec.changelog === false) return { kind: 'none' };
+  const topic = topicName(options.applicationId, { name: `${spec.name}-changelog`, internal: true });
+  return { kind: 'changelog', topic, lane: options.lane(topic, options.partition) };
+}
+
+function changelogSink(lane: Lane): ChangelogSink {
+  return {
+    append(key, value, timestamp) {
+      const keyBytes = asBuffer(key);
+      const valueBytes = value === null ? null : asBuffer(value);
+      const length = valueBytes?.length ?? 0;
+      lane.room(keyBytes.length + length + 64).append(timestamp, keyBytes, 0, keyBytes.length, valueBytes, 0, length, noHeaders);
+    },
+  };
+}

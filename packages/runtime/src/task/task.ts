@@ -1,0 +1,398 @@
+// One task: a subtopology at work on one partition. Feeds records through the graph, synchronously, depth first.
+// Owns: queues, stores, timers, graph; what it did since the last close.  Never: awaits, sends, commits.
+// A task has lives: `revive` begins one (new processors, positions as committed), `drop` ends it with nothing kept but the disk.
+//
+//   created ─→ restoring ─revive→ running ─suspend→ suspended ─→ closed
+//                  ↑                 └──── drop ────┘ │            every state may go to closed
+//                  └──────────────────────────────────┘
+import { assert, type Logger, MillraceError, noHeaders } from '@millrace/core';
+import type { Database } from '@millrace/state';
+import {
+  type DropReason,
+  type ErrorPolicy,
+  type Failure,
+  type Punctuation,
+  type SinkNode,
+  type Subtopology,
+  type Topology,
+  topicName,
+} from '@millrace/topology';
+import type { ErrorPolicies } from '../options.ts';
+import type { Lane } from '../outbox.ts';
+import type { TaskState, WorkerEvents } from '../worker-ports.ts';
+import { TaskCursor } from './cursor.ts';
+import { createDecoder } from './decode.ts';
+import { decideFailure, isForPolicy, taskFailed } from './error-policy.ts';
+import { createGraph, type GraphHost, sourcesOf, type TaskGraph } from './graph.ts';
+import { type LogEnds, PartitionGroup } from './partition-group.ts';
+import { Punctuations } from './punctuations.ts';
+import { type QueueHost, RecordQueue } from './record-queue.ts';
+import { createSink, type SinkHost } from './sink.ts';
+import { TaskStores } from './task-stores.ts';
+
+export const TASK_MOVES: Readonly<Record<TaskState, readonly TaskState[]>> = {
+  created: ['restoring', 'closed'],
+  restoring: ['running', 'suspended', 'closed'],
+  running: ['suspended'],
+  suspended: ['restoring', 'closed'],
+  closed: [],
+};
+
+/** What all tasks of a worker share. */
+export interface TaskHost {
+  readonly applicationId: string;
+  readonly topology: Topology;
+  readonly errors: ErrorPolicies;
+  readonly idleWaitMs: number;
+  readonly log: Logger;
+  readonly events: Pick<WorkerEvents, 'taskState' | 'failure'>;
+  readonly ends: LogEnds;
+  /** Wall clock as of this turn. */
+  readonly turnMs: number;
+  monotonicMs(): number;
+  lane(topic: string, partition: number): Lane;
+  partitionsOf(topic: string): number;
+  requestCommit(): void;
+}
+
+/** How much a task may do before others, and sockets, get their turn. */
+export interface StepBudget {
+  readonly records: number;
+  /** Monotonic ms. */
+  readonly deadlineMs: number;
+}
+
+/** The clock is looked at once in so many records. */
+const CLOCK_EVERY = 31;
+
+export class Task implements GraphHost, QueueHost, SinkHost {
+  readonly id: string;
+  readonly subtopology: Subtopology;
+  readonly partition: number;
+  readonly stores: TaskStores;
+  readonly group: PartitionGroup;
+  readonly cursor: TaskCursor;
+  readonly log: Logger;
+  /** The queue of the record in hand; undefined between records and below a timer. */
+  input: RecordQueue | undefined = undefined;
+  /** Records, firings and passed-over offsets since the last close. */
+  records = 0;
+  fired = 0;
+  /** Grows when a life ends: what was begun for an older one is not wanted any more. */
+  life = 0;
+  /** Times the next record failed before. */
+  deliveries = 0;
+  /** Drops not yet told, by `node\nreason`. */
+  readonly drops = new Map<string, number>();
+  #state: TaskState = 'created';
+  readonly #host: TaskHost;
+  readonly #punctuations = new Punctuations();
+  readonly #closedPositions: number[] = [];
+  #graph: TaskGraph | undefined;
+  #enter: ((key: unknown, value: unknown) => void)[] = [];
+  #keyless = 0;
+
+  constructor(id: string, subtopology: Subtopology, partition: number, database: Database, host: TaskHost) {
+    this.id = id;
+    this.subtopology = subtopology;
+    this.partition = partition;
+    this.#host = host;
+    this.log = host.log;
+    this.cursor = new TaskCursor(id);
+    this.stores = new TaskStores({
+      applicationId: host.applicationId,
+      topology: host.topology,
+      names: subtopology.stores,
+      partition,
+      database,
+      cursor: this.cursor,
+      lane: (topic, index) => host.lane(topic, index),
+      onExpired: (store) => this.drop(store, 'expired', undefined),
+    });
+    this.group = new PartitionGroup(this.#createQueues(), host.ends, host.idleWaitMs);
+    host.events.taskState(id, 'created');
+  }
+
+  get state(): TaskState {
+    return this.#state;
+  }
+  get running(): boolean {
+    return this.#state === 'running';
+  }
+  get applicationId(): string {
+    return this.#host.applicationId;
+  }
+  get taskId(): string {
+    return this.id;
+  }
+
+  // ---- lives --------------------------------------------------------------------------------------------------------
+
+  move(to: TaskState): void {
+    if (to === this.#state) return;
+    assert(TASK_MOVES[this.#state].includes(to), `task ${this.id} cannot go from ${this.#state} to ${to}`);
+    this.#state = to;
+    this.#host.events.taskState(this.id, to);
+  }
+
+  /** Begins a life: stores are restored, each queue stands at its committed position (`start` was called on it). */
+  revive(): void {
+    assert(this.#state === 'restoring', `task ${this.id} begins a life while ${this.#state}`);
+    this.group.streamTime = Math.max(-1, ...this.group.queues.map((queue) => queue.partitionTime));
+    this.#resetCursor(-1);
+    this.cursor.streamTime = this.group.streamTime;
+    const graph = createGraph(this.#host.topology, this.subtopology, this.cursor, this.#host.errors.process ?? 'fail', this);
+    this.#graph = graph;
+    this.#enter = this.group.queues.map((queue) => graph.enter(queue.source.name));
+    this.#rememberPositions();
+    this.records = 0;
+    this.fired = 0;
+    this.move('running');
+  }
+
+  /** No more records or timers; positions and staging stay for the last commit. */
+  suspend(): void {
+    if (this.#state === 'running' || this.#state === 'restoring') this.move('suspended');
+  }
+
+  /** True while there is a life whose positions mean something: it has begun and was not dropped. */
+  get alive(): boolean {
+    return this.#graph !== undefined;
+  }
+
+  /** Ends a life: nothing that was not settled is kept. */
+  dropLife(): void {
+    this.suspend();
+    this.#endLife();
+    this.stores.drop();
+  }
+
+  /** Last call: nodes closed, database let go. The caller has settled what should stay. */
+  close(): void {
+    if (this.#state === 'closed') return;
+    this.suspend();
+    this.#endLife();
+    this.stores.database.detach();
+    this.move('closed');
+  }
+
+  #endLife(): void {
+    this.life += 1;
+    for (const queue of this.group.queues) queue.clear();
+    this.#punctuations.clear();
+    const graph = this.#graph;
+    this.#graph = undefined;
+    this.input = undefined;
+    try {
+      graph?.close();
+    } catch (error) {
+      this.log.warn({ task: this.id, error: String(error) }, 'a processor threw while it was closed');
+    }
+  }
+
+  // ---- steps 4 and 5 ------------------------------------------------------------------------------------------------
+
+  /** Processes what is queued within the budget; returns how many records. Throws ERR_TASK_FAILED, or what no policy may judge. */
+  process(budget: StepBudget): number {
+    const { group, cursor } = this;
+    const { turnMs } = this.#host;
+    const queues = group.queues;
+    let count = 0;
+    try {
+      while (count < budget.records) {
+        const queue = group.choose(turnMs);
+        if (queue === undefined) break;
+        group.take(queue);
+        cursor.timestamp = queue.timestamp;
+        cursor.headers = queue.headers();
+        cursor.streamTime = group.streamTime;
+        cursor.source = queue.at;
+        this.input = queue;
+        const enter = queues.length === 1 ? this.#enter[0] : this.#enter[queues.indexOf(queue)];
+        (enter as (key: unknown, value: unknown) => void)(queue.key, queue.value);
+        count += 1;
+        if ((count & CLOCK_EVERY) === 0 && this.#host.monotonicMs() >= budget.deadlineMs) break;
+      }
+    } catch (error) {
+      throw this.#failed(error, 'process');
+    } finally {
+      this.records += count;
+      this.input = undefined;
+    }
+    if (count > 0) this.deliveries = 0;
+    return count;
+  }
+
+  /** Fires timers that are due; returns how many. */
+  punctuate(nowMs: number): number {
+    const { streamTime } = this.group;
+    try {
+      let fired = 0;
+      if (streamTime >= 0) {
+        this.#resetCursor(streamTime);
+        fired = this.#punctuations.fireStreamTime(streamTime);
+      }
+      if (this.#punctuations.nextWallClockMs <= nowMs) {
+        this.#resetCursor(nowMs);
+        fired += this.#punctuations.fireWallClock(nowMs);
+      }
+      this.fired += fired;
+      return fired;
+    } catch (error) {
+      throw this.#failed(error, 'punctuate');
+    }
+  }
+  get nextTimerMs(): number {
+    return this.#punctuations.nextWallClockMs;
+  }
+
+  /** True if something fetched waits and may be taken, as far as is known. */
+  get hasWork(): boolean {
+    return this.running && this.group.queues.some((queue) => queue.hasMore);
+  }
+
+  // ---- step 6 -------------------------------------------------------------------------------------------------------
+
+  /** True if this task took part in the open span. */
+  get touched(): boolean {
+    if (!this.alive) return false;
+    if (this.records > 0 || this.fired > 0 || this.stores.dirty) return true;
+    const { queues } = this.group;
+    for (let index = 0; index < queues.length; index++) if (queues[index]?.position !== this.#closedPositions[index]) return true;
+    return false;
+  }
+
+  /** Emit buffers forward what they hold. */
+  drain(): void {
+    this.input = undefined;
+    this.#resetCursor(Math.max(0, this.group.streamTime));
+    try {
+      this.#graph?.drain();
+    } catch (error) {
+      throw this.#failed(error, 'process');
+    }
+  }
+
+  /** The open span of this task is frozen: what comes now counts for the next. */
+  spanClosed(): void {
+    this.records = 0;
+    this.fired = 0;
+    this.#rememberPositions();
+  }
+
+  // ---- what nodes, queues and sinks ask -----------------------------------------------------------------------------
+
+  wallClockMs(): number {
+    return this.#host.turnMs;
+  }
+  store(name: string): unknown {
+    return this.stores.get(name);
+  }
+  schedule(everyMs: number, by: 'streamTime' | 'wallClock', run: (atMs: number) => void, startAtMs: number | undefined): Punctuation {
+    return this.#punctuations.schedule(everyMs, by, run, this.#host.turnMs, startAtMs);
+  }
+  requestCommit(): void {
+    this.#host.requestCommit();
+  }
+  drop(node: string, reason: DropReason, detail: string | undefined): void {
+    const key = `${node}\n${reason}`;
+    const before = this.drops.get(key);
+    this.drops.set(key, (before ?? 0) + 1);
+    if (before === undefined) this.log.warn({ task: this.id, node, reason, detail, source: this.cursor.source }, `record dropped: ${reason}`);
+  }
+  lane(topic: string, partition: number): Lane {
+    return this.#host.lane(topic, partition);
+  }
+  keylessPartition(partitions: number): number {
+    this.#keyless += 1;
+    return (this.partition + (this.#keyless >>> 8)) % partitions;
+  }
+  createSink(node: SinkNode): ReturnType<typeof createSink> {
+    const topic = topicName(this.#host.applicationId, node.topic);
+    return createSink(node, topic, this.#host.partitionsOf(topic), this.cursor, node.onError ?? this.#host.errors.produce ?? 'fail', this);
+  }
+
+  judge(policy: ErrorPolicy, stage: 'process' | 'punctuate', node: string, error: unknown): void {
+    this.#judge(policy, stage, node, error, this.input);
+  }
+  judgeProduce(policy: ErrorPolicy, node: string, error: unknown): void {
+    this.#judge(policy, 'produce', node, error, this.input);
+  }
+  judgeDecode(queue: RecordQueue, error: unknown): void {
+    this.cursor.source = queue.at;
+    this.cursor.timestamp = queue.reader.timestamp;
+    this.cursor.headers = queue.headers();
+    this.#judge(queue.source.onError ?? this.#host.errors.decode ?? 'fail', 'decode', queue.source.name, error, queue);
+  }
+  dropUntimed(queue: RecordQueue, timestamp: number): void {
+    this.cursor.source = queue.at;
+    this.drop(queue.source.name, 'decode', `time ${timestamp}`);
+  }
+
+  #judge(policy: ErrorPolicy, stage: Failure['stage'], node: string, error: unknown, queue: RecordQueue | undefined): void {
+    if (!isForPolicy(error)) throw error;
+    const failure = this.#failureOf(stage, node, error, queue);
+    const decision = decideFailure(policy, failure);
+    this.#host.events.failure(failure, decision);
+    if (decision === 'fail') throw taskFailed(failure);
+    this.drop(node, stage === 'decode' ? 'decode' : 'skipped', String(error));
+  }
+
+  /** An error that came up through the graph unjudged: the innermost node's policy is 'fail'. */
+  #failed(error: unknown, stage: 'process' | 'punctuate'): unknown {
+    if (!isForPolicy(error)) return error;
+    const failure = this.#failureOf(stage, this.#graph?.currentNode ?? this.id, error, this.input);
+    this.#host.events.failure(failure, 'fail');
+    return taskFailed(failure);
+  }
+
+  #failureOf(stage: Failure['stage'], node: string, error: unknown, queue: RecordQueue | undefined): Failure {
+    const { cursor } = this;
+    const reader = queue?.reader;
+    const copy = (start: number, length: number): Uint8Array | null =>
+      reader === undefined || length < 0 ? null : Buffer.from(reader.buffer.subarray(start, start + length));
+    return {
+      stage,
+      error,
+      node,
+      taskId: this.id,
+      timestamp: cursor.timestamp,
+      headers: cursor.headers,
+      source: cursor.source === undefined ? undefined : { ...cursor.source },
+      rawKey: reader === undefined ? null : copy(reader.keyStart, reader.keyLength),
+      rawValue: reader === undefined ? null : copy(reader.valueStart, reader.valueLength),
+      deliveries: this.deliveries + 1,
+    };
+  }
+
+  #resetCursor(timestamp: number): void {
+    const { cursor } = this;
+    cursor.timestamp = timestamp;
+    cursor.headers = noHeaders;
+    cursor.streamTime = this.group.streamTime;
+    cursor.source = undefined;
+  }
+
+  #rememberPositions(): void {
+    this.group.queues.forEach((queue, index) => {
+      this.#closedPositions[index] = queue.position;
+    });
+  }
+
+  #createQueues(): RecordQueue[] {
+    const { applicationId, topology } = this.#host;
+    const queues: RecordQueue[] = [];
+    for (const source of sourcesOf(topology, this.subtopology)) {
+      for (const ref of source.topics) {
+        const topic = topicName(applicationId, ref);
+        if (this.partition >= this.#host.partitionsOf(topic)) continue;
+        queues.push(new RecordQueue({ topic, partition: this.partition, source, decoder: createDecoder(source, topic), host: this }));
+      }
+    }
+    if (queues.length === 0)
+      throw new MillraceError('ERR_PARTITION_COUNT', `task ${this.id} has no partition to read: none of its topics has a partition ${this.partition}`, {
+        task: this.id,
+      });
+    return queues;
+  }
+}
