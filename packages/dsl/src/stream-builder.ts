@@ -53,9 +53,10 @@ export function topology(name: string, build: (t: TopologyBuilder) => void, opti
     throw new MillraceError('ERR_NAME', `The topology name ${JSON.stringify(name)} is not legal. Use 1 to 249 letters, digits, ".", "_" and "-".`, {
       topology: name,
     });
-  const defaults = { key: options.defaults?.key ?? serde.json<unknown>(), value: options.defaults?.value ?? serde.json<unknown>() };
   // Sound: a default is used only where nothing is known of the type, and says at run time what it cannot write.
-  const draft = new PlanDraft({ key: withNull(defaults.key as ErasedSerde), value: withNull(defaults.value as ErasedSerde) });
+  const json = serde.json<string>() as ErasedSerde;
+  const { key = json, value = json } = options.defaults ?? {};
+  const draft = new PlanDraft({ key: withNull(key), value: withNull(value) });
   const result: unknown = build(createStreamBuilder(draft));
   if (result instanceof Promise)
     throw topologyError(`The build function of topology "${name}" is asynchronous. Await what it needs before, and build in one go.`, { topology: name });
