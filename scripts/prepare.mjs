@@ -17,8 +17,23 @@ const OUTPUT_MAX = 64 * 1024;
 /** A reason to stop that a person can act on; printed as one paragraph. */
 export class Refusal extends Error {}
 
+const PARENT_CHECK_MS = 200;
+
+/** A program that npm started stops when npm is gone (killed, say): nobody would find it and stop it later. */
+function followNpm() {
+  if (process.env.npm_lifecycle_event === undefined || process.platform === 'win32') return;
+  const parent = process.ppid;
+  const timer = setInterval(() => {
+    if (process.ppid === parent) return;
+    clearInterval(timer);
+    process.kill(process.pid, 'SIGTERM');
+  }, PARENT_CHECK_MS);
+  timer.unref();
+}
+
 /** Runs `work` and turns a Refusal into one paragraph on stderr and exit code 1. */
 export async function orExplain(work) {
+  followNpm();
   try {
     await work();
   } catch (error) {
