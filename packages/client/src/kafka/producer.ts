@@ -43,6 +43,7 @@ const INITIALISE_MS = 60_000;
 const REQUEST_TIMED_OUT = 7;
 const INVALID_TXN_STATE = 48;
 const OPERATION_NOT_ATTEMPTED = 55;
+const MEMBER_FAILURES: ReadonlySet<string> = new Set(['ERR_GENERATION', 'ERR_MEMBERSHIP_LOST', 'ERR_FENCED_INSTANCE']);
 
 export class KafkaProducer implements LogProducer, SenderHost {
   readonly #cluster: KafkaCluster;
@@ -127,7 +128,10 @@ export class KafkaProducer implements LogProducer, SenderHost {
       }
       await this.#commitOffsets(id, group, offsets);
     } catch (error) {
-      throw this.#controlFailed(asMillrace(error), 'Committing offsets in the transaction');
+      const failure = asMillrace(error);
+      // About the member, not the producer: the transaction stays open.
+      if (MEMBER_FAILURES.has(failure.code)) throw failure;
+      throw this.#controlFailed(failure, 'Committing offsets in the transaction');
     }
   }
 
@@ -291,15 +295,9 @@ export class KafkaProducer implements LogProducer, SenderHost {
 
   /** What follows from a failed control request; returns the error to hand up. */
   #controlFailed(error: MillraceError, what: string): MillraceError {
-    switch (error.code) {
-      case 'ERR_GENERATION':
-      case 'ERR_MEMBERSHIP_LOST':
-      case 'ERR_FENCED_INSTANCE':
-        return error; // about the member, not the producer: the transaction stays open
-      case 'ERR_PRODUCER_FENCED':
-      case 'ERR_CLOSED':
-        this.#break(error);
-        return error;
+    if (error.code === 'ERR_PRODUCER_FENCED' || error.code === 'ERR_CLOSED') {
+      this.#break(error);
+      return error;
     }
     if (isConnectionFailure(error) && wasSent(error)) {
       const message = `${what}: no answer came, so nobody knows whether it happened. The producer is initialised again and the work since the last commit is repeated.`;

@@ -49,6 +49,8 @@ export class ScriptedBroker {
   producerId = 1000;
   producerEpoch = -1;
   leaderEpoch = 5;
+  /** The group of one member, ours. */
+  generation = 0;
   readonly port = 9092;
 
   readonly connection: ConnectionOptions = { brokers: [`${HOST}:${this.port}`], clientId: 'test', connectionTimeoutMs: 1_000, requestTimeoutMs: 2_000 };
@@ -169,6 +171,22 @@ export class ScriptedBroker {
       case 'EndTxn':
         if (request.version >= 5) this.producerEpoch++;
         return { errorCode: 0, producerId: this.producerId, producerEpoch: this.producerEpoch };
+      case 'OffsetFetch':
+        return { groups: body.groups.map(({ groupId }: { groupId: string }) => ({ groupId, errorCode: 0, topics: [] })) };
+      case 'CreateTopics':
+        return { topics: body.topics.map((topic: { name: string }) => ({ name: topic.name, errorCode: 0, errorMessage: null, configs: null })) };
+      case 'DescribeConfigs':
+        return { results: [{ errorCode: 0, errorMessage: null, resourceType: 2, resourceName: body.resources[0].resourceName, configs: [] }] };
+      case 'DeleteTopics':
+        return { responses: body.topics.map((topic: { name: string; topicId: string }) => ({ ...topic, errorCode: 0 })) };
+      case 'DeleteRecords':
+        return { topics: perPartition(body.topics) };
+      case 'LeaveGroup':
+        return { errorCode: 0, members: [] };
+      case 'JoinGroup':
+        return this.#joined(body);
+      case 'SyncGroup':
+        return { errorCode: 0, assignment: body.assignments[0]?.assignment ?? Buffer.alloc(0) };
       case 'Produce':
         return this.#produce(body);
       case 'Fetch':
@@ -200,6 +218,19 @@ export class ScriptedBroker {
         return { errorCode: topic === undefined ? 3 : 0, name, topicId: topic?.topicId ?? NO_UUID, isInternal: false, partitions };
       }),
     };
+  }
+
+  #joined(body: {
+    readonly memberId: string;
+    readonly groupInstanceId: string | null;
+    readonly protocols: readonly { readonly name: string; readonly metadata: Buffer }[];
+  }): object {
+    if (body.memberId === '' && body.groupInstanceId === null)
+      return { errorCode: 79, protocolName: null, leader: '', memberId: `member-${this.requests.length}`, members: [] };
+    const memberId = body.memberId === '' ? `static-${this.requests.length}` : body.memberId;
+    const members = [{ memberId, groupInstanceId: body.groupInstanceId, metadata: Buffer.from(body.protocols[0]?.metadata ?? []) }];
+    this.generation++;
+    return { errorCode: 0, generationId: this.generation, protocolType: 'consumer', protocolName: 'millrace', leader: memberId, memberId, members };
   }
 
   // ---- the log ------------------------------------------------------------------------------------------------------
@@ -315,5 +346,5 @@ export function perPartition(
   topics: readonly { readonly name: string; readonly partitions: readonly { readonly partitionIndex: number }[] }[],
   errorCode = 0,
 ): object[] {
-  return topics.map(({ name, partitions }) => ({ name, partitions: partitions.map(({ partitionIndex }) => ({ partitionIndex, errorCode })) }));
+  return topics.map(({ name, partitions }) => ({ name, partitions: partitions.map(({ partitionIndex }) => ({ partitionIndex, errorCode, lowWatermark: 0 })) }));
 }
