@@ -154,6 +154,10 @@ export class Outbox {
   get dirty(): boolean {
     return this.#active.size > 0 || this.#open.batches > 0;
   }
+  /** A transaction is open at the producer. */
+  get transactionBegun(): boolean {
+    return this.#open.begun || this.#closing?.begun === true;
+  }
   /** Bytes not yet handed to the producer, of both spans. */
   get waitingBytes(): number {
     let bytes = 0;

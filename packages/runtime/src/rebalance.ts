@@ -15,6 +15,8 @@ const RETRY_MS = 200;
 export async function rebalance(state: LoopState): Promise<void> {
   if (state.fatal !== undefined) throw state.fatal;
   if (state.losses.length > 0) await loseMembership(state);
+  // A batch of the open span was refused: there is nothing to wait for.
+  if (state.closing === undefined) state.commitFailure ??= state.outbox.open.failure;
   if (state.commitFailure !== undefined) await answerCommitFailure(state);
   if (state.halted !== undefined && state.closing === undefined) {
     await dropSpans(state, 'abort', true);
@@ -168,12 +170,13 @@ async function dropSpans(state: LoopState, how: 'abort' | 'initialise', close: b
     state.restorer.cancel(task.id);
     task.dropLife();
   }
+  const begun = state.outbox.transactionBegun;
   state.outbox.drop();
   state.closing = undefined;
   state.commitFailure = undefined;
   state.assignConsumer(new Set());
   state.ports.trace?.onPoint?.('dropped');
-  await endTransaction(state, how);
+  if (begun || how === 'initialise') await endTransaction(state, how);
   const leaving = new Set(state.leaving?.tasks ?? []);
   for (const task of running) if (close || leaving.has(task)) release(state, task);
   const again = running.filter((task) => task.state !== 'closed');

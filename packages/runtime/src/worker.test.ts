@@ -1,0 +1,403 @@
+import { keyValueView } from '@millrace/state';
+import { expect, test } from 'vitest';
+import { assignmentOf, CHANGELOG, countTopology, createHold, createLog, Disk, lines, type Rig, refuse, startRig, until } from './testing/worker-rig.ts';
+
+const STORE = countTopology().stores.get('counts');
+const counts = async (disk: Disk, task = '0_0') =>
+  Object.fromEntries([...keyValueView<string, number>(await disk.of(task), STORE as never).range({})].map(({ key, value }) => [key, value]));
+const inputAt = (rig: Rig, partition = 0) => rig.log.committed.get(`in-${partition}`)?.offset;
+
+test('records are counted, written, committed and settled; stop leaves nothing open', async () => {
+  const disk = new Disk();
+  const rig = startRig({ disk });
+  rig.log.produce('in', 0, lines(30));
+  await rig.worker.assign(assignmentOf(rig.log, ['0_0']));
+  await until(() => inputAt(rig) === 30);
+  await rig.worker.stop(10_000);
+  expect(await rig.ended()).toBeUndefined();
+  expect(rig.log.visible('out').slice(-3)).toEqual(['a=10', 'b=10', 'c=10']);
+  expect(rig.log.visible('out')).toHaveLength(30);
+  expect(await counts(disk)).toEqual({ a: 10, b: 10, c: 10 });
+  expect(rig.log.framesOut).toBe(0);
+  expect(rig.states.map(([, state]) => state)).toEqual(['created', 'restoring', 'running', 'suspended', 'closed']);
+});
+
+test('one span passes the ten steps in order; records are processed while its commit is in flight; its offsets exclude them', async () => {
+  const rig = startRig();
+  const held = createHold();
+  let holding = false;
+  rig.log.gate = {
+    before: async (call) => {
+      if (call.kind !== 'end' || holding) return;
+      holding = true;
+      await held.hold;
+    },
+  };
+  rig.log.produce('in', 0, lines(10));
+  await rig.worker.assign(assignmentOf(rig.log, ['0_0']));
+  await until(() => holding);
+  rig.log.produce('in', 0, lines(5, 10));
+  await until(() => rig.steps.some(({ step, detail }) => step === 4 && (detail as { whileClosing?: number }).whileClosing === 1));
+  expect(inputAt(rig)).toBeUndefined();
+  held.open();
+  await until(() => inputAt(rig) === 10);
+  await until(() => inputAt(rig) === 15);
+
+  const first = rig.steps.filter(({ span, step }) => span === 1 && step >= 6).map(({ step }) => step);
+  expect(first).toEqual([6, 7, 8, 9, 10]);
+  const fills = rig.steps.findIndex(({ step, span }) => step === 4 && span === 1);
+  const fetched = rig.steps.findIndex(({ step }) => step === 1);
+  const closed = rig.steps.findIndex(({ step, span }) => step === 6 && span === 1);
+  expect(fetched).toBeLessThan(fills);
+  expect(fills).toBeLessThan(closed);
+  const offsets = rig.log.calls.flatMap((call) => (call.kind === 'sendOffsets' ? call.offsets.map(({ offset }) => offset) : []));
+  expect(offsets).toEqual([10, 15]);
+  await rig.worker.stop(10_000);
+});
+
+test('under exactly-once batches of the open span wait while another is closing; under at-least-once they leave', async () => {
+  for (const guarantee of ['exactly-once', 'at-least-once'] as const) {
+    const rig = startRig({ guarantee });
+    const held = createHold();
+    let holding = false;
+    rig.log.gate = {
+      before: async (call) => {
+        if ((call.kind !== 'sendOffsets' && call.kind !== 'commitOffsets') || holding) return;
+        holding = true;
+        await held.hold;
+      },
+    };
+    rig.log.produce('in', 0, lines(3));
+    await rig.worker.assign(assignmentOf(rig.log, ['0_0']));
+    await until(() => holding);
+    rig.log.produce('in', 0, lines(3, 3));
+    await until(() => rig.steps.some(({ step, detail }) => step === 4 && (detail as { whileClosing?: number }).whileClosing === 1));
+    await until(() => rig.log.rows('out').length === (guarantee === 'at-least-once' ? 6 : 3));
+    held.open();
+    await until(() => inputAt(rig) === 6);
+    expect(rig.log.visible('out')).toHaveLength(6);
+    await rig.worker.stop(10_000);
+  }
+});
+
+test('a worker restarted on its disk goes on where it was, and counts nothing twice', async () => {
+  const disk = new Disk();
+  const log = createLog();
+  log.produce('in', 0, lines(9));
+  const first = startRig({ disk, log });
+  await first.worker.assign(assignmentOf(log, ['0_0']));
+  await until(() => inputAt(first) === 9);
+  await first.worker.stop(10_000);
+  log.produce('in', 0, lines(3, 9));
+  const second = startRig({ disk, log });
+  await second.worker.assign(assignmentOf(log, ['0_0']));
+  await until(() => inputAt(second) === 12);
+  await second.worker.stop(10_000);
+  expect(log.visible('out').slice(-3)).toEqual(['a=4', 'b=4', 'c=4']);
+});
+
+test('a worker without the disk of the last one restores everything from the changelog', async () => {
+  const log = createLog();
+  log.produce('in', 0, lines(9));
+  const first = startRig({ log });
+  await first.worker.assign(assignmentOf(log, ['0_0']));
+  await until(() => inputAt(first) === 9);
+  await first.worker.stop(10_000);
+  const second = startRig({ log });
+  await second.worker.assign(assignmentOf(log, ['0_0']));
+  await until(() => second.states.some(([, state]) => state === 'running'));
+  expect(second.restores.at(-1)).toMatchObject({ store: 'counts', restored: 3, remaining: 0 });
+  log.produce('in', 0, lines(3, 9));
+  await until(() => inputAt(second) === 12);
+  expect(log.visible('out').slice(-3)).toEqual(['a=4', 'b=4', 'c=4']);
+  await second.worker.stop(10_000);
+});
+
+test('a record whose callback fails ends the worker; its span leaves no trace, the closing one is committed', async () => {
+  const rig = startRig();
+  rig.log.produce('in', 0, lines(3));
+  await rig.worker.assign(assignmentOf(rig.log, ['0_0']));
+  await until(() => inputAt(rig) === 3);
+  rig.log.produce('in', 0, [...lines(1, 3), { key: 'b', value: 'boom', at: 2000 }]);
+  const error = await rig.ended();
+  expect(error?.code).toBe('ERR_TASK_FAILED');
+  expect(error?.where).toMatchObject({ node: 'count', topic: 'in', partition: 0, offset: 4 });
+  expect(rig.failures[0]).toMatchObject({ stage: 'process', node: 'count', deliveries: 1 });
+  expect(inputAt(rig)).toBe(3);
+  expect(rig.log.visible('out')).toEqual(['a=1', 'b=1', 'c=1']);
+});
+
+test("onError 'skip' ends only the branch of the record that failed", async () => {
+  const rig = startRig({ topology: countTopology({ onError: 'skip' }) });
+  rig.log.produce('in', 0, [...lines(1), { key: 'b', value: 'boom', at: 2000 }, ...lines(1, 3)]);
+  await rig.worker.assign(assignmentOf(rig.log, ['0_0']));
+  await until(() => inputAt(rig) === 3);
+  expect(rig.log.visible('out')).toEqual(['a=1', 'a=2']);
+  await rig.worker.stop(10_000);
+});
+
+test('a tombstone where the serde has no null goes to the decode policy; skip passes its offset', async () => {
+  const rig = startRig({ errors: { decode: 'skip' } });
+  rig.log.produce('in', 0, [{ key: 'a', value: null, at: 1 }]);
+  await rig.worker.assign(assignmentOf(rig.log, ['0_0']));
+  await until(() => inputAt(rig) === 1);
+  expect(rig.failures[0]).toMatchObject({ stage: 'decode', node: 'lines' });
+  expect(rig.log.rows('out')).toHaveLength(0);
+  await rig.worker.stop(10_000);
+});
+
+// ---- the failure table ------------------------------------------------------------------------------------------------
+
+/** Lets the first call of `kind` fail, before it takes effect or after. */
+async function failOnce(
+  kind: 'sendOffsets' | 'end' | 'send' | 'commitOffsets',
+  code: Parameters<typeof refuse>[0],
+  when: 'before' | 'after',
+  guarantee: 'exactly-once' | 'at-least-once' = 'exactly-once',
+) {
+  const disk = new Disk();
+  const rig = startRig({ guarantee, disk });
+  let left = 1;
+  rig.log.gate = {
+    [when]: (call: { kind: string }) => {
+      if (call.kind === kind && left-- > 0) refuse(code);
+    },
+  };
+  rig.log.produce('in', 0, lines(30));
+  await rig.worker.assign(assignmentOf(rig.log, ['0_0']));
+  await until(() => inputAt(rig) === 30);
+  rig.log.produce('in', 0, lines(3, 30));
+  await until(() => inputAt(rig) === 33);
+  await rig.worker.stop(10_000);
+  return { rig, counts: await counts(disk) };
+}
+const EXACT = Array.from({ length: 11 }, (_, index) => ['a', 'b', 'c'].map((key) => `${key}=${index + 1}`)).flat();
+
+test.each([
+  ['a batch refused', 'send', 'ERR_TRANSACTION_ABORTABLE', 'before'],
+  ['a batch fenced', 'send', 'ERR_PRODUCER_FENCED', 'before'],
+  ['offsets refused as abortable', 'sendOffsets', 'ERR_TRANSACTION_ABORTABLE', 'before'],
+  ['offsets fenced', 'sendOffsets', 'ERR_PRODUCER_FENCED', 'before'],
+  ['no answer to the offsets', 'sendOffsets', 'ERR_TRANSACTION_INDEFINITE', 'after'],
+  ['EndTxn not applied and no answer', 'end', 'ERR_TRANSACTION_INDEFINITE', 'before'],
+  ['EndTxn applied and no answer', 'end', 'ERR_TRANSACTION_INDEFINITE', 'after'],
+  ['EndTxn timed out', 'end', 'ERR_TIMEOUT', 'after'],
+] as const)('exactly-once: %s: dropped, done again, every count once', async (_name, kind, code, when) => {
+  const { rig, counts: rows } = await failOnce(kind, code, when);
+  expect(rig.log.visible('out')).toEqual(EXACT);
+  expect(rows).toEqual({ a: 11, b: 11, c: 11 });
+  const last = new Map(rig.log.rows(CHANGELOG).flatMap(({ key, value, visible }) => (visible ? [[key, Number(Buffer.from(value ?? '', 'utf8').at(-1))]] : [])));
+  expect([...last.values()]).toEqual([11, 11, 11]);
+  expect(rig.log.framesOut).toBe(0);
+});
+
+test.each(['ERR_TIMEOUT', 'ERR_CONNECTION', 'ERR_RETRIABLE'] as const)('at-least-once: an offset commit answered with %s is sent again', async (code) => {
+  const { rig, counts: rows } = await failOnce('commitOffsets', code, 'after', 'at-least-once');
+  expect(rig.log.calls.filter(({ kind }) => kind === 'initialise')).toHaveLength(1);
+  expect(rows).toEqual({ a: 11, b: 11, c: 11 });
+});
+
+test('offsets refused because the generation turned go out again under the new one, in the same transaction', async () => {
+  const rig = startRig();
+  rig.log.produce('in', 0, lines(3));
+  await rig.worker.assign(assignmentOf(rig.log, ['0_0'], 1));
+  await until(() => inputAt(rig) === 3);
+  rig.log.generation = 2;
+  rig.log.produce('in', 0, lines(3, 3));
+  await until(() => rig.points.includes('offsets-refused'));
+  expect(inputAt(rig)).toBe(3);
+  await rig.worker.assign(assignmentOf(rig.log, ['0_0'], 2));
+  await until(() => inputAt(rig) === 6);
+  expect(rig.log.calls.some((call) => call.kind === 'end' && !call.commit)).toBe(false);
+  expect(rig.log.visible('out')).toHaveLength(6);
+  await rig.worker.stop(10_000);
+});
+
+test('offsets refused by a turned generation are aborted when the task has gone to somebody else meanwhile', async () => {
+  const rig = startRig({ partitions: 2 });
+  rig.log.produce('in', 0, lines(3));
+  rig.log.produce('in', 1, lines(3));
+  await rig.worker.assign(assignmentOf(rig.log, ['0_0', '0_1'], 1));
+  await until(() => inputAt(rig, 0) === 3 && inputAt(rig, 1) === 3);
+  rig.log.generation = 3;
+  rig.log.produce('in', 1, lines(3, 3));
+  await until(() => rig.points.includes('offsets-refused'));
+  // Generation 2 took 0_1 away; the worker slept, the group went on without its answer.
+  const released = rig.worker.assign(assignmentOf(rig.log, ['0_0'], 2));
+  const kept = rig.worker.assign(assignmentOf(rig.log, ['0_0'], 3));
+  await Promise.all([released, kept]);
+  expect(inputAt(rig, 1)).toBe(3);
+  expect(rig.log.calls.some((call) => call.kind === 'end' && !call.commit)).toBe(true);
+  rig.log.produce('in', 0, lines(3, 3));
+  await until(() => inputAt(rig, 0) === 6);
+  await rig.worker.stop(10_000);
+});
+
+test('membership lost at the commit: everything is dropped, and a new assignment starts over', async () => {
+  const rig = startRig();
+  let left = 1;
+  rig.log.gate = {
+    before: (call) => {
+      if (call.kind === 'sendOffsets' && left-- > 0) refuse('ERR_MEMBERSHIP_LOST');
+    },
+  };
+  rig.log.produce('in', 0, lines(3));
+  await rig.worker.assign(assignmentOf(rig.log, ['0_0']));
+  await until(() => rig.lost !== undefined);
+  expect(rig.states.at(-1)).toEqual(['0_0', 'closed']);
+  await rig.worker.assign(assignmentOf(rig.log, ['0_0'], 1, 'another'));
+  await until(() => inputAt(rig) === 3);
+  expect(rig.log.visible('out')).toEqual(['a=1', 'b=1', 'c=1']);
+  await rig.worker.stop(10_000);
+});
+
+test('lost drops without a commit', async () => {
+  const rig = startRig({ timing: { commitIntervalMs: 60_000 } });
+  rig.log.produce('in', 0, lines(3));
+  await rig.worker.assign(assignmentOf(rig.log, ['0_0']));
+  await until(() => rig.steps.some(({ step }) => step === 4));
+  await rig.worker.lost();
+  expect(rig.states.at(-1)).toEqual(['0_0', 'closed']);
+  expect(inputAt(rig)).toBeUndefined();
+  expect(rig.log.visible('out')).toEqual([]);
+  await rig.worker.stop(10_000);
+});
+
+// ---- revocation -------------------------------------------------------------------------------------------------------
+
+test('revocation is a barrier: what left is committed, settled and closed before the answer; kept tasks go on', async () => {
+  const disk = new Disk();
+  const rig = startRig({ partitions: 2, disk, timing: { commitIntervalMs: 60_000, settleIntervalMs: 60_000 } });
+  rig.log.produce('in', 0, lines(3));
+  rig.log.produce('in', 1, lines(3));
+  await rig.worker.assign(assignmentOf(rig.log, ['0_0', '0_1']));
+  await until(() => rig.steps.reduce((sum, { step, detail }) => sum + (step === 4 ? (detail as { records: number }).records : 0), 0) === 6);
+  const held = createHold();
+  rig.log.gate = { before: (call) => (call.kind === 'end' ? held.hold : undefined) };
+  let answered = false;
+  const revoked = rig.worker.assign(assignmentOf(rig.log, ['0_0'])).then(() => {
+    answered = true;
+  });
+  await until(() => rig.points.includes('before-end'));
+  rig.log.produce('in', 0, lines(3, 3));
+  await until(() => rig.steps.some(({ step, detail }) => step === 4 && (detail as { whileClosing?: number }).whileClosing !== undefined));
+  expect(answered).toBe(false);
+  held.open();
+  await revoked;
+  expect(inputAt(rig, 1)).toBe(3);
+  expect(await counts(disk, '0_1')).toEqual({ a: 1, b: 1, c: 1 });
+  expect(rig.states.filter(([task]) => task === '0_1').at(-1)).toEqual(['0_1', 'closed']);
+  rig.log.produce('in', 1, lines(3, 3));
+  await rig.worker.stop(10_000);
+  expect(inputAt(rig, 0)).toBe(6);
+  expect(inputAt(rig, 1)).toBe(3);
+  expect(rig.log.framesOut).toBe(0);
+});
+
+test('transactional ids of vanished members are initialised before committed offsets are fetched, and those before log ends', async () => {
+  const rig = startRig();
+  await rig.worker.assign({ ...assignmentOf(rig.log, ['0_0']), fence: ['app-gone-0'] });
+  await until(() => rig.states.some(([, state]) => state === 'running'));
+  const kinds = rig.log.calls.map(({ kind }) => kind).filter((kind) => ['initialise', 'fence', 'committedOffsets', 'listOffsets'].includes(kind));
+  expect(kinds.slice(0, 3)).toEqual(['initialise', 'fence', 'committedOffsets']);
+  expect(new Set(kinds.slice(3))).toEqual(new Set(['listOffsets']));
+  await rig.worker.stop(10_000);
+});
+
+// ---- restore ----------------------------------------------------------------------------------------------------------
+
+/** A changelog row as the counting store writes it. */
+const row = (key: string, count: number) => ({ key, value: `\0\0\0\0\0\0\0${String.fromCharCode(count)}`, at: 5 });
+const committedInput = (rig: { log: ReturnType<typeof createLog> }, offset: number) => rig.log.committed.set('in-0', { offset: offset as never, metadata: '' });
+
+async function startsWith(log: ReturnType<typeof createLog>, disk = new Disk()) {
+  const rig = startRig({ log, disk });
+  await rig.worker.assign(assignmentOf(log, ['0_0']));
+  await until(() => rig.states.some(([, state]) => state === 'running'));
+  await rig.worker.stop(10_000);
+  expect(await rig.ended()).toBeUndefined();
+  return { rig, rows: await counts(disk) };
+}
+
+test('restore ends at an empty changelog', async () => {
+  expect((await startsWith(createLog())).rows).toEqual({});
+});
+
+test('restore ends where the last offset is a marker', async () => {
+  const log = createLog();
+  log.produce(CHANGELOG, 0, [row('a', 4)]);
+  log.marker(CHANGELOG, 0);
+  committedInput({ log }, 0);
+  expect((await startsWith(log)).rows).toEqual({ a: 4 });
+});
+
+test('restore ends in a changelog of markers only, and of aborted records only', async () => {
+  const log = createLog();
+  const other = log.createProducer('other');
+  await other.initialise();
+  other.begin();
+  log.marker(CHANGELOG, 0);
+  await other.end(false);
+  expect((await startsWith(log)).rows).toEqual({});
+});
+
+test('restore begins where the first offset is not 0', async () => {
+  const log = createLog();
+  log.produce(CHANGELOG, 0, [row('a', 1), row('a', 2)]);
+  log.produce(CHANGELOG, 0, [row('b', 3)]);
+  log.truncate(CHANGELOG, 0, 2);
+  committedInput({ log }, 0);
+  expect((await startsWith(log)).rows).toEqual({ b: 3 });
+});
+
+test('a store that is level is not read again', async () => {
+  const log = createLog();
+  const disk = new Disk();
+  log.produce(CHANGELOG, 0, [row('a', 1)]);
+  committedInput({ log }, 0);
+  await startsWith(log, disk);
+  const { rig, rows } = await startsWith(log, disk);
+  expect(rows).toEqual({ a: 1 });
+  expect(rig.restores.map(({ restored }) => restored)).toEqual(rig.restores.map(() => 0));
+});
+
+test('a checkpoint behind the log replays the gap only', async () => {
+  const log = createLog();
+  const disk = new Disk();
+  log.produce(CHANGELOG, 0, [row('a', 1), row('b', 1)]);
+  committedInput({ log }, 0);
+  await startsWith(log, disk);
+  log.produce(CHANGELOG, 0, [row('b', 2)]);
+  const { rig, rows } = await startsWith(log, disk);
+  expect(rows).toEqual({ a: 1, b: 2 });
+  expect(rig.restores.at(-1)).toMatchObject({ restored: 1, remaining: 0 });
+});
+
+test('a checkpoint beyond the log end, or before its start, or of another topic: the store is rebuilt', async () => {
+  const disk = new Disk();
+  const long = createLog();
+  long.produce(CHANGELOG, 0, [row('a', 1), row('b', 1), row('c', 1)]);
+  committedInput({ log: long }, 0);
+  await startsWith(long, disk);
+
+  const shorter = createLog();
+  shorter.produce(CHANGELOG, 0, [row('z', 7)]);
+  committedInput({ log: shorter }, 0);
+  expect((await startsWith(shorter, disk)).rows).toEqual({ z: 7 });
+
+  const truncated = createLog();
+  truncated.produce(CHANGELOG, 0, [row('a', 1), row('q', 2)]);
+  truncated.produce(CHANGELOG, 0, [row('q', 3)]);
+  truncated.produce(CHANGELOG, 0, [row('r', 1)]);
+  truncated.truncate(CHANGELOG, 0, 2);
+  committedInput({ log: truncated }, 0);
+  expect((await startsWith(truncated, disk)).rows).toEqual({ q: 3, r: 1 });
+});
+
+test('changelog data without committed offsets is refused under exactly-once: they have expired', async () => {
+  const log = createLog();
+  log.produce(CHANGELOG, 0, [row('a', 1)]);
+  const rig = startRig({ log });
+  await rig.worker.assign(assignmentOf(log, ['0_0']));
+  expect((await rig.ended())?.code).toBe('ERR_OFFSETS_EXPIRED');
+});
