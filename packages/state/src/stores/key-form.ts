@@ -41,7 +41,7 @@ export function createKeyForm(serde: ErasedSerde, store: string, topic: string):
         const bytes = Buffer.from(text, 'utf8');
         // As many bytes as units: all ASCII. Otherwise an ill-formed string and its replacement characters must be one key.
         const own = bytes.length === text.length ? bytes.latin1Slice() : bytes.utf8Slice();
-        return { text: own, bytes, key: typeof key === 'string' ? own : key };
+        return { text: own, bytes, key: typeof key === 'string' ? direct.fromText(own) : key };
       },
       bytesOf,
       fromBytes,
