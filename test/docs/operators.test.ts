@@ -1,0 +1,131 @@
+// The page docs/operators.md: quotes the programs beside this file as they are, and they compile and do what they say.
+import { readdirSync, readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { decodeWith, noHeaders } from '@millrace/core';
+import type { StagedKeyValueStore, StagedWindowStore } from '@millrace/state';
+import type { Topology } from '@millrace/topology';
+import type { Topic } from 'millrace';
+import ts from 'typescript';
+import { describe, expect, test } from 'vitest';
+import { Driver } from '../golden/driver.ts';
+import aggregates, * as a from './operators/aggregates.ts';
+import joins, * as j from './operators/joins.ts';
+import stateless, * as s from './operators/stateless.ts';
+import tables, * as tt from './operators/tables.ts';
+import windowed, * as w from './operators/windowed.ts';
+
+const root = fileURLToPath(new URL('../../', import.meta.url));
+const programs = readdirSync(`${root}test/docs/operators`).map((file) => `${root}test/docs/operators/${file}`);
+const page = readFileSync(`${root}docs/operators.md`, 'utf8');
+
+test.each(programs)('the page quotes %s as it is', (file) => {
+  expect(page).toContain(`\`\`\`ts\n${readFileSync(file, 'utf8')}\`\`\``);
+});
+
+test('every program compiles under the strict options', () => {
+  const { config } = ts.readConfigFile(`${root}tsconfig.base.json`, ts.sys.readFile) as { config: { compilerOptions: object } };
+  const { options } = ts.convertCompilerOptionsFromJson(
+    { ...config.compilerOptions, composite: false, noEmit: true, allowImportingTsExtensions: true, rewriteRelativeImportExtensions: false },
+    root,
+  );
+  const packages = readdirSync(`${root}packages`).map((name) => [name === 'millrace' ? name : `@millrace/${name}`, [`${root}packages/${name}/src/index.ts`]]);
+  const program = ts.createProgram(programs, { ...options, paths: Object.fromEntries(packages) });
+  const mistakes = programs.flatMap((file) => program.getSemanticDiagnostics(program.getSourceFile(file)));
+  expect(mistakes.map((each) => ts.flattenDiagnosticMessageText(each.messageText, '\n'))).toEqual([]);
+});
+
+class Run {
+  readonly #driver: Driver;
+  constructor(driver: Driver) {
+    this.#driver = driver;
+  }
+  static async of(topology: Topology): Promise<Run> {
+    return new Run(await Driver.open({ topology, logEveryWrite: false, skipsUndecodable: false, skipsFailing: false }));
+  }
+  send<K, V>(topic: Topic<K, V>, key: K, value: V | null, timestamp = 0): void {
+    const info = { topic: topic.name, headers: noHeaders } as const;
+    const bytes = value === null ? null : topic.value.serialize(value, { ...info, role: 'value' });
+    this.#driver.pipe({ topic: topic.name, timestamp, key: topic.key.serialize(key, { ...info, role: 'key' }), value: bytes, headers: [] });
+  }
+  output<K, V>(topic: Topic<K, V>): [unknown, unknown][] {
+    const info = { topic: topic.name, headers: noHeaders } as const;
+    return this.#driver.produced
+      .filter((record) => record.topic === topic.name)
+      .map((record) => [decodeWith(topic.key, record.key, { ...info, role: 'key' }), decodeWith(topic.value, record.value, { ...info, role: 'value' })]);
+  }
+  rows(store: { readonly name: string }): [unknown, unknown][] {
+    return [...(this.#driver.stores.get(store.name) as StagedKeyValueStore<unknown, unknown>).range()].map((row) => [row.key, row.value]);
+  }
+  windows(store: { readonly name: string }): [number, unknown][] {
+    return [...(this.#driver.stores.get(store.name) as StagedWindowStore<unknown, unknown>).fetchAll()].map((row) => [row.key.window.start, row.value]);
+  }
+}
+
+describe('what the programs do', () => {
+  test('stateless', async () => {
+    const run = await Run.of(stateless);
+    run.send(s.pages, '1', { user: 'ada', path: '/Shop/Hats', ms: 1200 });
+    run.send(s.pages, '2', { user: 'bob', path: '/health', ms: 1 });
+    run.send(s.pages, '3', { user: 'bob', path: '/error', ms: 5 });
+    expect(run.output(s.words)).toEqual([
+      ['1', 'shop'],
+      ['1', 'hats'],
+      ['3', 'error'],
+    ]);
+    expect(run.output(s.slow)).toEqual([
+      ['ada', '/Shop/Hats took 1200 ms'],
+      ['bob', 'saw an error'],
+    ]);
+  });
+
+  test('aggregates', async () => {
+    const run = await Run.of(aggregates);
+    run.send(a.orders, '1', { customer: 'ada', cents: 5 });
+    run.send(a.orders, '2', { customer: 'ada', cents: -5 });
+    expect(run.rows(a.orderCounts)).toEqual([['ada', 2]]);
+    expect(run.output(a.counts).at(-1)).toEqual(['ada', 2]);
+    expect(run.output(a.largest).at(-1)).toEqual(['ada', { customer: 'ada', cents: 5 }]);
+    expect(run.output(a.open)).toEqual([
+      ['ada', 5],
+      ['ada', null],
+    ]);
+  });
+
+  test('windowed', async () => {
+    const run = await Run.of(windowed);
+    run.send(w.readings, 's1', 20, 600_000);
+    run.send(w.readings, 's1', 25, 630_000);
+    run.send(w.readings, 's1', 19, 660_000);
+    run.send(w.readings, 's1', 99, 700_000);
+    run.send(w.readings, 's1', 70, 630_000); // its minute ended at 660 s, and ten seconds after that it was closed
+    expect(run.output(w.peaks).map(([key, value]) => [(key as { window: { start: number } }).window.start, value])).toEqual([
+      [600_000, 20],
+      [600_000, 25],
+      [660_000, 19],
+      [660_000, 99],
+    ]);
+    expect(run.windows(w.activity)).toContainEqual([60_000, 2]);
+    expect(run.windows(w.activity)).toHaveLength(11);
+  });
+
+  test('joins', async () => {
+    const run = await Run.of(joins);
+    run.send(j.customers, 'c1', { name: 'Ada' });
+    run.send(j.orders, 'o1', { customerId: 'c1', cents: 7 });
+    run.send(j.orders, 'o2', { customerId: 'c2', cents: 8 });
+    expect(run.output(j.named)).toEqual([['c1', 'Ada (c1): 7']]);
+    expect(run.output(j.unknown)).toEqual([['c2', { customerId: 'c2', cents: 8 }]]);
+  });
+
+  test('tables', async () => {
+    const run = await Run.of(tables);
+    run.send(tt.items, 'i', { name: 'hat', stock: 3 });
+    run.send(tt.items, 'i', { name: 'hat', stock: 30 });
+    run.send(tt.scans, 'i', 17);
+    expect(run.output(tt.short)).toEqual([
+      ['i', 'hat: 3 left'],
+      ['i', null],
+    ]);
+    expect(run.rows(tt.places)).toEqual([['i', 17]]);
+  });
+});
