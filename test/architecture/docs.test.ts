@@ -9,7 +9,9 @@ const errors = readFileSync(join(root, 'docs/errors.md'), 'utf8');
 
 test('docs/errors.md has cause and cure of every code, once', () => {
   const listed = [...errors.matchAll(/^### (ERR_\w+)\n\n\*\*Cause\.\*\* .+\n\*\*Cure\.\*\* .+$/gm)].map((match) => match[1]);
-  expect([...listed].sort(), 'Add the code with a line "**Cause.** …" and one "**Cure.** …", or remove it there if it is gone from errors.ts.').toEqual(Object.keys(FAILURES).sort());
+  expect([...listed].sort(), 'Add the code with a line "**Cause.** …" and one "**Cure.** …", or remove it there if it is gone from errors.ts.').toEqual(
+    Object.keys(FAILURES).sort(),
+  );
 });
 
 test('docs/errors.md puts each code under the response that the code has', () => {
@@ -24,7 +26,8 @@ test('docs/errors.md puts each code under the response that the code has', () =>
   const wrong: string[] = [];
   for (const section of errors.split(/^## /m).slice(1)) {
     const response = groups[section.slice(0, section.indexOf('\n'))];
-    for (const [, code] of section.matchAll(/^### (ERR_\w+)$/gm)) if (FAILURES[code as keyof typeof FAILURES] !== response) wrong.push(`${code} is under ${response}`);
+    for (const [, code] of section.matchAll(/^### (ERR_\w+)$/gm))
+      if (FAILURES[code as keyof typeof FAILURES] !== response) wrong.push(`${code} is under ${response}`);
   }
   expect(wrong, 'Move the code to the section of its response in FAILURES.').toEqual([]);
 });
@@ -33,7 +36,11 @@ test('decision notes have number, status, choice, reason and cost', () => {
   const folder = join(root, 'docs/decisions');
   const wrong = readdirSync(folder).filter((name) => {
     const text = readFileSync(join(folder, name), 'utf8');
-    return !/^\d{4}-[a-z0-9-]+\.md$/.test(name) || !text.startsWith(`# ${name.slice(0, 4)}`) || !['Status', 'Choice', 'Reason', 'Cost'].every((word) => text.includes(word));
+    return (
+      !/^\d{4}-[a-z0-9-]+\.md$/.test(name) ||
+      !text.startsWith(`# ${name.slice(0, 4)}`) ||
+      !['Status', 'Choice', 'Reason', 'Cost'].every((word) => text.includes(word))
+    );
   });
   expect(wrong, 'A note is docs/decisions/NNNN-title.md, begins with "# NNNN", and has Status, Choice, Reason, Cost.').toEqual([]);
 });
