@@ -83,6 +83,16 @@ test('the files of a package import each other in no circle', () => {
   );
 });
 
+test('what is shipped does not import what is for tests', () => {
+  const forTests = new Set(sources.filter((file) => file.isTest).map((file) => file.path));
+  const wrong = shipped.flatMap((file) =>
+    file.imports
+      .filter(({ specifier }) => specifier.startsWith('.') && forTests.has(resolveRelative(file, specifier)))
+      .map(({ specifier, line }) => at(file, line, `imports ${specifier}`)),
+  );
+  expect(wrong, 'Move what both need into a file of its own outside the folder "testing".').toEqual([]);
+});
+
 /** Files that load each other, as text. Type imports do not count: they are gone at run time, and the types of a fluent API name each other by nature. */
 function circlesOf(files: readonly SourceFile[]): readonly string[] {
   const byPath = new Map(files.map((file) => [file.path, file]));

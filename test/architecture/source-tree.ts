@@ -19,6 +19,7 @@ export interface SourceFile {
   /** From the root of the repository, with forward slashes. */
   readonly path: string;
   readonly packageName: string;
+  /** Tests, and what lies in a folder `testing` for them. */
   readonly isTest: boolean;
   readonly text: string;
   readonly imports: readonly ImportLine[];
@@ -77,7 +78,7 @@ function readSource(path: string, folder: string): SourceFile {
   return {
     path: relative(root, path).replaceAll('\\', '/'),
     packageName: folder,
-    isTest: /\.(test|fuzz|bench|test-d|case)\.ts$/.test(path),
+    isTest: /\.(test|fuzz|bench|test-d|case)\.ts$|[\\/]src[\\/]testing[\\/]/.test(path),
     text,
     imports: importsOf(tree),
     tree,
