@@ -49,7 +49,14 @@ async function settleFormerTransaction(producer: Producer): Promise<void> {
   await transaction.abort();
 }
 
-async function loadTopic(kafka: Kafka, producer: Producer, topic: string, rows: readonly Message[], report: (progress: LoadProgress) => void, signal: AbortSignal): Promise<void> {
+async function loadTopic(
+  kafka: Kafka,
+  producer: Producer,
+  topic: string,
+  rows: readonly Message[],
+  report: (progress: LoadProgress) => void,
+  signal: AbortSignal,
+): Promise<void> {
   let done = await rowsLoaded(kafka, topic);
   report({ topic, done, total: rows.length });
   while (done < rows.length && !signal.aborted) {
@@ -80,7 +87,12 @@ async function rowsLoaded(kafka: Kafka, topic: string): Promise<number> {
 }
 
 /** True once somebody else has loaded everything; false when nobody makes progress any more. */
-async function completedByOthers(kafka: Kafka, steps: readonly { readonly topic: string; readonly rows: readonly Message[] }[], report: (progress: LoadProgress) => void, signal: AbortSignal): Promise<boolean> {
+async function completedByOthers(
+  kafka: Kafka,
+  steps: readonly { readonly topic: string; readonly rows: readonly Message[] }[],
+  report: (progress: LoadProgress) => void,
+  signal: AbortSignal,
+): Promise<boolean> {
   let last = -1;
   let quietMs = 0;
   while (!signal.aborted && quietMs < STALLED_AFTER_MS) {

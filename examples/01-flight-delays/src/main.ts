@@ -23,13 +23,29 @@ const USAGE = 'usage: npm start -- [--once] [--json] [--data-dir DIR] [--brokers
 function readFlags(argv: readonly string[]): Flags {
   const { values } = parseArgs({
     args: [...argv],
-    options: { once: { type: 'boolean' }, json: { type: 'boolean' }, 'data-dir': { type: 'string' }, brokers: { type: 'string' }, 'http-port': { type: 'string' }, guarantee: { type: 'string' } },
+    options: {
+      once: { type: 'boolean' },
+      json: { type: 'boolean' },
+      'data-dir': { type: 'string' },
+      brokers: { type: 'string' },
+      'http-port': { type: 'string' },
+      guarantee: { type: 'string' },
+    },
   });
   const guarantee = values.guarantee ?? 'exactly-once';
-  if (guarantee !== 'exactly-once' && guarantee !== 'at-least-once') throw new TypeError(`--guarantee is '${guarantee}'; it must be exactly-once or at-least-once`);
+  if (guarantee !== 'exactly-once' && guarantee !== 'at-least-once')
+    throw new TypeError(`--guarantee is '${guarantee}'; it must be exactly-once or at-least-once`);
   const httpPort = values['http-port'] === undefined ? undefined : Number(values['http-port']);
-  if (httpPort !== undefined && !(Number.isInteger(httpPort) && httpPort >= 0 && httpPort < 65_536)) throw new TypeError(`--http-port is '${values['http-port']}'; it must be a port number, 0 for any free one`);
-  return { once: values.once ?? false, json: values.json ?? false, dataDir: values['data-dir'], brokers: values.brokers?.split(',').filter((one) => one !== ''), httpPort, guarantee };
+  if (httpPort !== undefined && !(Number.isInteger(httpPort) && httpPort >= 0 && httpPort < 65_536))
+    throw new TypeError(`--http-port is '${values['http-port']}'; it must be a port number, 0 for any free one`);
+  return {
+    once: values.once ?? false,
+    json: values.json ?? false,
+    dataDir: values['data-dir'],
+    brokers: values.brokers?.split(',').filter((one) => one !== ''),
+    httpPort,
+    guarantee,
+  };
 }
 
 /** `--once` without a data directory starts from nothing and leaves nothing behind. */
@@ -54,7 +70,8 @@ async function main(): Promise<void> {
     ...(flags.httpPort === undefined ? {} : { http: { port: flags.httpPort } }),
   });
   app.events.subscribe((event) => {
-    if (event.kind === 'restoreProgress') progress(`restoring ${event.store} ${event.partition}`, event.restored, event.restored + event.remaining);
+    if (event.kind === 'restoreProgress' && event.restored + event.remaining > 0)
+      progress(`restoring ${event.store} ${event.partition}`, event.restored, event.restored + event.remaining);
   });
   const stop = (): void => {
     if (stopping.signal.aborted) process.exit(1);

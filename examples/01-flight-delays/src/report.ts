@@ -11,7 +11,13 @@ export interface ResultRow {
 }
 
 export function resultRow(state: string, windowStart: number, summary: DelaySummary): ResultRow {
-  return { state, day: new Date(windowStart).toISOString().slice(0, 10), flights: summary.flights, delayed: summary.delayed, averageDelay: summary.averageDelay };
+  return {
+    state,
+    day: new Date(windowStart).toISOString().slice(0, 10),
+    flights: summary.flights,
+    delayed: summary.delayed,
+    averageDelay: summary.averageDelay,
+  };
 }
 
 /** By state, then day; code-unit order, the same on every machine. */
@@ -32,7 +38,10 @@ export function worstDays(rows: readonly ResultRow[]): string {
     .filter((row) => row.flights >= FLIGHTS_AT_LEAST)
     .sort((left, right) => right.averageDelay - left.averageDelay || compare(left.state, right.state) || compare(left.day, right.day))
     .slice(0, WORST);
-  const lines = worst.map((row) => `  ${row.state.padEnd(6)} ${row.day}  ${String(row.flights).padStart(7)}  ${String(row.delayed).padStart(7)}  ${row.averageDelay.toFixed(2).padStart(13)}`);
+  const lines = worst.map(
+    (row) =>
+      `  ${row.state.padEnd(6)} ${row.day}  ${String(row.flights).padStart(7)}  ${String(row.delayed).padStart(7)}  ${row.averageDelay.toFixed(2).padStart(13)}`,
+  );
   return [`  state  day         flights  delayed  average (min)`, ...lines].join('\n');
 }
 

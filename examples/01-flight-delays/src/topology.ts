@@ -43,7 +43,8 @@ export default topology('flight-delays', (t) => {
     .windowedBy(windows.tumbling({ size: '1 day', grace: '120 days' }))
     .aggregate({
       initial: () => ({ flights: 0, delayed: 0, delayMinutes: 0, averageDelay: 0 }),
-      add: (day: DelaySummary, flight) => summary(day.flights + 1, day.delayed + (flight.delay > DELAYED_AFTER_MINUTES ? 1 : 0), day.delayMinutes + flight.delay),
+      add: (day: DelaySummary, flight) =>
+        summary(day.flights + 1, day.delayed + (flight.delay > DELAYED_AFTER_MINUTES ? 1 : 0), day.delayMinutes + flight.delay),
       store: stateDelays,
     })
     .toStream()

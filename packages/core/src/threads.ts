@@ -13,9 +13,14 @@ export interface ThreadEvents {
   onExit(error: Error | undefined): void;
 }
 
+export interface ThreadOptions {
+  /** Room for short-lived objects, MiB. More means fewer collections where much is made and little is kept. Default: the platform's. */
+  readonly youngGenerationMb?: number;
+}
+
 export interface Threads {
   /** Starts `module` (a file URL) in a thread; `data` reaches it as `ThreadSide.data`. */
-  spawn(module: string, data: unknown, events: ThreadEvents): Thread;
+  spawn(module: string, data: unknown, events: ThreadEvents, options?: ThreadOptions): Thread;
 }
 
 /** The thread's own end. */

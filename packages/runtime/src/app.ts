@@ -23,7 +23,14 @@ import type { WorkerBlueprint, WorkerNews } from './worker-messages.ts';
 export type AppEvent =
   | { readonly kind: 'state'; readonly from: AppState; readonly to: AppState }
   | { readonly kind: 'assigned' | 'revoked' | 'lost'; readonly tasks: readonly string[] }
-  | { readonly kind: 'restoreProgress'; readonly store: string; readonly partition: number; readonly restored: number; readonly remaining: number; readonly etaMs: number | undefined }
+  | {
+      readonly kind: 'restoreProgress';
+      readonly store: string;
+      readonly partition: number;
+      readonly restored: number;
+      readonly remaining: number;
+      readonly etaMs: number | undefined;
+    }
   | { readonly kind: 'workerFailed'; readonly worker: string; readonly error: Error };
 
 /** What the facade hands in: the machine, and what is installed. */
@@ -121,7 +128,11 @@ class AppOnInstance implements RunningApp {
   async #assemble(): Promise<Parts> {
     const { ports, engines, threads } = this.#environment;
     const settings = this.#settings;
-    const directory = openStateDirectory({ stateDir: settings.stateDir, applicationId: settings.applicationId, instanceId: settings.instanceId }, ports.disk, ports.chance);
+    const directory = openStateDirectory(
+      { stateDir: settings.stateDir, applicationId: settings.applicationId, instanceId: settings.instanceId },
+      ports.disk,
+      ports.chance,
+    );
     let admin: LogAdmin | undefined;
     try {
       const engine = await chooseEngine(settings.engine, engines, this.#log);
@@ -134,7 +145,11 @@ class AppOnInstance implements RunningApp {
         directory,
         cacheBytes: 16 * 1024 * 1024,
         nowMs: () => ports.clock.nowMs(),
-        quarantined: (taskId, path, reason) => this.#log.warn({ task: taskId, path }, `the local state of task ${taskId} could not be opened (${explainError(reason)}); it is kept in ${path} and rebuilt from the changelog`),
+        quarantined: (taskId, path, reason) =>
+          this.#log.warn(
+            { task: taskId, path },
+            `the local state of task ${taskId} could not be opened (${explainError(reason)}); it is kept in ${path} and rebuilt from the changelog`,
+          ),
       });
       return { directory, databases, admin, instance: this.#createInstance(directory, databases, admin, engine, connection, threads) };
     } catch (error) {
@@ -149,7 +164,14 @@ class AppOnInstance implements RunningApp {
     return { ...rest, brokers: this.#environment.brokers, clientId: clientId ?? `${this.#settings.applicationId}-${instanceId}` };
   }
 
-  #createInstance(directory: StateDirectory, databases: TaskDatabases, admin: LogAdmin, engine: ChosenEngine, connection: ConnectionOptions, threads: Threads): Instance {
+  #createInstance(
+    directory: StateDirectory,
+    databases: TaskDatabases,
+    admin: LogAdmin,
+    engine: ChosenEngine,
+    connection: ConnectionOptions,
+    threads: Threads,
+  ): Instance {
     const { ports } = this.#environment;
     const settings = this.#settings;
     const topologyText = JSON.stringify(this.#topology.toJSON());
@@ -166,7 +188,9 @@ class AppOnInstance implements RunningApp {
       connection,
       engine: engine.source,
       timing: settings.timing,
-      errors: Object.fromEntries((['decode', 'process', 'produce'] as const).flatMap((stage) => (typeof settings.errors[stage] === 'string' ? [[stage, settings.errors[stage]]] : []))),
+      errors: Object.fromEntries(
+        (['decode', 'process', 'produce'] as const).flatMap((stage) => (typeof settings.errors[stage] === 'string' ? [[stage, settings.errors[stage]]] : [])),
+      ),
     });
     const inputs = [...new Set(this.#topology.subtopologies.flatMap((sub) => sub.sources.map((ref) => topicName(settings.applicationId, ref))))];
     return new Instance({
@@ -178,7 +202,10 @@ class AppOnInstance implements RunningApp {
       admin,
       leader: createGroupLeader(this.#topology, topologyHash, settings, admin),
       address: () => settings.advertise ?? this.#environment.address(),
-      startWorker: (index, events) => (settings.workers === 0 ? startInlineWorker(blueprint(index), this.#topology, settings.errors, ports, events) : startThreadWorker(blueprint(index), threads, events)),
+      startWorker: (index, events) =>
+        settings.workers === 0
+          ? startInlineWorker(blueprint(index), this.#topology, settings.errors, ports, events)
+          : startThreadWorker(blueprint(index), threads, events),
       createMember: (hooks) =>
         createGroupMember(
           connection,
@@ -229,7 +256,8 @@ class AppOnInstance implements RunningApp {
     await new Promise<void>((resolve, reject) => {
       const check = (): boolean => {
         if (this.state === state) resolve();
-        else if (!canReach(this.state, state)) reject(this.#failure ?? new MillraceError('ERR_CLOSED', `the app is ${this.state} and cannot become ${state} any more`));
+        else if (!canReach(this.state, state))
+          reject(this.#failure ?? new MillraceError('ERR_CLOSED', `the app is ${this.state} and cannot become ${state} any more`));
         else if (options.signal?.aborted) reject(new MillraceError('ERR_ABORTED', `stopped while waiting for the app to be ${state}`));
         else return false;
         return true;
@@ -262,7 +290,13 @@ class AppOnInstance implements RunningApp {
   history(topic: string, key: ErasedSerde, value: ErasedSerde): AsyncGenerator<HistoryRecord> {
     const { admin, directory } = this.#running();
     const { ports } = this.#environment;
-    return readHistory({ topic, key, value, admin, openConsumer: () => createConsumer(this.#connection(directory.instanceId), { isolation: 'read_committed' }, ports) });
+    return readHistory({
+      topic,
+      key,
+      value,
+      admin,
+      openConsumer: () => createConsumer(this.#connection(directory.instanceId), { isolation: 'read_committed' }, ports),
+    });
   }
 
   tasks(): readonly TaskView[] {
@@ -293,7 +327,9 @@ class AppOnInstance implements RunningApp {
     const parts = this.#parts;
     if (parts !== undefined) {
       // A static member stays in the group over a restart; a dynamic one has no identity to come back to.
-      await parts.instance.close(leave === 'leave' || (leave === 'auto' && this.#settings.instanceId === undefined)).catch((error: unknown) => this.#log.warn({}, `while closing: ${explainError(error)}`));
+      await parts.instance
+        .close(leave === 'leave' || (leave === 'auto' && this.#settings.instanceId === undefined))
+        .catch((error: unknown) => this.#log.warn({}, `while closing: ${explainError(error)}`));
       await parts.admin.close().catch(() => undefined);
       parts.directory.release();
     }

@@ -42,7 +42,12 @@ export async function chooseEngine(wanted: 'auto' | 'rocksdb' | 'lmdb' | 'memory
     }
     reasons.push(`${candidate.name} ${found}`);
   }
-  if (wanted !== 'auto') throw new MillraceError('ERR_ENGINE_UNAVAILABLE', `engine '${wanted}' cannot be used here: ${reasons.join('; ') || 'it is not installed'}. Install @millrace/state-${wanted}, or set engine: 'auto'.`, { engine: wanted });
+  if (wanted !== 'auto')
+    throw new MillraceError(
+      'ERR_ENGINE_UNAVAILABLE',
+      `engine '${wanted}' cannot be used here: ${reasons.join('; ') || 'it is not installed'}. Install @millrace/state-${wanted}, or set engine: 'auto'.`,
+      { engine: wanted },
+    );
   log.warn({}, `no durable state engine loads here (${reasons.join('; ')}): stores are kept in memory and rebuilt from their changelogs at every start`);
   return { engine: memoryEngine, source: { name: 'memory', module: undefined } };
 }

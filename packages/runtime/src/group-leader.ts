@@ -18,13 +18,18 @@ export function createGroupLeader(topology: Topology, topologyHash: string, sett
       const members: Member[] = subscriptions.map((one) => ({ memberId: one.memberId, ...decodeMemberNews(one.userData, one.memberId) }));
       const other = members.find((member) => member.topologyHash !== topologyHash);
       if (other !== undefined) {
-        return refuseAll(subscriptions, 'ERR_TOPOLOGY_MODULE_MISMATCH', `instance '${other.instanceId}' runs another version of topology '${topology.name}' than the group leader. Stop the instances of one version, or give the new one its own applicationId.`);
+        return refuseAll(
+          subscriptions,
+          'ERR_TOPOLOGY_MODULE_MISMATCH',
+          `instance '${other.instanceId}' runs another version of topology '${topology.name}' than the group leader. Stop the instances of one version, or give the new one its own applicationId.`,
+        );
       }
       let plan: TopicPlan;
       try {
         plan = await prepareTopics(topology, settings, admin);
       } catch (error) {
-        if (MillraceError.is(error) && (error.code === 'ERR_TOPIC_MISSING' || error.code === 'ERR_PARTITION_COUNT')) return refuseAll(subscriptions, error.code, error.message);
+        if (MillraceError.is(error) && (error.code === 'ERR_TOPIC_MISSING' || error.code === 'ERR_PARTITION_COUNT'))
+          return refuseAll(subscriptions, error.code, error.message);
         throw error;
       }
       return toAssignments(topology, settings.applicationId, members, plan);
@@ -48,14 +53,22 @@ export async function prepareTopics(topology: Topology, settings: AppSettings, a
   return plan;
 }
 
-function refuseAll(members: readonly MemberSubscription[], code: 'ERR_TOPIC_MISSING' | 'ERR_PARTITION_COUNT' | 'ERR_TOPOLOGY_MODULE_MISMATCH', message: string): ReadonlyMap<string, MemberAssignment> {
+function refuseAll(
+  members: readonly MemberSubscription[],
+  code: 'ERR_TOPIC_MISSING' | 'ERR_PARTITION_COUNT' | 'ERR_TOPOLOGY_MODULE_MISMATCH',
+  message: string,
+): ReadonlyMap<string, MemberAssignment> {
   const userData = encodeAssignmentNews({ tasks: [], vanished: [], known: [], instances: [], refusal: { code, message } });
   return new Map(members.map((member) => [member.memberId, { partitions: [], userData }]));
 }
 
 function toAssignments(topology: Topology, applicationId: string, members: readonly Member[], plan: TopicPlan): ReadonlyMap<string, MemberAssignment> {
   const dealt = assignTasks(members, plan.tasks);
-  const instances: InstanceNews[] = members.map((member) => ({ instanceId: member.instanceId, address: member.address, tasks: dealt.tasks.get(member.memberId) ?? [] }));
+  const instances: InstanceNews[] = members.map((member) => ({
+    instanceId: member.instanceId,
+    address: member.address,
+    tasks: dealt.tasks.get(member.memberId) ?? [],
+  }));
   const result = new Map<string, MemberAssignment>();
   for (const member of members) {
     const tasks = dealt.tasks.get(member.memberId) ?? [];

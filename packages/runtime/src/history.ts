@@ -36,12 +36,16 @@ export async function* readHistory(options: HistoryOptions): AsyncGenerator<Hist
   const consumer = options.openConsumer();
   const reader = new RecordReader();
   try {
-    const assign = (): void => void consumer.assign([...open.keys()].map((partition) => ({ topic: options.topic, partition, offset: (starts.get(partitionKey(options.topic, partition)) ?? 0) as Offset })));
+    const assign = (): void =>
+      void consumer.assign(
+        [...open.keys()].map((partition) => ({ topic: options.topic, partition, offset: (starts.get(partitionKey(options.topic, partition)) ?? 0) as Offset })),
+      );
     if (open.size > 0) assign();
     while (open.size > 0) {
       for (const event of await consumer.poll(1000)) {
         if (event.kind === 'failed') throw event.error;
-        if (event.kind !== 'data') throw new MillraceError('ERR_OFFSET_OUT_OF_RANGE', `topic '${options.topic}' changed while it was read (${event.kind})`, { topic: options.topic });
+        if (event.kind !== 'data')
+          throw new MillraceError('ERR_OFFSET_OUT_OF_RANGE', `topic '${options.topic}' changed while it was read (${event.kind})`, { topic: options.topic });
         const { partition, batches, firstOffset } = event.data;
         const end = open.get(partition) ?? 0;
         for (const batch of batches) {

@@ -96,7 +96,10 @@ export class Instance {
     }
     const ghost = parts.directory.lastMember;
     // Our folder's last process did not leave: the group must not wait for it.
-    if (ghost !== undefined && settings.instanceId === undefined) await parts.admin.removeMember(settings.applicationId, ghost).catch((error: unknown) => parts.log.debug({ member: ghost }, `the former member could not be removed: ${explainError(error)}`));
+    if (ghost !== undefined && settings.instanceId === undefined)
+      await parts.admin
+        .removeMember(settings.applicationId, ghost)
+        .catch((error: unknown) => parts.log.debug({ member: ghost }, `the former member could not be removed: ${explainError(error)}`));
     this.#member = parts.createMember({
       userData: () => this.#userData(),
       assigned: (group, assignment) => this.#inTurn(() => this.#takeUp(group, decodeAssignmentNews(assignment.userData))),
@@ -241,7 +244,8 @@ export class Instance {
         const kept = seat.tasks.filter((task) => wanted.has(task) && spread.get(task) === seat.index);
         const gone = seat.tasks.filter((task) => !kept.includes(task));
         const released = await this.#assignWithin(seat, kept, this.#parts.settings.sessionTimeoutMs / 3);
-        if (!released) await this.#replaceWorker(seat, new MillraceError('ERR_TASK_FAILED', `worker ${workerName(seat.index)} did not give up its tasks in time`));
+        if (!released)
+          await this.#replaceWorker(seat, new MillraceError('ERR_TASK_FAILED', `worker ${workerName(seat.index)} did not give up its tasks in time`));
         for (const task of gone) {
           this.#taskStates.delete(task);
           await this.#parts.databases.close(task);

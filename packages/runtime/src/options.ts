@@ -128,7 +128,11 @@ export function settingsOf(topology: Topology, options: AppOptions, embedded: bo
   const module = options.module === undefined ? undefined : String(options.module);
   const workers = wholeNumber('workers', options.workers ?? (module === undefined ? 0 : 1), 0, 1024);
   if (workers > 0 && module === undefined) {
-    throw new MillraceError('ERR_WORKERS_NEED_MODULE', `workers is ${workers}, but threads cannot be given functions: pass module: import.meta.url, whose default export is the topology, or leave workers out.`, { option: 'workers' });
+    throw new MillraceError(
+      'ERR_WORKERS_NEED_MODULE',
+      `workers is ${workers}, but threads cannot be given functions: pass module: import.meta.url, whose default export is the topology, or leave workers out.`,
+      { option: 'workers' },
+    );
   }
   refuseTravellingFunctions(options.errors ?? {}, workers);
   const tuning = options.tuning ?? {};
@@ -137,7 +141,11 @@ export function settingsOf(topology: Topology, options: AppOptions, embedded: bo
   const commitIntervalMs = ms('commitInterval', options.commitInterval ?? (exactlyOnce ? 100 : 1000), 1);
   const transactionTimeoutMs = ms('tuning.transactionTimeout', tuning.transactionTimeout ?? 10_000, 10);
   if (exactlyOnce && transactionTimeoutMs < commitIntervalMs) {
-    throw new MillraceError('ERR_OPTION', `tuning.transactionTimeout (${transactionTimeoutMs} ms) is shorter than commitInterval (${commitIntervalMs} ms): every transaction would time out. Raise the first or lower the second.`, { option: 'tuning.transactionTimeout' });
+    throw new MillraceError(
+      'ERR_OPTION',
+      `tuning.transactionTimeout (${transactionTimeoutMs} ms) is shorter than commitInterval (${commitIntervalMs} ms): every transaction would time out. Raise the first or lower the second.`,
+      { option: 'tuning.transactionTimeout' },
+    );
   }
   return {
     applicationId,
@@ -181,7 +189,11 @@ export function settingsOf(topology: Topology, options: AppOptions, embedded: bo
 function refuseTravellingFunctions(errors: ErrorPolicies, workers: number): void {
   for (const stage of ['decode', 'process', 'produce'] as const) {
     if (workers > 0 && typeof errors[stage] === 'function') {
-      throw new MillraceError('ERR_OPTION', `errors.${stage} is a function, which cannot be sent to a worker thread. Put it on the source or operator (onError: …) in your module, or use 'skip' or 'fail' here.`, { option: `errors.${stage}` });
+      throw new MillraceError(
+        'ERR_OPTION',
+        `errors.${stage} is a function, which cannot be sent to a worker thread. Put it on the source or operator (onError: …) in your module, or use 'skip' or 'fail' here.`,
+        { option: `errors.${stage}` },
+      );
     }
   }
 }
@@ -192,17 +204,20 @@ function ms(option: string, value: Duration, min: number): number {
   return result;
 }
 function wholeNumber(option: string, value: number, min: number, max: number): number {
-  if (!Number.isSafeInteger(value) || value < min || value > max) throw new MillraceError('ERR_OPTION', `${option} is ${String(value)}; it must be a whole number from ${min} to ${max}.`, { option });
+  if (!Number.isSafeInteger(value) || value < min || value > max)
+    throw new MillraceError('ERR_OPTION', `${option} is ${String(value)}; it must be a whole number from ${min} to ${max}.`, { option });
   return value;
 }
 function bytes(option: string, value: number): number {
   return wholeNumber(option, value, 64 * 1024, Number.MAX_SAFE_INTEGER);
 }
 function choice<T extends string>(option: string, value: T, allowed: readonly T[]): T {
-  if (!allowed.includes(value)) throw new MillraceError('ERR_OPTION', `${option} is ${JSON.stringify(value)}; it must be one of ${allowed.join(', ')}.`, { option });
+  if (!allowed.includes(value))
+    throw new MillraceError('ERR_OPTION', `${option} is ${JSON.stringify(value)}; it must be one of ${allowed.join(', ')}.`, { option });
   return value;
 }
 function legalName(option: string, value: string): string {
-  if (!isLegalName(value)) throw new MillraceError('ERR_NAME', `${option} is ${JSON.stringify(value)}; names are 1 to 249 ASCII letters, digits, '.', '_' or '-'.`, { option });
+  if (!isLegalName(value))
+    throw new MillraceError('ERR_NAME', `${option} is ${JSON.stringify(value)}; names are 1 to 249 ASCII letters, digits, '.', '_' or '-'.`, { option });
   return value;
 }

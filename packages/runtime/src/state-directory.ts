@@ -36,7 +36,12 @@ export function openStateDirectory(options: StateDirectoryOptions, disk: Disk, c
     return describe(disk.join(root, taken.instanceId), taken.instanceId, taken.lock, disk);
   } catch (error) {
     if (MillraceError.is(error)) throw error;
-    throw new MillraceError('ERR_STATE_DIR', `the state directory ${root} cannot be used: ${explainError(error)}. Give another one with stateDir (or --data-dir), or make it a folder this user may write to.`, { path: root }, error);
+    throw new MillraceError(
+      'ERR_STATE_DIR',
+      `the state directory ${root} cannot be used: ${explainError(error)}. Give another one with stateDir (or --data-dir), or make it a folder this user may write to.`,
+      { path: root },
+      error,
+    );
   }
 }
 
@@ -48,7 +53,11 @@ interface Taken {
 function takeNamed(root: string, instanceId: string, disk: Disk): Taken {
   const lock = tryLock(root, instanceId, disk);
   if (lock === undefined) {
-    throw new MillraceError('ERR_STATE_LOCKED', `instance '${instanceId}' is already running on ${disk.join(root, instanceId)}. Stop it first, or start this one with another instanceId.`, { instance: instanceId });
+    throw new MillraceError(
+      'ERR_STATE_LOCKED',
+      `instance '${instanceId}' is already running on ${disk.join(root, instanceId)}. Stop it first, or start this one with another instanceId.`,
+      { instance: instanceId },
+    );
   }
   return { instanceId, lock };
 }
@@ -65,7 +74,8 @@ function takeFree(root: string, disk: Disk, chance: Chance): Taken {
   }
   const instanceId = chance.uuid().slice(0, 13);
   const lock = tryLock(root, instanceId, disk);
-  if (lock === undefined) throw new MillraceError('ERR_STATE_LOCKED', `the new folder ${instanceId} under ${root} was taken at once; start again`, { instance: instanceId });
+  if (lock === undefined)
+    throw new MillraceError('ERR_STATE_LOCKED', `the new folder ${instanceId} under ${root} was taken at once; start again`, { instance: instanceId });
   return { instanceId, lock };
 }
 
@@ -79,7 +89,11 @@ function tryLock(root: string, instanceId: string, disk: Disk): DiskLock | undef
   const found = Buffer.from(disk.readWhole(formatPath)).toString('utf8');
   if (found !== FORMAT) {
     lock.release();
-    throw new MillraceError('ERR_STATE_DIR', `${path} was written by another version of Millrace (${JSON.stringify(found.slice(0, 40))}, this one writes ${JSON.stringify(FORMAT.trim())}). Use that version, or remove the folder: its state is rebuilt from the changelogs.`, { path });
+    throw new MillraceError(
+      'ERR_STATE_DIR',
+      `${path} was written by another version of Millrace (${JSON.stringify(found.slice(0, 40))}, this one writes ${JSON.stringify(FORMAT.trim())}). Use that version, or remove the folder: its state is rebuilt from the changelogs.`,
+      { path },
+    );
   }
   return lock;
 }

@@ -5,6 +5,8 @@ import { type ByteStoreEngine, type DatabaseTicket, META_STORE, type OpenDatabas
 import type { Topology } from '@millrace/topology';
 import type { StateDirectory } from './state-directory.ts';
 
+/** A full disk, a lock, a wrong name, an engine that does not load: rebuilding would not help. */
+const NOT_ITS_FAULT: ReadonlySet<string> = new Set(['ERR_STORE_IO', 'ERR_STATE_LOCKED', 'ERR_NAME', 'ERR_ENGINE_UNAVAILABLE']);
 
 export interface TaskDatabases {
   /** Opens the database of a task; undefined for a task without stores, or where the worker owns its memory. */
@@ -35,8 +37,8 @@ export function createTaskDatabases(options: TaskDatabasesOptions): TaskDatabase
     try {
       return await options.engine.open(request);
     } catch (error) {
-      // A database that does not open is kept for inspection and rebuilt from the changelog; a disk that is full is not its fault.
-      if (MillraceError.is(error) && error.code === 'ERR_STORE_IO') throw error;
+      // A database that does not open is kept for inspection and rebuilt from the changelog; what is not its fault is passed on.
+      if (MillraceError.is(error) && NOT_ITS_FAULT.has(error.code)) throw error;
       options.quarantined(taskId, options.directory.quarantine(taskId, options.nowMs()), error);
       return await options.engine.open(request);
     }

@@ -1,20 +1,55 @@
 import { MillraceError } from '@millrace/core';
-import type { InternalTopic, Subtopology, Topology, TopicRef } from '@millrace/topology';
+import type { InternalTopic, Subtopology, TopicRef, Topology } from '@millrace/topology';
 import { describe, expect, test } from 'vitest';
 import { planTopics } from './topic-plan.ts';
 
 const user = (name: string): TopicRef => ({ name, internal: false });
 const own = (name: string): TopicRef => ({ name, internal: true });
-const sub = (id: number, sources: readonly TopicRef[], sinks: readonly TopicRef[] = [], stores: readonly string[] = []): Subtopology => ({ id, nodes: [], sources, sinks, stores });
-const repartition = (name: string, partitions?: number): InternalTopic => ({ name, kind: 'repartition', partitions, config: { 'cleanup.policy': 'delete' }, store: undefined });
-const changelog = (store: string): InternalTopic => ({ name: `${store}-changelog`, kind: 'changelog', partitions: undefined, config: { 'cleanup.policy': 'compact' }, store });
+const sub = (id: number, sources: readonly TopicRef[], sinks: readonly TopicRef[] = [], stores: readonly string[] = []): Subtopology => ({
+  id,
+  nodes: [],
+  sources,
+  sinks,
+  stores,
+});
+const repartition = (name: string, partitions?: number): InternalTopic => ({
+  name,
+  kind: 'repartition',
+  partitions,
+  config: { 'cleanup.policy': 'delete' },
+  store: undefined,
+});
+const changelog = (store: string): InternalTopic => ({
+  name: `${store}-changelog`,
+  kind: 'changelog',
+  partitions: undefined,
+  config: { 'cleanup.policy': 'compact' },
+  store,
+});
 
 function topologyOf(parts: Pick<Topology, 'subtopologies' | 'internalTopics'> & Partial<Topology>): Topology {
   const names = [...new Set(parts.subtopologies.flatMap((one) => [...one.sources, ...one.sinks].filter((ref) => !ref.internal).map((ref) => ref.name)))];
-  return { name: 't', nodes: new Map(), stores: new Map(), copartitionGroups: [], userTopics: names.map((name) => ({ name, partitions: undefined, config: {} })), describe: () => '', toJSON: () => ({}), ...parts };
+  return {
+    name: 't',
+    nodes: new Map(),
+    stores: new Map(),
+    copartitionGroups: [],
+    userTopics: names.map((name) => ({ name, partitions: undefined, config: {} })),
+    describe: () => '',
+    toJSON: () => ({}),
+    ...parts,
+  };
 }
 function plan(topology: Topology, existing: Readonly<Record<string, number>>, createUserTopics = false) {
-  return planTopics({ topology, applicationId: 'app', existing: new Map(Object.entries(existing)), createUserTopics, defaultPartitions: 4, replication: -1, overrides: { 'retention.ms': '5' } });
+  return planTopics({
+    topology,
+    applicationId: 'app',
+    existing: new Map(Object.entries(existing)),
+    createUserTopics,
+    defaultPartitions: 4,
+    replication: -1,
+    overrides: { 'retention.ms': '5' },
+  });
 }
 const codeOf = (act: () => unknown): string => {
   try {
@@ -59,7 +94,11 @@ describe('planTopics', () => {
   });
 
   test('an explicit count that cannot meet its partner is refused', () => {
-    const join = topologyOf({ subtopologies: [sub(0, [user('in')], [own('left')]), sub(1, [own('left'), user('table')], [])], internalTopics: [repartition('left', 3)], copartitionGroups: [[own('left'), user('table')]] });
+    const join = topologyOf({
+      subtopologies: [sub(0, [user('in')], [own('left')]), sub(1, [own('left'), user('table')], [])],
+      internalTopics: [repartition('left', 3)],
+      copartitionGroups: [[own('left'), user('table')]],
+    });
     expect(codeOf(() => plan(join, { in: 2, table: 6 }))).toBe('ERR_PARTITION_COUNT');
   });
 
@@ -70,7 +109,12 @@ describe('planTopics', () => {
 
   test('missing topics of the user are created only where that is wanted', () => {
     expect(codeOf(() => plan(counting, { in: 3 }))).toBe('ERR_TOPIC_MISSING');
-    expect(plan(counting, {}, true).create.map((topic) => `${topic.name}:${topic.partitions}`)).toEqual(['in:4', 'out:4', 'app-by-key-repartition:4', 'app-counts-changelog:4']);
+    expect(plan(counting, {}, true).create.map((topic) => `${topic.name}:${topic.partitions}`)).toEqual([
+      'in:4',
+      'out:4',
+      'app-by-key-repartition:4',
+      'app-counts-changelog:4',
+    ]);
   });
 
   test('an internal topic whose count no longer fits is refused, never recreated', () => {

@@ -1,9 +1,10 @@
 // Which topics an application needs, with how many partitions each, and which of them must be made: pure, from the
 // topology and what exists on the broker. Source: semantics 3 and 4.
 // Never: asks the broker. The leader executes the plan before it assigns.
-import { MillraceError } from '@millrace/core';
+
 import type { NewTopic } from '@millrace/client';
-import { type InternalTopic, type Topology, type TopicRef, topicName } from '@millrace/topology';
+import { MillraceError } from '@millrace/core';
+import { type InternalTopic, type TopicRef, type Topology, topicName } from '@millrace/topology';
 import type { TaskFacts } from './assignment/assign.ts';
 
 export interface TopicPlanInput {
@@ -51,7 +52,11 @@ function planUserTopics(input: TopicPlanInput, counts: Map<string, number>, crea
   }
   if (missing.length > 0) {
     const kind = missing.some((name) => sources.has(name)) ? 'reads' : 'writes';
-    throw new MillraceError('ERR_TOPIC_MISSING', `topology '${input.topology.name}' ${kind} ${missing.map((name) => `'${name}'`).join(', ')}, which the broker does not have. Create ${missing.length === 1 ? 'it' : 'them'} with the partition count you want, or run against the embedded broker, which creates topics by itself.`, { topic: missing[0] as string });
+    throw new MillraceError(
+      'ERR_TOPIC_MISSING',
+      `topology '${input.topology.name}' ${kind} ${missing.map((name) => `'${name}'`).join(', ')}, which the broker does not have. Create ${missing.length === 1 ? 'it' : 'them'} with the partition count you want, or run against the embedded broker, which creates topics by itself.`,
+      { topic: missing[0] as string },
+    );
   }
 }
 
@@ -75,23 +80,41 @@ function planRepartitionTopics(input: TopicPlanInput, counts: Map<string, number
   enforceCopartitions(input, counts, open, wanted);
   for (const [name, topic] of open) {
     const partitions = wanted.get(name);
-    if (partitions === undefined) throw new MillraceError('ERR_PARTITION_COUNT', `the partition count of repartition topic '${name}' cannot be derived: it feeds itself. Give it a number: repartition({ partitions: … }).`, { topic: name });
+    if (partitions === undefined)
+      throw new MillraceError(
+        'ERR_PARTITION_COUNT',
+        `the partition count of repartition topic '${name}' cannot be derived: it feeds itself. Give it a number: repartition({ partitions: … }).`,
+        { topic: name },
+      );
     settleInternal(input, name, topic, partitions, counts, create);
   }
 }
 
 /** Repartition topics of a group take the count of its other topics; among themselves explicit counts win, else the largest. */
-function enforceCopartitions(input: TopicPlanInput, counts: ReadonlyMap<string, number>, open: ReadonlyMap<string, InternalTopic>, wanted: Map<string, number>): void {
+function enforceCopartitions(
+  input: TopicPlanInput,
+  counts: ReadonlyMap<string, number>,
+  open: ReadonlyMap<string, InternalTopic>,
+  wanted: Map<string, number>,
+): void {
   for (const group of input.topology.copartitionGroups) {
     const names = group.map((topic) => topicName(input.applicationId, topic));
-    const fixed = names.filter((name) => !open.has(name)).map((name) => counts.get(name)).filter((count) => count !== undefined);
+    const fixed = names
+      .filter((name) => !open.has(name))
+      .map((name) => counts.get(name))
+      .filter((count) => count !== undefined);
     const ours = names.filter((name) => open.has(name));
     const explicit = ours.map((name) => open.get(name)?.partitions).filter((count) => count !== undefined);
     const target = fixed[0] ?? (explicit.length > 0 ? explicit[0] : Math.max(0, ...ours.map((name) => wanted.get(name) ?? 0)));
     if (target === undefined || target === 0) continue;
     for (const name of ours) {
       const asked = open.get(name)?.partitions;
-      if (asked !== undefined && asked !== target) throw new MillraceError('ERR_PARTITION_COUNT', `'${name}' is given ${asked} partitions but is joined with topics of ${target}. Use the same number on both sides.`, { topic: name });
+      if (asked !== undefined && asked !== target)
+        throw new MillraceError(
+          'ERR_PARTITION_COUNT',
+          `'${name}' is given ${asked} partitions but is joined with topics of ${target}. Use the same number on both sides.`,
+          { topic: name },
+        );
       wanted.set(name, target);
     }
   }
@@ -101,7 +124,10 @@ function checkCopartitions(input: TopicPlanInput, counts: ReadonlyMap<string, nu
   for (const group of input.topology.copartitionGroups) {
     const facts = group.map((topic) => topicName(input.applicationId, topic)).map((name) => [name, counts.get(name)] as const);
     if (new Set(facts.map(([, count]) => count)).size > 1) {
-      throw new MillraceError('ERR_PARTITION_COUNT', `these topics meet in one join and need equal partition counts: ${facts.map(([name, count]) => `${name} has ${count ?? 'none'}`).join(', ')}. Repartition one side with repartition(), or recreate a topic.`);
+      throw new MillraceError(
+        'ERR_PARTITION_COUNT',
+        `these topics meet in one join and need equal partition counts: ${facts.map(([name, count]) => `${name} has ${count ?? 'none'}`).join(', ')}. Repartition one side with repartition(), or recreate a topic.`,
+      );
     }
   }
 }

@@ -3,7 +3,7 @@
 import { createAdmin, createConsumer, createProducer } from '@millrace/client';
 import { errorToWire, explainError, type Logger, MillraceError, type Ports } from '@millrace/core';
 import { BatchPool } from '@millrace/protocol';
-import { type ByteStoreEngine, type Database, META_STORE } from '@millrace/state';
+import { type ByteStoreEngine, type Database, META_STORE, memoryEngine } from '@millrace/state';
 import type { Topology } from '@millrace/topology';
 import { loadEngine } from './engines.ts';
 import type { ErrorPolicies } from './options.ts';
@@ -62,8 +62,13 @@ function workerPorts(options: AssemblyOptions, seats: SeatPlans) {
   const connection = { ...blueprint.connection, clientId: `${blueprint.connection.clientId}-${blueprint.workerId}` };
   return {
     consumer: createConsumer(connection, { isolation, fetchBytesMax: timing.fetchBytesMax, bufferedBytesMax: timing.bufferedBytesMax }, ports),
-    createRestoreConsumer: () => createConsumer({ ...connection, clientId: `${connection.clientId}-restore` }, { isolation, bufferedBytesMax: timing.bufferedBytesMax }, ports),
-    producer: createProducer(connection, exactlyOnce ? { transactionalId: blueprint.transactionalId, transactionTimeoutMs: timing.transactionTimeoutMs } : {}, ports),
+    createRestoreConsumer: () =>
+      createConsumer({ ...connection, clientId: `${connection.clientId}-restore` }, { isolation, bufferedBytesMax: timing.bufferedBytesMax }, ports),
+    producer: createProducer(
+      connection,
+      exactlyOnce ? { transactionalId: blueprint.transactionalId, transactionTimeoutMs: timing.transactionTimeoutMs } : {},
+      ports,
+    ),
     admin: createAdmin({ ...connection, clientId: `${connection.clientId}-admin` }, {}, ports),
     batches: new BatchPool(),
     openDatabase: (taskId: string, stores: readonly string[]) => seats.openDatabase(taskId, stores),
@@ -93,9 +98,10 @@ class SeatPlans {
   openDatabase(taskId: string, stores: readonly string[]): Promise<Database> | Database {
     const ticket = this.#plan?.tasks.find((task) => task.id === taskId)?.ticket;
     if (ticket !== undefined) return this.#engine.attach(ticket);
-    if (this.#engine.shareable && stores.length > 0) throw new MillraceError('ERR_STORE_CLOSED', `task ${taskId} of '${this.#topology.name}' came without its database`, { task: taskId });
-    // The memory engine lives where its task lives; each opening is a fresh, empty one.
-    return this.#engine.open({ directory: `${taskId}#${++this.#opened}`, stores: [META_STORE, ...stores], cacheBytes: 0 });
+    if (this.#engine.shareable && stores.length > 0)
+      throw new MillraceError('ERR_STORE_CLOSED', `task ${taskId} of '${this.#topology.name}' came without its database`, { task: taskId });
+    // In memory, where the task lives: an engine that cannot be shared, or a task without stores. Each opening is fresh and empty.
+    return memoryEngine.open({ directory: `${taskId}#${++this.#opened}`, stores: [META_STORE, ...stores], cacheBytes: 0 });
   }
 }
 
@@ -129,10 +135,15 @@ async function answer(worker: WorkerSeat, seats: SeatPlans, topology: Topology, 
   }
 }
 
-function readHere(worker: WorkerSeat, topology: Topology, read: { readonly taskId: string; readonly store: string; readonly query: Parameters<typeof readStore>[2] }): readonly ReadRow[] {
+function readHere(
+  worker: WorkerSeat,
+  topology: Topology,
+  read: { readonly taskId: string; readonly store: string; readonly query: Parameters<typeof readStore>[2] },
+): readonly ReadRow[] {
   const database = worker.databaseOf(read.taskId);
   const spec = topology.stores.get(read.store);
-  if (database === undefined || spec === undefined) throw new MillraceError('ERR_STORE_CLOSED', `task ${read.taskId} is not here any more`, { task: read.taskId, store: read.store });
+  if (database === undefined || spec === undefined)
+    throw new MillraceError('ERR_STORE_CLOSED', `task ${read.taskId} is not here any more`, { task: read.taskId, store: read.store });
   return readStore(database, spec, read.query);
 }
 
@@ -143,7 +154,12 @@ function newsEvents(say: (message: FromWorker) => void): WorkerEvents {
     restoreProgress: (progress) => tell({ kind: 'restoreProgress', ...progress }),
     dropped: (taskId, node, reason, count) => tell({ kind: 'dropped', taskId, node, reason, count }),
     failure: (failure, decision) =>
-      tell({ kind: 'log', level: decision === 'fail' ? 'error' : 'warn', fields: { node: failure.node, task: failure.taskId, stage: failure.stage, source: failure.source }, text: `${decision}: ${explainError(failure.error)}` }),
+      tell({
+        kind: 'log',
+        level: decision === 'fail' ? 'error' : 'warn',
+        fields: { node: failure.node, task: failure.taskId, stage: failure.stage, source: failure.source },
+        text: `${decision}: ${explainError(failure.error)}`,
+      }),
     committed: (facts) => tell({ kind: 'committed', records: facts.records }),
     settled: () => {},
     membershipLost: (error) => tell({ kind: 'log', level: 'warn', fields: {}, text: `the coordinator no longer knows this member: ${explainError(error)}` }),
@@ -151,7 +167,10 @@ function newsEvents(say: (message: FromWorker) => void): WorkerEvents {
 }
 
 function newsLogger(say: (message: FromWorker) => void): Logger {
-  const at = (level: 'debug' | 'info' | 'warn' | 'error') => (fields: object, text: string): void => say({ kind: 'news', news: { kind: 'log', level, fields: plain(fields), text } });
+  const at =
+    (level: 'debug' | 'info' | 'warn' | 'error') =>
+    (fields: object, text: string): void =>
+      say({ kind: 'news', news: { kind: 'log', level, fields: plain(fields), text } });
   return { debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error') };
 }
 

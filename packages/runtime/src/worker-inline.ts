@@ -7,7 +7,13 @@ import { serveWorker } from './worker-assembly.ts';
 import { createWorkerHost, type WorkerHost, type WorkerHostEvents } from './worker-host.ts';
 import type { WorkerBlueprint } from './worker-messages.ts';
 
-export async function startInlineWorker(blueprint: WorkerBlueprint, topology: Topology, errors: ErrorPolicies, ports: Ports, events: WorkerHostEvents): Promise<WorkerHost> {
+export async function startInlineWorker(
+  blueprint: WorkerBlueprint,
+  topology: Topology,
+  errors: ErrorPolicies,
+  ports: Ports,
+  events: WorkerHostEvents,
+): Promise<WorkerHost> {
   const seat = createWorkerHost(events);
   const server = await serveWorker({ blueprint, topology, errors, ports, say: (message) => seat.receive(message) });
   let number = -1;

@@ -55,7 +55,14 @@ export interface ReadRequest {
   readonly query:
     | { readonly kind: 'entry'; readonly key: unknown }
     | { readonly kind: 'range'; readonly from: unknown; readonly to: unknown; readonly prefix: unknown; readonly reverse: boolean; readonly limit: number }
-    | { readonly kind: 'windows'; readonly key: unknown; readonly fromMs: number | undefined; readonly toMs: number | undefined; readonly reverse: boolean; readonly limit: number }
+    | {
+        readonly kind: 'windows';
+        readonly key: unknown;
+        readonly fromMs: number | undefined;
+        readonly toMs: number | undefined;
+        readonly reverse: boolean;
+        readonly limit: number;
+      }
     | { readonly kind: 'allWindows'; readonly fromMs: number | undefined; readonly toMs: number | undefined; readonly limit: number };
 }
 
@@ -78,7 +85,14 @@ export type ToWorker = { readonly number: number; readonly request: WorkerReques
 /** What happens in a worker, as the instance wants to know it. */
 export type WorkerNews =
   | { readonly kind: 'taskState'; readonly taskId: string; readonly state: 'created' | 'restoring' | 'running' | 'suspended' | 'closed' }
-  | { readonly kind: 'restoreProgress'; readonly taskId: string; readonly store: string; readonly restored: number; readonly remaining: number; readonly etaMs: number | undefined }
+  | {
+      readonly kind: 'restoreProgress';
+      readonly taskId: string;
+      readonly store: string;
+      readonly restored: number;
+      readonly remaining: number;
+      readonly etaMs: number | undefined;
+    }
   | { readonly kind: 'dropped'; readonly taskId: string; readonly node: string; readonly reason: string; readonly count: number }
   | { readonly kind: 'committed'; readonly records: number }
   | { readonly kind: 'failed'; readonly error: ErrorWire }

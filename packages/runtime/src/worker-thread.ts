@@ -33,7 +33,11 @@ async function importTopology(module: string): Promise<Topology> {
   const loaded = (await import(module)) as { readonly default?: Partial<Topology> };
   const topology = loaded.default;
   if (topology === undefined || typeof topology.describe !== 'function' || topology.nodes === undefined) {
-    throw new MillraceError('ERR_MODULE', `${module} has no topology as its default export. Workers import the module to get it: write \`export default topology(…)\`.`, { module });
+    throw new MillraceError(
+      'ERR_MODULE',
+      `${module} has no topology as its default export. Workers import the module to get it: write \`export default topology(…)\`.`,
+      { module },
+    );
   }
   return topology as Topology;
 }

@@ -4,8 +4,12 @@ import { MillraceError } from '../errors.ts';
 import type { ThreadSide, Threads } from '../threads.ts';
 
 export const nodeThreads: Threads = {
-  spawn(module, data, events) {
-    const worker = new Worker(new URL(module), { workerData: { millrace: data }, stdout: false, stderr: false });
+  spawn(module, data, events, options = {}) {
+    const { youngGenerationMb } = options;
+    const worker = new Worker(new URL(module), {
+      workerData: { millrace: data },
+      ...(youngGenerationMb === undefined ? {} : { resourceLimits: { maxYoungGenerationSizeMb: youngGenerationMb } }),
+    });
     let failure: Error | undefined;
     worker.on('message', (message: unknown) => events.onMessage(message));
     worker.on('error', (error: Error) => {

@@ -90,13 +90,29 @@ describe('assignTasks', () => {
 
 describe('spreadOverWorkers', () => {
   test('tasks stay with their worker while the load allows', () => {
-    const spread = spreadOverWorkers(['0_0', '0_1', '0_2'], 2, new Map([['0_0', 1], ['0_1', 1]]));
+    const spread = spreadOverWorkers(
+      ['0_0', '0_1', '0_2'],
+      2,
+      new Map([
+        ['0_0', 1],
+        ['0_1', 1],
+      ]),
+    );
     expect(spread.get('0_0')).toBe(1);
     expect(spread.get('0_1')).toBe(1);
     expect(spread.get('0_2')).toBe(0);
   });
   test('a worker that has too many gives some up', () => {
-    const spread = spreadOverWorkers(['0_0', '0_1', '0_2', '0_3'], 2, new Map([['0_0', 0], ['0_1', 0], ['0_2', 0], ['0_3', 0]]));
+    const spread = spreadOverWorkers(
+      ['0_0', '0_1', '0_2', '0_3'],
+      2,
+      new Map([
+        ['0_0', 0],
+        ['0_1', 0],
+        ['0_2', 0],
+        ['0_3', 0],
+      ]),
+    );
     expect([...spread.values()].filter((worker) => worker === 1)).toHaveLength(2);
   });
 });

@@ -66,9 +66,13 @@ interface Load {
 function distribute(members: readonly Member[], tasks: readonly TaskFacts[]): Map<string, string> {
   const wanted = new Map<string, string>();
   if (members.length === 0) return wanted;
-  const ordered = [...members].sort((left, right) => (left.instanceId < right.instanceId ? -1 : left.instanceId > right.instanceId ? 1 : left.memberId < right.memberId ? -1 : 1));
+  const ordered = [...members].sort((left, right) =>
+    left.instanceId < right.instanceId ? -1 : left.instanceId > right.instanceId ? 1 : left.memberId < right.memberId ? -1 : 1,
+  );
   const workers = ordered.reduce((sum, member) => sum + member.workers, 0);
-  const loads = new Map<string, Load>(ordered.map((member) => [member.memberId, { member, quota: Math.ceil((tasks.length * member.workers) / workers), count: 0 }]));
+  const loads = new Map<string, Load>(
+    ordered.map((member) => [member.memberId, { member, quota: Math.ceil((tasks.length * member.workers) / workers), count: 0 }]),
+  );
   const owners = ownersOf(members);
   const take = (task: string, load: Load): void => {
     wanted.set(task, load.member.memberId);
@@ -86,7 +90,10 @@ function distribute(members: readonly Member[], tasks: readonly TaskFacts[]): Ma
     const room = [...loads.values()].filter((load) => load.count < load.quota);
     const withState = task.stateful ? room.filter((load) => load.member.stored.includes(task.id) || load.member.owned.includes(task.id)) : [];
     const from = withState.length > 0 ? withState : room.length > 0 ? room : [...loads.values()];
-    take(task.id, from.reduce((best, load) => (load.count / load.member.workers < best.count / best.member.workers ? load : best)));
+    take(
+      task.id,
+      from.reduce((best, load) => (load.count / load.member.workers < best.count / best.member.workers ? load : best)),
+    );
   }
   even(loads, wanted, inOrder);
   return wanted;

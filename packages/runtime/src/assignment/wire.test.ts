@@ -1,14 +1,29 @@
 import { expect, test } from 'vitest';
 import { type AssignmentNews, decodeAssignmentNews, decodeMemberNews, encodeAssignmentNews, encodeMemberNews, type MemberNews } from './wire.ts';
 
-const news: MemberNews = { instanceId: 'i-1', address: '127.0.0.1:7070', workers: 2, owned: ['0_1'], stored: ['1_0'], transactionalIds: ['a-0'], known: ['b-0'], topologyHash: 'x' };
+const news: MemberNews = {
+  instanceId: 'i-1',
+  address: '127.0.0.1:7070',
+  workers: 2,
+  owned: ['0_1'],
+  stored: ['1_0'],
+  transactionalIds: ['a-0'],
+  known: ['b-0'],
+  topologyHash: 'x',
+};
 
 test('what a member says comes back as it was', () => {
   expect(decodeMemberNews(encodeMemberNews(news), 'm')).toEqual(news);
 });
 
 test('what the leader says comes back as it was', () => {
-  const said: AssignmentNews = { tasks: ['0_0'], vanished: ['z'], known: ['z'], instances: [{ instanceId: 'i', address: undefined, tasks: ['0_0'] }], refusal: { code: 'ERR_TOPIC_MISSING', message: 'no' } };
+  const said: AssignmentNews = {
+    tasks: ['0_0'],
+    vanished: ['z'],
+    known: ['z'],
+    instances: [{ instanceId: 'i', address: undefined, tasks: ['0_0'] }],
+    refusal: { code: 'ERR_TOPIC_MISSING', message: 'no' },
+  };
   expect(decodeAssignmentNews(encodeAssignmentNews(said))).toEqual(said);
 });
 

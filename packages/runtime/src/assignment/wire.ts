@@ -74,7 +74,11 @@ export function decodeAssignmentNews(bytes: Uint8Array): AssignmentNews {
     tasks: tasks(raw['tasks'], from),
     vanished: texts(raw['vanished'], from),
     known: texts(raw['known'], from),
-    instances: raw['instances'].map((one: Record<string, unknown>) => ({ instanceId: name(one['instanceId'], from), address: optionalText(one['address'], from), tasks: tasks(one['tasks'], from) })),
+    instances: raw['instances'].map((one: Record<string, unknown>) => ({
+      instanceId: name(one['instanceId'], from),
+      address: optionalText(one['address'], from),
+      tasks: tasks(one['tasks'], from),
+    })),
     refusal: refusal === undefined ? undefined : { code: refusal.code, message: text(refusal.message, from) },
   };
 }
@@ -89,12 +93,21 @@ function parse(bytes: Uint8Array, from: string): Record<string, unknown> {
   }
   if (typeof raw !== 'object' || raw === null) throw malformed(from);
   const version = (raw as { version?: unknown }).version;
-  if (version !== VERSION) throw new MillraceError('ERR_PROTOCOL', `${from} speaks version ${String(version)} of the assignment metadata, this process version ${VERSION}. Upgrade the older instances.`);
+  if (version !== VERSION)
+    throw new MillraceError(
+      'ERR_PROTOCOL',
+      `${from} speaks version ${String(version)} of the assignment metadata, this process version ${VERSION}. Upgrade the older instances.`,
+    );
   return raw as Record<string, unknown>;
 }
 
 function malformed(from: string, cause?: unknown): MillraceError {
-  return new MillraceError('ERR_PROTOCOL', `the group metadata of ${from} is not Millrace's. Another application uses this group id; give one of them its own applicationId.`, {}, cause);
+  return new MillraceError(
+    'ERR_PROTOCOL',
+    `the group metadata of ${from} is not Millrace's. Another application uses this group id; give one of them its own applicationId.`,
+    {},
+    cause,
+  );
 }
 function text(value: unknown, from: string): string {
   if (typeof value !== 'string' || value.length > 4096) throw malformed(from);
