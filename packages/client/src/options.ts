@@ -14,8 +14,6 @@ export interface ConsumerOptions {
   readonly fetchMaxWaitMs?: number | undefined;
   /** Pause before the next fetch after a small answer, ms: saves CPU when little flows. Default 2. */
   readonly gatherMs?: number | undefined;
-  /** Rack of this consumer, for brokers that offer a nearer replica. */
-  readonly rack?: string | undefined;
 }
 
 export interface ProducerOptions {
@@ -54,7 +52,7 @@ export interface GroupMemberOptions {
 
 type Filled<T> = { readonly [K in keyof T]-?: Exclude<T[K], undefined> };
 /** Options with every default in place; what has no default stays optional. */
-export type FilledConsumerOptions = Filled<Omit<ConsumerOptions, 'rack'>> & { readonly rack: string };
+export type FilledConsumerOptions = Filled<ConsumerOptions>;
 export type FilledProducerOptions = Filled<Omit<ProducerOptions, 'transactionalId'>> & { readonly transactionalId: string | undefined };
 export type FilledMemberOptions = Filled<Omit<GroupMemberOptions, 'instanceId'>> & { readonly instanceId: string | undefined };
 
@@ -67,7 +65,6 @@ export function fillConsumerOptions(options: ConsumerOptions): FilledConsumerOpt
     bufferedBytesMax: positive('bufferedBytesMax', options.bufferedBytesMax ?? 16 * MIB),
     fetchMaxWaitMs: positive('fetchMaxWaitMs', options.fetchMaxWaitMs ?? 500),
     gatherMs: notNegative('gatherMs', options.gatherMs ?? 2),
-    rack: options.rack ?? '',
   };
 }
 

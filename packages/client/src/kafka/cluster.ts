@@ -129,14 +129,15 @@ export class KafkaCluster {
   async fetchMetadata(names: readonly string[] | undefined): Promise<MetadataBody> {
     const connection = await this.anyConnection();
     const topics = names === undefined ? null : names.map((name) => ({ topicId: NO_UUID, name }));
-    const body = await connection.request(APIS.metadata, {
-      topics,
-      allowAutoTopicCreation: false,
-      includeClusterAuthorizedOperations: false,
-      includeTopicAuthorizedOperations: false,
-    });
-    this.#adopt(body);
-    return body;
+    const asked = { topics, allowAutoTopicCreation: false, includeClusterAuthorizedOperations: false, includeTopicAuthorizedOperations: false };
+    try {
+      const body = await connection.request(APIS.metadata, asked);
+      this.#adopt(body);
+      return body;
+    } catch (error) {
+      this.#nextNode++; // another node may be better off
+      throw error;
+    }
   }
 
   async #refreshOnce(): Promise<void> {

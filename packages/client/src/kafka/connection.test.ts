@@ -66,6 +66,16 @@ describe('requests and answers', () => {
     expect([after.code, wasSent(after)]).toEqual(['ERR_CONNECTION', false]);
   });
 
+  test('two time-outs in a row without a byte end the connection: the other side is gone', async () => {
+    const broker = await new ScriptedBroker().listen();
+    const connection = await open(broker);
+    broker.network.hold();
+    const first = await broker.run(failureOf(connection.request(APIS.heartbeat, HEARTBEAT)));
+    expect([first.code, connection.closed]).toEqual(['ERR_TIMEOUT', false]);
+    await broker.run(failureOf(connection.request(APIS.heartbeat, HEARTBEAT)));
+    expect(connection.closed).toBe(true);
+  });
+
   test('a connection at rest has no timer', async () => {
     const broker = await new ScriptedBroker().listen();
     const connection = await open(broker);

@@ -3,7 +3,8 @@
 // C1 correlation ids wrap after 2^31-1 and are never given to two living requests.
 // C2 an answer that comes after its request timed out is dropped and the connection goes on; one that was never asked for ends it.
 // C3 one timer per connection, armed only while something awaits an answer.
-// C4 every rejection says whether the request was written (`wasSent`): an unsent one may be repeated blindly.
+// C4 two time-outs in a row without a single byte between them: the other side is gone though TCP has not noticed, and the connection ends.
+// C5 every rejection says whether the request was written (`wasSent`): an unsent one may be repeated blindly.
 import { assert, MillraceError, type Ports, type Socket, type SocketEvents, type Timer } from '@millrace/core';
 import { APIS, type Api, correlationIdOf, decodeResponse, encodeRequestPieces, type RequestInput, type ResponseBody } from '@millrace/protocol';
 import type { ConnectionOptions } from '../port.ts';
@@ -43,6 +44,7 @@ export interface PooledAnswer<A extends Api> {
 
 /** Answers nobody waits for any more; past this the broker is considered dead. */
 const ABANDONED_MAX = 256;
+const SILENT_TIMEOUTS_MAX = 2;
 const CORRELATION_ID_MAX = 0x7fff_ffff;
 
 export class BrokerConnection implements SocketEvents, FrameSink {
@@ -57,6 +59,8 @@ export class BrokerConnection implements SocketEvents, FrameSink {
   #nextCorrelationId: number;
   #timer: Timer | undefined;
   #corked = false;
+  /** Times at which requests expired since the last byte came. */
+  #silentTimeouts = 0;
   #closeReason: MillraceError | undefined;
 
   private constructor(address: BrokerAddress, options: ConnectionOptions, ports: ConnectionPorts, pool: FramePool | undefined, firstCorrelationId: number) {
@@ -160,6 +164,7 @@ export class BrokerConnection implements SocketEvents, FrameSink {
 
   onData(chunk: Buffer): void {
     if (this.#closeReason !== undefined) return;
+    this.#silentTimeouts = 0;
     try {
       this.#assembler.push(chunk);
     } catch (error) {
@@ -214,13 +219,17 @@ export class BrokerConnection implements SocketEvents, FrameSink {
 
   #expire(): void {
     const nowMs = this.#ports.clock.monotonicMs();
+    let expired = 0;
     for (const [correlationId, pending] of this.#pending) {
       if (pending.deadlineMs > nowMs) continue;
+      expired++;
       this.#pending.delete(correlationId);
       this.#abandoned.add(correlationId);
       pending.latch.reject(this.#failure('ERR_TIMEOUT', pending.api, 'no answer in time', true));
     }
-    if (this.#abandoned.size > ABANDONED_MAX) this.#destroy(`${this.#abandoned.size} requests were never answered`, undefined);
+    if (expired > 0) this.#silentTimeouts++;
+    if (this.#silentTimeouts >= SILENT_TIMEOUTS_MAX || this.#abandoned.size > ABANDONED_MAX)
+      this.#destroy(`${this.#abandoned.size} requests were never answered`, undefined);
   }
 
   /** Ends the connection; what awaits an answer is rejected. */

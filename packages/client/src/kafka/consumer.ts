@@ -307,7 +307,7 @@ export class KafkaConsumer implements LogConsumer {
   }
 
   #request(cursors: readonly PartitionCursor[], maxWaitMs: number) {
-    const { fetchBytesMax, bufferedBytesMax, isolation, rack } = this.#options;
+    const { fetchBytesMax, bufferedBytesMax, isolation } = this.#options;
     const topics = groupByTopic(cursors).map(({ topic, items }) => ({
       topic,
       topicId: this.#topicId(topic),
@@ -325,7 +325,6 @@ export class KafkaConsumer implements LogConsumer {
       sessionEpoch: -1,
       topics,
       forgottenTopicsData: [],
-      rackId: rack,
     };
   }
 

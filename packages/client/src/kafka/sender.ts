@@ -277,7 +277,10 @@ export class Sender {
       lane.connection = await this.#cluster.connectionTo(lane.nodeId, 'produce');
     } catch (error) {
       this.#cluster.ports.log.debug({ nodeId: lane.nodeId, error: String(error) }, 'no connection to send on; trying again');
-      if (life === this.#life) this.#waitForLeaders();
+      if (life === this.#life) {
+        this.#waitForLeaders();
+        this.#refreshLeaders();
+      }
     }
     lane.connecting = false;
     if (life === this.#life) this.#pumpSoon();
