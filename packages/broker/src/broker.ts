@@ -63,7 +63,7 @@ export async function startBroker(options: BrokerOptions, ports: Ports): Promise
   try {
     const startedMs = ports.clock.monotonicMs();
     const syncs = new SyncGroup(files, filled.fsync);
-    const host = { files, syncs, log: ports.log, chance: ports.chance };
+    const host = { files, syncs, clock: ports.clock, log: ports.log, chance: ports.chance };
     const topics = new Topics(host, filled.dataDir, dir.leaderEpoch);
     const report = topics.openAll(dir.clean);
     const tookMs = Math.round(ports.clock.monotonicMs() - startedMs);

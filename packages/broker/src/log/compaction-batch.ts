@@ -4,7 +4,9 @@
 import { compress, crc32c, RecordBatchView, type RecordReader, varintSize, varlongSize, Writer } from '@millrace/protocol';
 import { BATCH_HEADER, CRC_FROM, LENGTH_PREFIX, putCrc, setDeleteHorizon, setHeader } from './batch-header.ts';
 
-const COMPRESSION_MASK = 0x07;
+/** Compression, and the transaction: below the last stable offset it is over, and its marker may be gone before this header is. */
+const CLEARED_WHEN_EMPTY = 0x07 | 0x10;
+const CONTROL = 0x20;
 const writer = new Writer(64 * 1024);
 
 /** `reader` stands before the first record of `batch`. `horizonMs`: stamp the batch with it; undefined: keep its stamp, if it has one. */
@@ -42,7 +44,7 @@ export function rewriteBatch(
 export function emptyBatch(batch: RecordBatchView): RecordBatchView {
   const bytes = Buffer.allocUnsafe(BATCH_HEADER);
   batch.buffer.copy(bytes, 0, batch.start, batch.start + BATCH_HEADER);
-  return finish(bytes, 0, batch.maxTimestamp, batch.attributes & ~COMPRESSION_MASK);
+  return finish(bytes, 0, batch.maxTimestamp, (batch.attributes & CONTROL) !== 0 ? batch.attributes : batch.attributes & ~CLEARED_WHEN_EMPTY);
 }
 
 function finish(bytes: Buffer, count: number, maxTimestamp: number, attributes: number | undefined): RecordBatchView {

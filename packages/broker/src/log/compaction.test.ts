@@ -138,6 +138,24 @@ describe('a round', () => {
   });
 });
 
+test('an emptied batch of a finished transaction does not open it again at a recovery, when its marker is gone', async () => {
+  const disk = memoryDisk();
+  const { log, host } = open(disk);
+  appendSpec(log, { records: [['k', 'v']], producerId: 1, transactional: true });
+  log.appendMarker(marker(1, true), 1000);
+  appendSpec(log, { records: [['k', 'newer']] });
+  log.roll();
+  await compact(host, log, 5_000);
+  appendSpec(log, { records: [['z', '1']] });
+  log.roll();
+  await compact(host, log, 6_001);
+  disk.kill();
+  for (const { name } of disk.list(DIRECTORY)) if (name.endsWith('.snapshot')) disk.remove(`${DIRECTORY}/${name}`);
+  const again = open(disk, false).log;
+  expect(again.lastStableOffset).toBe(again.logEnd);
+  expect(readAll(again)).toEqual(['2:k=newer', '3:z=1']);
+});
+
 describe('a crash', () => {
   test('between the finished output and the removal of the old segments is settled at the next start', async () => {
     const disk = memoryDisk();

@@ -1,5 +1,5 @@
 // What the tests of the log share: a partition on a disk in memory, and batches as a client would send them. Only tests import it.
-import { type Disk, memoryDisk, noHeaders, silentLogger } from '@millrace/core';
+import { type Disk, memoryDisk, noHeaders, silentLogger, virtualTime } from '@millrace/core';
 import { BatchPool, RecordBatchView, RecordReader, readBatches } from '@millrace/protocol';
 import { parseTopicConfig } from '../topics/topic-config.ts';
 import { OpenFiles } from './open-files.ts';
@@ -12,7 +12,7 @@ const pool = new BatchPool();
 
 export function logHost(disk: Disk, fsync: FsyncPolicy = 'never'): LogHost {
   const files = new OpenFiles(disk);
-  return { files, syncs: new SyncGroup(files, fsync), log: silentLogger };
+  return { files, syncs: new SyncGroup(files, fsync), clock: virtualTime({ startMs: 1000 }).clock, log: silentLogger };
 }
 
 export interface OpenLogOptions {

@@ -4,7 +4,7 @@
 // L1 offsets ascend without gaps as appended; compaction alone leaves gaps.  L2 a batch is written in one piece at the log end, then noted:
 // a failed write changes nothing.  L3 the high watermark is the log end (one replica).  L4 what is acknowledged is in the page cache;
 // whether it is on the device is the sync group's business.  L5 every change that readers wait for ends in `#changed`.
-import { assert, type Logger } from '@millrace/core';
+import { assert, type Clock, type Logger } from '@millrace/core';
 import { encodeControlBatch, patchBaseOffset, RecordBatchView, RecordReader } from '@millrace/protocol';
 import type { MarkerFacts, PartitionProducer } from '../internal-log.ts';
 import type { TopicConfig } from '../topics/topic-config.ts';
@@ -28,6 +28,7 @@ const NO_BYTES = Buffer.alloc(0);
 export interface LogHost {
   readonly files: OpenFiles;
   readonly syncs: SyncGroup;
+  readonly clock: Clock;
   readonly log: Logger;
 }
 
@@ -48,6 +49,8 @@ export interface LogContents {
   readonly epochs: LeaderEpochs;
   readonly state: PartitionStateFile;
   readonly logStart: number;
+  /** The side files say all this already: a close without an append need not write them. */
+  readonly sideFilesFresh: boolean;
 }
 
 export type AppendOutcome =
@@ -81,6 +84,7 @@ export class PartitionLog {
   readonly #producers: ProducerState;
   readonly #epochs: LeaderEpochs;
   readonly #state: PartitionStateFile;
+  readonly #sideFilesFresh: boolean;
   readonly #watchers = new Set<() => void>();
   /** Where sequential readers go on: offset → place, the newest few. */
   readonly #hints = new Map<number, ReadHint>();
@@ -106,6 +110,7 @@ export class PartitionLog {
     this.#epochs = contents.epochs;
     this.#state = contents.state;
     this.#logStart = contents.logStart;
+    this.#sideFilesFresh = contents.sideFilesFresh;
   }
 
   // ---- facts ----------------------------------------------------------------------------------------------------------
@@ -453,7 +458,7 @@ export class PartitionLog {
       for (const segment of this.#segments) if (segment.nextOffset > this.#state.facts.recoveryPoint) files.file(segment.logPath).sync();
       this.#state.save({ logStart: this.#logStart, recoveryPoint: this.logEnd });
     }
-    if (this.#failure === undefined) {
+    if (this.#failure === undefined && (this.#appended || !this.#sideFilesFresh)) {
       this.#active.saveIndex();
       this.#saveSnapshot();
     }

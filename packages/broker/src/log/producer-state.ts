@@ -16,6 +16,7 @@ export interface KeptBatch {
   readonly lastSequence: number;
   readonly firstOffset: number;
   readonly lastOffset: number;
+  /** Largest timestamp of the batch: with LogAppendTime when it was appended. */
   readonly timestampMs: number;
 }
 
@@ -23,6 +24,7 @@ export interface ProducerEntry {
   epoch: number;
   /** Newest last; at most five. */
   batches: KeptBatch[];
+  /** Wall clock when the producer was last heard of; the time of the recovery where that is not known. */
   lastTimestampMs: number;
   coordinatorEpoch: number;
   /** First offset of the open transaction; -1 without one. */
@@ -82,7 +84,7 @@ export class ProducerState {
   }
 
   /** A data batch that is in the log, with its offsets assigned. */
-  applyBatch(batch: RecordBatchView, timestampMs: number): void {
+  applyBatch(batch: RecordBatchView, nowMs: number): void {
     if (batch.producerId < 0) return;
     const entry = this.#entry(batch.producerId, batch.producerEpoch);
     if (batch.baseSequence >= 0) {
@@ -92,10 +94,10 @@ export class ProducerState {
         lastSequence: batch.lastSequence,
         firstOffset: batch.baseOffset,
         lastOffset: batch.lastOffset,
-        timestampMs,
+        timestampMs: batch.maxTimestamp,
       });
     }
-    entry.lastTimestampMs = timestampMs;
+    entry.lastTimestampMs = nowMs;
     if (batch.transactional && entry.transactionStart < 0) {
       entry.transactionStart = batch.baseOffset;
       this.#open.set(batch.producerId, batch.baseOffset);

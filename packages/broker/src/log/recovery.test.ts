@@ -34,6 +34,18 @@ describe('after a clean close', () => {
     expect(appendSpec(log, { records: [['k', 'v49']], producerId: 5, sequence: 49 })).toMatchObject({ kind: 'duplicate', baseOffset: 49 });
   });
 
+  test('opened and closed again without an append, the files stay as they are', () => {
+    const disk = memoryDisk();
+    const first = openLog({ disk }).log;
+    appendValues(first, 'a');
+    first.close();
+    const second = openLog({ disk }).log;
+    const before = disk.readWhole(pathOf('00000000000000000000.index'));
+    disk.failNext('EIO');
+    expect(() => second.close()).not.toThrow();
+    expect(disk.readWhole(pathOf('00000000000000000000.index'))).toEqual(before);
+  });
+
   test('a side file that is gone or damaged only costs a scan', () => {
     for (const suffix of ['.index', '.snapshot']) {
       const disk = memoryDisk();

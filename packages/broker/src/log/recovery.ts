@@ -6,7 +6,7 @@
 import { type RecordBatchView, readControlMarker } from '@millrace/protocol';
 import { indexFileName, type LogFile, logFileName, parseFileName, snapshotFileName } from './file-names.ts';
 import { LeaderEpochs } from './leader-epochs.ts';
-import { type LogHost, type PartitionIdentity, PartitionLog } from './partition-log.ts';
+import { type LogContents, type LogHost, type PartitionIdentity, PartitionLog } from './partition-log.ts';
 import { PartitionStateFile } from './partition-state.ts';
 import { ProducerState } from './producer-state.ts';
 import { Segment } from './segment.ts';
@@ -42,13 +42,25 @@ export function openPartitionLog(host: LogHost, identity: PartitionIdentity, cle
       segments.every((segment) => segment.loadIndex() && segment.fileBytes() === segment.sizeBytes) &&
       snapshot.offset === segments.at(-1)?.nextOffset
     )
-      return opened(host, identity, { segments, producers: snapshot.producers, epochs: new LeaderEpochs(snapshot.epochs), state }, 0, undefined);
+      return opened(
+        host,
+        identity,
+        { segments, producers: snapshot.producers, epochs: new LeaderEpochs(snapshot.epochs), state, sideFilesFresh: true },
+        0,
+        undefined,
+      );
   }
   if (segments.length === 0) {
     const first = new Segment(files, identity.directory, state.facts.logStart);
     files.file(first.logPath);
     host.syncs.touchDirectory(identity.directory);
-    return opened(host, identity, { segments: [first], producers: new ProducerState(), epochs: new LeaderEpochs(), state }, 0, undefined);
+    return opened(
+      host,
+      identity,
+      { segments: [first], producers: new ProducerState(), epochs: new LeaderEpochs(), state, sideFilesFresh: false },
+      0,
+      undefined,
+    );
   }
   return rescan(host, identity, segments, snapshots, readSnapshot, state);
 }
@@ -66,6 +78,7 @@ function rescan(
   const producers = from.snapshot?.producers ?? new ProducerState();
   const epochs = new LeaderEpochs(from.snapshot?.epochs ?? []);
   const kept: Segment[] = segments.slice(0, from.segment);
+  const nowMs = host.clock.nowMs();
   let scannedBytes = 0;
   let damage: string | undefined;
   for (const segment of segments.slice(from.segment)) {
@@ -77,7 +90,7 @@ function rescan(
       continue;
     }
     damage = segment.rebuild((batch) => {
-      applyToState(batch, segment, producers, epochs);
+      applyToState(batch, segment, producers, epochs, nowMs);
       return undefined;
     }).damage;
     scannedBytes += segment.sizeBytes;
@@ -95,7 +108,7 @@ function rescan(
   epochs.truncate(logEnd);
   // The raised epoch begins here, so that a reader with a position past the lost tail is told so.
   epochs.note(identity.leaderEpoch, logEnd);
-  return opened(host, identity, { segments: kept, producers, epochs, state }, scannedBytes, damage);
+  return opened(host, identity, { segments: kept, producers, epochs, state, sideFilesFresh: false }, scannedBytes, damage);
 }
 
 /**
@@ -126,22 +139,15 @@ function indexIsSound(segments: readonly Segment[], at: number): boolean {
 }
 
 /** What one batch of the log means for producers, epochs and the aborted transactions. */
-function applyToState(batch: RecordBatchView, segment: Segment, producers: ProducerState, epochs: LeaderEpochs): void {
+function applyToState(batch: RecordBatchView, segment: Segment, producers: ProducerState, epochs: LeaderEpochs, nowMs: number): void {
   epochs.note(batch.leaderEpoch, batch.baseOffset);
   if (!batch.control) {
-    producers.applyBatch(batch, batch.maxTimestamp);
+    producers.applyBatch(batch, nowMs);
     return;
   }
   const marker = batch.count === 0 ? undefined : readControlMarker(batch);
   if (marker === undefined) return;
-  const aborted = producers.applyMarker(
-    batch.producerId,
-    batch.producerEpoch,
-    marker.type === 'commit',
-    marker.coordinatorEpoch,
-    batch.baseOffset,
-    batch.maxTimestamp,
-  );
+  const aborted = producers.applyMarker(batch.producerId, batch.producerEpoch, marker.type === 'commit', marker.coordinatorEpoch, batch.baseOffset, nowMs);
   if (aborted !== undefined) segment.aborted.add(aborted);
 }
 
@@ -178,7 +184,7 @@ export function finishSwap(host: LogHost, directory: string, baseOffset: number,
 function opened(
   host: LogHost,
   identity: PartitionIdentity,
-  contents: { readonly segments: Segment[]; readonly producers: ProducerState; readonly epochs: LeaderEpochs; readonly state: PartitionStateFile },
+  contents: Omit<LogContents, 'logStart'>,
   scannedBytes: number,
   damage: string | undefined,
 ): OpenedLog {
