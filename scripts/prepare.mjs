@@ -4,7 +4,7 @@
 // Plain Node, no dependencies: on a fresh clone there are none.
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
 import { delimiter, dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -12,6 +12,8 @@ export const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const folder = join(root, '.prepare');
 const NODE_FLOOR = [20, 19];
 const WAIT_MS = 100;
+const BEAT_MS = 1000;
+const SILENT_MS = 30_000;
 const OUTPUT_MAX = 64 * 1024;
 
 /** A reason to stop that a person can act on; printed as one paragraph. */
@@ -186,17 +188,39 @@ async function takeLock() {
   for (let waited = false; ; waited = true) {
     try {
       writeFileSync(lock, String(process.pid), { flag: 'wx' });
-      return () => rmSync(lock, { force: true });
+      const beat = setInterval(() => touch(lock), BEAT_MS);
+      beat.unref();
+      return () => {
+        clearInterval(beat);
+        rmSync(lock, { force: true });
+      };
     } catch (error) {
       if (error.code !== 'EEXIST')
         throw new Refusal(`Cannot write to ${folder} (${error.code}). Make the project folder writable for this user, or prepare it as its owner.`);
     }
     const owner = lockOwner(lock);
-    if (owner !== undefined && !isAlive(owner)) dropStaleLock(lock, owner);
+    if (owner !== undefined && (!isAlive(owner) || isSilent(lock))) dropStaleLock(lock, owner);
     else {
       if (!waited) say('Waiting for another command that is preparing this folder …');
       await new Promise((resolve) => setTimeout(resolve, WAIT_MS));
     }
+  }
+}
+
+function touch(path) {
+  try {
+    utimesSync(path, new Date(), new Date());
+  } catch {
+    // taken away by hand: the work goes on, only unguarded
+  }
+}
+
+/** A number that another process got since (in containers they are small) shows by a lock that nobody touches. */
+function isSilent(lock) {
+  try {
+    return Date.now() - statSync(lock).mtimeMs > SILENT_MS;
+  } catch {
+    return false;
   }
 }
 
