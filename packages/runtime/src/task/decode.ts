@@ -51,6 +51,13 @@ function nullReader(serde: ErasedSerde, error: () => MillraceError): () => null 
   };
 }
 
+/** One small object from Node's slab and one copy; the frame it came from will be used again. */
+function copyOf(buffer: Buffer, start: number, length: number): Buffer {
+  const copy = Buffer.allocUnsafe(length);
+  buffer.copy(copy, 0, start, start + length);
+  return copy;
+}
+
 type ReadBytes = (buffer: Buffer, start: number, length: number, reader: RecordReader) => unknown;
 
 function readBytesOf(serde: ErasedSerde, role: 'key' | 'value', topic: string): ReadBytes {
@@ -58,7 +65,7 @@ function readBytesOf(serde: ErasedSerde, role: 'key' | 'value', topic: string): 
   if (direct !== undefined) return readDirect(serde, direct);
   return (buffer, start, length, reader) => {
     const info: SerdeInfo = { topic, role, headers: reader.headerCount === 0 ? noHeaders : reader.headers() };
-    return serde.deserialize(Buffer.from(buffer.subarray(start, start + length)), info);
+    return serde.deserialize(copyOf(buffer, start, length), info);
   };
 }
 
@@ -76,6 +83,6 @@ function readDirect(serde: ErasedSerde, direct: DirectForm): ReadBytes {
       };
     }
     case 'bytes':
-      return (buffer, start, length) => Buffer.from(buffer.subarray(start, start + length));
+      return copyOf;
   }
 }
