@@ -132,7 +132,9 @@ class Sink implements NodeProcessor {
   #defaultPartition(): number {
     const { buffer, start, end } = this.#keyBytes;
     if (this.#partitions === 1) return 0;
-    return buffer === null ? this.#host.keylessPartition(this.#partitions) : (murmur2(buffer, start, end) & 0x7fffffff) % this.#partitions;
+    if (buffer === null) return this.#host.keylessPartition(this.#partitions);
+    // Of a windowed key only the key inside counts, so that results lie where their plain key does.
+    return (murmur2(buffer, start, end - this.#node.keySuffixBytes) & 0x7fffffff) % this.#partitions;
   }
 
   #checked(partition: number): number {
