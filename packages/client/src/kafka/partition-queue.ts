@@ -17,6 +17,8 @@ export interface PendingBatch {
   readonly latch: Latch<ProduceAck>;
   /** -1 until it is first sent. */
   baseSequence: number;
+  /** Count of batches first sent before it in its partition. */
+  ordinal: number;
   /** Sealed bytes, kept for a retry. */
   sealed: Buffer | undefined;
   failures: number;
@@ -33,10 +35,14 @@ export class PartitionQueue {
   /** Sent and unanswered, in order. */
   readonly inFlight: PendingBatch[] = [];
   nextSequence = 0;
+  #nextOrdinal = 0;
   /** Part of the open transaction, as far as the coordinator knows. */
   registered = false;
   registering = false;
-  /** A batch of the open transaction was acknowledged: more may be pipelined. */
+  /**
+   * A batch of the open transaction, or of this producer id, was acknowledged: more may be pipelined. Before that the broker knows nothing of us
+   * here: it may refuse the first batch for a moment, and would then take the second one, whatever its sequence.
+   */
   proven = false;
   /** Something failed: nothing is sent until all in flight is answered. */
   draining = false;
@@ -58,10 +64,14 @@ export class PartitionQueue {
     this.proven = false;
   }
 
-  /** True when the head of `waiting` may be sent now. `pipelined`: the first batch need not be answered first. */
-  isSendable(nowMs: number, pipelined: boolean): boolean {
+  /** True when the head of `waiting` may be sent now. */
+  isSendable(nowMs: number): boolean {
     if (this.waiting.length === 0 || this.draining || this.retryAtMs > nowMs) return false;
-    return this.inFlight.length < (pipelined || this.proven ? BATCHES_IN_FLIGHT_MAX : 1);
+    const oldest = this.inFlight[0];
+    if (oldest === undefined) return true;
+    // By distance, not by number: were answers to come out of order, the oldest could else fall out of what the broker remembers.
+    const head = this.waiting[0] as PendingBatch;
+    return this.proven && (head.baseSequence < 0 ? this.#nextOrdinal : head.ordinal) - oldest.ordinal < BATCHES_IN_FLIGHT_MAX;
   }
 
   /** Moves the head of `waiting` into flight and fixes its sequence. */
@@ -70,6 +80,7 @@ export class PartitionQueue {
     assert(batch !== undefined, 'nothing waits');
     if (batch.baseSequence < 0) {
       batch.baseSequence = this.nextSequence;
+      batch.ordinal = this.#nextOrdinal++;
       this.nextSequence = sequenceAfter(this.nextSequence, batch.builder.count);
     }
     this.inFlight.push(batch);
@@ -92,10 +103,11 @@ export class PartitionQueue {
     this.draining = this.inFlight.length > 0;
   }
 
-  /** True when a batch sent before `batch` waits to be sent again: `batch` was out of order only because of it. */
-  hasEarlierWaiting(batch: PendingBatch): boolean {
-    const first = this.waiting[0];
-    return first !== undefined && first.order < batch.order;
+  /** True when a batch sent before `batch` is not acknowledged yet: `batch` was out of order only because of it. */
+  hasEarlier(batch: PendingBatch): boolean {
+    const waits = this.waiting[0];
+    const flies = this.inFlight[0];
+    return (waits !== undefined && waits.order < batch.order) || (flies !== undefined && flies.order < batch.order);
   }
 
   /** A batch was refused for good without using up its sequence: what follows takes its place. */

@@ -150,6 +150,7 @@ export class Sender {
       queuedAtMs,
       latch,
       baseSequence: -1,
+      ordinal: -1,
       sealed: undefined,
       failures: 0,
     };
@@ -225,7 +226,7 @@ export class Sender {
     const { transactionalId, implicitRegistration } = this.#mode;
     for (const queue of this.#active) {
       if (queue.retryAtMs > nowMs) this.#pumpAt(queue.retryAtMs, nowMs);
-      if (!queue.isSendable(nowMs, transactionalId === undefined)) continue;
+      if (!queue.isSendable(nowMs)) continue;
       if (transactionalId !== undefined && !implicitRegistration && !queue.registered) {
         if (!queue.registering) unregistered.push(queue);
         continue;
@@ -251,7 +252,6 @@ export class Sender {
     let lane = this.#lanes.get(nodeId);
     if (lane === undefined) this.#lanes.set(nodeId, (lane = { nodeId, connection: undefined, connecting: false, requests: 0 }));
     if (lane.connection === undefined || lane.connection.closed) return void this.#connect(lane);
-    const pipelined = this.#mode.transactionalId === undefined;
     let sendable = [...queues];
     while (sendable.length > 0 && lane.requests < REQUESTS_IN_FLIGHT_MAX) {
       if (lane.requests > 0 && bytesReady(sendable) < this.#options.requestBytesMax / 2) return;
@@ -265,7 +265,7 @@ export class Sender {
         if (queue.waiting.length === 0) this.#active.delete(queue);
       }
       this.#send(lane, lane.connection, batches);
-      sendable = sendable.filter((queue) => queue.isSendable(nowMs, pipelined));
+      sendable = sendable.filter((queue) => queue.isSendable(nowMs));
     }
   }
 
@@ -357,7 +357,7 @@ export class Sender {
     const { reaction, error } = responseTo(code);
     const outOfOrder = code === OUT_OF_ORDER_SEQUENCE;
     if (outOfOrder && queue.resumeSequence !== undefined) this.#renumber(batch);
-    else if (reaction !== 'fail' || (outOfOrder && queue.hasEarlierWaiting(batch))) {
+    else if (reaction !== 'fail' || (outOfOrder && queue.hasEarlier(batch))) {
       if (reaction === 'refresh') this.#refreshLeaders();
       this.#tryAgain(batch, failure);
     } else if (error === 'ERR_PRODUCER_FENCED' || (error === 'ERR_SEQUENCE' && this.#mode.transactionalId === undefined)) this.#host.broken(failure);

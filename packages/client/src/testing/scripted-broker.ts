@@ -138,6 +138,11 @@ export class ScriptedBroker {
     else send(result);
   }
 
+  /** Does what the default does, and gives the answer instead of sending it. */
+  answerOf(request: SeenRequest): object {
+    return this.#default(request);
+  }
+
   #default(request: SeenRequest): object {
     const { name, body } = request;
     switch (name) {
