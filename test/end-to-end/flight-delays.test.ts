@@ -30,7 +30,10 @@ async function expectGrowingUpdates(dataDir: string): Promise<void> {
 test('the results equal a plain loop over the file, and standard output holds nothing else', async () => {
   const run = startFlights(['--once', '--json', '--http-port', '0'], folder);
   expect(await run.ended()).toBe(0);
-  const lines = run.stdout().split('\n').filter((line) => line !== '');
+  const lines = run
+    .stdout()
+    .split('\n')
+    .filter((line) => line !== '');
   expect(lines.map((line) => JSON.parse(line))).toEqual(naiveResults());
   expect(lines[0]).toBe(JSON.stringify(naiveResults()[0]));
 });
@@ -58,17 +61,21 @@ test('killed at ten different moments and resumed, the results are the same and 
   await expectGrowingUpdates(dataDir);
 }, 180_000);
 
-test.each(['the first', 'the second'])('two instances in one folder share the work, and the results survive the death of %s', async (which) => {
-  const first = startFlights([], folder);
-  await first.printed('loading flights');
-  const second = startFlights([], folder);
-  await second.printed(/loading flights|The worst days/);
-  const [killed, left] = which === 'the first' ? [first, second] : [second, first];
-  await killed.kill('SIGKILL');
-  await left.printed('The worst days');
-  await left.kill('SIGTERM');
-  expect(left.child.exitCode).toBe(0);
-  const dataDir = join(folder, '.millrace');
-  expect(await resultsOf(['--data-dir', dataDir])).toEqual(naiveResults());
-  await expectGrowingUpdates(dataDir);
-}, 120_000);
+test.each(['the first', 'the second'])(
+  'two instances in one folder share the work, and the results survive the death of %s',
+  async (which) => {
+    const first = startFlights([], folder);
+    await first.printed('loading flights');
+    const second = startFlights([], folder);
+    await second.printed(/loading flights|The worst days/);
+    const [killed, left] = which === 'the first' ? [first, second] : [second, first];
+    await killed.kill('SIGKILL');
+    await left.printed('The worst days');
+    await left.kill('SIGTERM');
+    expect(left.child.exitCode).toBe(0);
+    const dataDir = join(folder, '.millrace');
+    expect(await resultsOf(['--data-dir', dataDir])).toEqual(naiveResults());
+    await expectGrowingUpdates(dataDir);
+  },
+  120_000,
+);

@@ -102,7 +102,13 @@ export function naiveResults(): readonly ResultRow[] {
   }
   return [...sums]
     .sort(([left], [right]) => (left < right ? -1 : 1))
-    .map(([key, sum]) => ({ state: key.split(' ')[0] as string, day: key.split(' ')[1] as string, flights: sum.flights, delayed: sum.delayed, averageDelay: twoDecimals(sum.minutes, sum.flights) }));
+    .map(([key, sum]) => ({
+      state: key.split(' ')[0] as string,
+      day: key.split(' ')[1] as string,
+      flights: sum.flights,
+      delayed: sum.delayed,
+      averageDelay: twoDecimals(sum.minutes, sum.flights),
+    }));
 }
 
 /** Half away from zero, by decimal digits: long division, independent of the example's own arithmetic. */

@@ -1,9 +1,21 @@
 // The app users hold: the runtime's instance, the embedded broker where no other is named, and the query server.
 // Owns: the order in which the three start and stop.  Never: decides anything about records.
-import { explainError, jsonLogger, MillraceError, nodeDisk, nodeNetwork, nodeThreads, type Ports, type Serde, systemChance, systemClock, systemTimers } from '@millrace/core';
+import {
+  explainError,
+  jsonLogger,
+  MillraceError,
+  nodeDisk,
+  nodeNetwork,
+  nodeThreads,
+  type Ports,
+  type Serde,
+  systemChance,
+  systemClock,
+  systemTimers,
+} from '@millrace/core';
 import type { KeyValueHandle, TopicSource, Topology, WindowHandle } from '@millrace/dsl';
 import { createQueryServer, type QueryServer } from '@millrace/query';
-import { type AppEvent, type AppOptions as RuntimeOptions, type AppState, createRunningApp, type Feed, type RunningApp } from '@millrace/runtime';
+import { type AppEvent, type AppState, createRunningApp, type Feed, type RunningApp, type AppOptions as RuntimeOptions } from '@millrace/runtime';
 import { installedEngines } from './engines.ts';
 import { queryHostOf } from './query-host.ts';
 import { openSharedBroker, type SharedBroker } from './shared-broker.ts';
@@ -88,12 +100,22 @@ class FacadeApp implements App {
   constructor(topology: Topology, options: AppOptions) {
     const embedded = options.brokers === undefined;
     if (embedded && process.env['NODE_ENV'] === 'production') {
-      throw new MillraceError('ERR_OPTION', "NODE_ENV is production and no brokers are given. Set brokers: ['host:port', …]; the embedded broker is for development and single machines (unset NODE_ENV to use it).", { option: 'brokers' });
+      throw new MillraceError(
+        'ERR_OPTION',
+        "NODE_ENV is production and no brokers are given. Set brokers: ['host:port', …]; the embedded broker is for development and single machines (unset NODE_ENV to use it).",
+        { option: 'brokers' },
+      );
     }
     this.#topology = topology;
     this.#options = options;
     this.#brokers = options.brokers ?? [];
-    const log = options.log ?? jsonLogger('warn', (line) => process.stderr.write(`${line}\n`), () => systemClock.nowMs());
+    const log =
+      options.log ??
+      jsonLogger(
+        'warn',
+        (line) => process.stderr.write(`${line}\n`),
+        () => systemClock.nowMs(),
+      );
     this.#ports = { clock: systemClock, timers: systemTimers, chance: systemChance, network: nodeNetwork, disk: nodeDisk, log };
     const brokers = (): readonly string[] => this.#brokers;
     this.#running = createRunningApp(topology, options, {
@@ -139,7 +161,11 @@ class FacadeApp implements App {
       }
       if (this.#options.http !== false) {
         const http = this.#options.http ?? {};
-        this.#server = await createQueryServer({ host: http.host ?? '127.0.0.1', port: http.port ?? DEFAULT_HTTP_PORT, portFallback: http.port === undefined }, queryHostOf(this.#running, this.#topology), this.#ports);
+        this.#server = await createQueryServer(
+          { host: http.host ?? '127.0.0.1', port: http.port ?? DEFAULT_HTTP_PORT, portFallback: http.port === undefined },
+          queryHostOf(this.#running, this.#topology),
+          this.#ports,
+        );
       }
       await this.#running.start();
     } catch (error) {
@@ -154,7 +180,9 @@ class FacadeApp implements App {
   drained(options?: { readonly signal?: AbortSignal }): Promise<void> {
     return this.#running.drained(options);
   }
-  history<K, V>(topic: TopicSource<K, V> & { readonly name: string; readonly key: Serde<K>; readonly value: Serde<V, never> }): AsyncIterable<HistoryEntry<K, V>> {
+  history<K, V>(
+    topic: TopicSource<K, V> & { readonly name: string; readonly key: Serde<K>; readonly value: Serde<V, never> },
+  ): AsyncIterable<HistoryEntry<K, V>> {
     // Sound: the topic's own serdes decode its own records.
     return this.#running.history(topic.name, topic.key as never, topic.value as never) as AsyncIterable<HistoryEntry<K, V>>;
   }

@@ -9,15 +9,25 @@ export interface BrokerThreadData {
   readonly partitions: number;
 }
 
-export type FromBrokerThread = { readonly kind: 'ready'; readonly host: string; readonly port: number } | { readonly kind: 'failed'; readonly error: ReturnType<typeof errorToWire> } | { readonly kind: 'closed' };
+export type FromBrokerThread =
+  | { readonly kind: 'ready'; readonly host: string; readonly port: number }
+  | { readonly kind: 'failed'; readonly error: ReturnType<typeof errorToWire> }
+  | { readonly kind: 'closed' };
 
 async function main(): Promise<void> {
   const side = threadSide();
   const data = side.data as BrokerThreadData;
   const say = (message: FromBrokerThread): void => side.post(message);
-  const log = jsonLogger('warn', (line) => process.stderr.write(`${line}\n`), () => systemClock.nowMs());
+  const log = jsonLogger(
+    'warn',
+    (line) => process.stderr.write(`${line}\n`),
+    () => systemClock.nowMs(),
+  );
   try {
-    const broker = await startBroker({ dataDir: data.dataDir, host: '127.0.0.1', port: data.port, partitions: data.partitions }, { clock: systemClock, timers: systemTimers, chance: systemChance, network: nodeNetwork, disk: nodeDisk, log });
+    const broker = await startBroker(
+      { dataDir: data.dataDir, host: '127.0.0.1', port: data.port, partitions: data.partitions },
+      { clock: systemClock, timers: systemTimers, chance: systemChance, network: nodeNetwork, disk: nodeDisk, log },
+    );
     side.onMessage(() => {
       void broker.close().then(() => {
         say({ kind: 'closed' });

@@ -1,6 +1,7 @@
 // What users import: topics, stores, windows, the DSL and its types, and the app that runs a topology.
 export {
   type Duration,
+  explainError,
   type Json,
   type Logger,
   MillraceError,
@@ -58,6 +59,7 @@ export {
   type WindowTableOptions,
   windows,
 } from '@millrace/dsl';
+export type { AppEvent, AppState, ErrorPolicies, Feed, FeedObserver, FeedOptions, Subscription, Tuning } from '@millrace/runtime';
 export {
   type Engine,
   type ErrorDecision,
@@ -76,8 +78,6 @@ export {
   type WindowHandle,
   type WindowStoreOptions,
 } from '@millrace/topology';
-export { explainError } from '@millrace/core';
-export type { AppEvent, AppState, ErrorPolicies, Feed, FeedObserver, FeedOptions, Subscription, Tuning } from '@millrace/runtime';
 export { type App, type AppOptions, createApp, type HistoryEntry, type HttpOptions } from './app.ts';
 export { isMain, run } from './run.ts';
 export type { KeyValueView, StoreEntry, WindowView } from './views.ts';

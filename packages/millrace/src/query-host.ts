@@ -1,7 +1,7 @@
 // The query server's view of a running app: its stores, who has which partition, committed rows.
 // Never: answers for a partition that is not running here; that is a refusal, and the server asks the owner.
 import type { Topology } from '@millrace/dsl';
-import type { AnswerMeta, Location, PeerAddress, QueryHost, Refusal, Row, StoreSummary, Answer as StoreAnswer } from '@millrace/query';
+import type { AnswerMeta, Location, PeerAddress, QueryHost, Refusal, Row, Answer as StoreAnswer, StoreSummary } from '@millrace/query';
 import type { Located, ReadRequest, ReadRow, RunningApp, StoreFacts } from '@millrace/runtime';
 
 type StoreSpec = StoreFacts['spec'];
@@ -18,7 +18,11 @@ export function queryHostOf(app: RunningApp, topology: Topology): QueryHost {
       case 'restoring':
         return { kind: 'nowhere', partition: located.partition, refusal: { kind: 'restoring', partition: located.partition } };
       case 'nobody':
-        return { kind: 'nowhere', partition: located.partition, refusal: app.state === 'running' ? { kind: 'noActiveOwner', partition: located.partition } : { kind: 'rebalancing' } };
+        return {
+          kind: 'nowhere',
+          partition: located.partition,
+          refusal: app.state === 'running' ? { kind: 'noActiveOwner', partition: located.partition } : { kind: 'rebalancing' },
+        };
     }
   };
   const ask = async (store: string, partition: number, query: ReadRequest['query'], limit: number): Promise<StoreAnswer | Refusal> => {
@@ -37,7 +41,12 @@ export function queryHostOf(app: RunningApp, topology: Topology): QueryHost {
   const known = (store: string, kind: StoreSpec['kind']): Refusal | undefined => {
     const found = spec(store);
     if (found === undefined) return { kind: 'storeNotFound' };
-    return found.kind === kind ? undefined : { kind: 'unsupported', detail: found.kind === 'window' ? 'this is a window store; ask /windows/{key}' : 'this is a key-value store; ask /entries/{key}' };
+    return found.kind === kind
+      ? undefined
+      : {
+          kind: 'unsupported',
+          detail: found.kind === 'window' ? 'this is a window store; ask /windows/{key}' : 'this is a key-value store; ask /entries/{key}',
+        };
   };
   return {
     stores: () => [...reads.stores().values()].map((facts) => summaryOf(facts.spec, facts.partitions)),
@@ -49,9 +58,21 @@ export function queryHostOf(app: RunningApp, topology: Topology): QueryHost {
     },
     readKeyValue: async (store, key) => known(store, 'keyValue') ?? (await ask(store, reads.partitionOf(store, key), { kind: 'entry', key }, 1)),
     readWindows: async (store, key, range) =>
-      known(store, 'window') ?? (await ask(store, reads.partitionOf(store, key), { kind: 'windows', key, fromMs: range.fromMs, toMs: range.toMs, reverse: false, limit: range.limit + 1 }, range.limit)),
+      known(store, 'window') ??
+      (await ask(
+        store,
+        reads.partitionOf(store, key),
+        { kind: 'windows', key, fromMs: range.fromMs, toMs: range.toMs, reverse: false, limit: range.limit + 1 },
+        range.limit,
+      )),
     readRange: async (store, partition, range) =>
-      known(store, 'keyValue') ?? (await ask(store, partition, { kind: 'range', from: range.from, to: range.to, prefix: range.prefix, reverse: false, limit: range.limit + 1 }, range.limit)),
+      known(store, 'keyValue') ??
+      (await ask(
+        store,
+        partition,
+        { kind: 'range', from: range.from, to: range.to, prefix: range.prefix, reverse: false, limit: range.limit + 1 },
+        range.limit,
+      )),
     health: () => ({ alive: app.state !== 'failed', ready: app.state === 'running', state: app.state }),
     app: () => ({ id: app.id, instanceId: app.instanceId, state: app.state, topology: topology.name }),
     tasks: () => app.tasks(),

@@ -26,7 +26,11 @@ export function isMain(meta: ImportMeta): boolean {
  * ```
  */
 export async function run(topology: Topology, options: AppOptions = {}): Promise<App> {
-  if (isSpawnedThread()) throw new MillraceError('ERR_RUN_IN_WORKER', 'run() was called in a worker thread: the worker imports your module to get the topology. Guard the call: if (isMain(import.meta)) await run(…).');
+  if (isSpawnedThread())
+    throw new MillraceError(
+      'ERR_RUN_IN_WORKER',
+      'run() was called in a worker thread: the worker imports your module to get the topology. Guard the call: if (isMain(import.meta)) await run(…).',
+    );
   const app = createApp(topology, options);
   let stops = 0;
   const stop = (): void => {

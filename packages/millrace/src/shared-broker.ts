@@ -2,7 +2,7 @@
 // to it, and when its process dies one of them takes it over on the same port, so that nobody needs a new address.
 // Owns: the address file beside the log, and the watch on the present host.
 // Invariant: the broker's own lock decides who runs it; the address file is only a hint.
-import { errorFromWire, explainError, type Logger, MillraceError, nodeThreads, type Ports, sleep, type Socket, type Thread } from '@millrace/core';
+import { errorFromWire, explainError, type Logger, MillraceError, nodeThreads, type Ports, type Socket, sleep, type Thread } from '@millrace/core';
 import type { BrokerThreadData, FromBrokerThread } from './broker-thread.ts';
 
 const ADDRESS_FILE = 'address.json';
@@ -68,7 +68,12 @@ class FolderBroker implements SharedBroker {
       if (await this.#join()) return;
       await sleep(this.#ports.timers, RETRY_MS);
     }
-    throw new MillraceError('ERR_BROKER_UNREACHABLE', `another process holds the broker data in ${this.#options.dataDir} but its broker cannot be reached: ${explainError(last)}. Stop that process, or use another data directory.`, { path: this.#options.dataDir }, last);
+    throw new MillraceError(
+      'ERR_BROKER_UNREACHABLE',
+      `another process holds the broker data in ${this.#options.dataDir} but its broker cannot be reached: ${explainError(last)}. Stop that process, or use another data directory.`,
+      { path: this.#options.dataDir },
+      last,
+    );
   }
 
   async #host(): Promise<void> {
@@ -105,7 +110,9 @@ class FolderBroker implements SharedBroker {
           if (this.#thread === started && !this.#closed) {
             this.#thread = undefined;
             this.#ports.log.error({ error: explainError(error) }, 'the embedded broker has failed and is started again');
-            void this.open().catch((failure: unknown) => this.#ports.log.error({ error: explainError(failure) }, 'the embedded broker could not be started again'));
+            void this.open().catch((failure: unknown) =>
+              this.#ports.log.error({ error: explainError(failure) }, 'the embedded broker could not be started again'),
+            );
           }
         },
       });
@@ -124,7 +131,8 @@ class FolderBroker implements SharedBroker {
           onData() {},
           onClose: () => {
             this.#watch = undefined;
-            if (!this.#closed) void this.open().catch((error: unknown) => this.#ports.log.error({ error: explainError(error) }, 'the embedded broker could not be taken over'));
+            if (!this.#closed)
+              void this.open().catch((error: unknown) => this.#ports.log.error({ error: explainError(error) }, 'the embedded broker could not be taken over'));
           },
         },
       );

@@ -14,13 +14,22 @@ export interface KeyValueView<K, V> {
   get(key: K): Promise<V | undefined>;
   entry(key: K): Promise<StoreEntry<K, V> | undefined>;
   /** Partition by partition, in key order within each. Bounds inclusive. */
-  range(range?: { readonly from?: K; readonly to?: K; readonly prefix?: K; readonly reverse?: boolean; readonly limit?: number }): AsyncIterable<StoreEntry<K, V>>;
+  range(range?: {
+    readonly from?: K;
+    readonly to?: K;
+    readonly prefix?: K;
+    readonly reverse?: boolean;
+    readonly limit?: number;
+  }): AsyncIterable<StoreEntry<K, V>>;
 }
 
 /** Committed rows of a window store; bounds on the window start, inclusive, ms since the epoch. */
 export interface WindowView<K, V> {
   get(key: K, windowStart: number): Promise<V | undefined>;
-  fetch(key: K, range?: { readonly from?: number; readonly to?: number; readonly reverse?: boolean; readonly limit?: number }): AsyncIterable<StoreEntry<Windowed<K>, V>>;
+  fetch(
+    key: K,
+    range?: { readonly from?: number; readonly to?: number; readonly reverse?: boolean; readonly limit?: number },
+  ): AsyncIterable<StoreEntry<Windowed<K>, V>>;
   fetchAll(range?: { readonly from?: number; readonly to?: number; readonly limit?: number }): AsyncIterable<StoreEntry<Windowed<K>, V>>;
 }
 
@@ -29,9 +38,21 @@ const ALL = Number.MAX_SAFE_INTEGER;
 const PAGE_ROWS = 1000;
 
 /** A range of one task, page by page: each page begins with the last key of the one before, which is skipped. */
-async function* pages<K>(reads: ReadFacade, taskId: string, store: string, range: { readonly from?: K; readonly to?: K; readonly prefix?: K; readonly reverse?: boolean }): AsyncGenerator<ReadRow> {
+async function* pages<K>(
+  reads: ReadFacade,
+  taskId: string,
+  store: string,
+  range: { readonly from?: K; readonly to?: K; readonly prefix?: K; readonly reverse?: boolean },
+): AsyncGenerator<ReadRow> {
   if (range.prefix !== undefined) {
-    yield* await reads.read(taskId, store, { kind: 'range', from: undefined, to: undefined, prefix: range.prefix, reverse: range.reverse ?? false, limit: ALL });
+    yield* await reads.read(taskId, store, {
+      kind: 'range',
+      from: undefined,
+      to: undefined,
+      prefix: range.prefix,
+      reverse: range.reverse ?? false,
+      limit: ALL,
+    });
     return;
   }
   const reverse = range.reverse ?? false;
@@ -68,19 +89,32 @@ export function keyValueViewOf<K, V>(reads: ReadFacade, store: string): KeyValue
 }
 
 export function windowViewOf<K, V>(reads: ReadFacade, store: string): WindowView<K, V> {
-  const windowed = (row: ReadRow): StoreEntry<Windowed<K>, V> => ({ key: { key: row.key as K, window: row.window as Windowed<K>['window'] }, value: row.value as V, timestamp: row.timestamp });
+  const windowed = (row: ReadRow): StoreEntry<Windowed<K>, V> => ({
+    key: { key: row.key as K, window: row.window as Windowed<K>['window'] },
+    value: row.value as V,
+    timestamp: row.timestamp,
+  });
   return {
     async get(key, windowStart) {
       const [row] = await readKey(reads, store, key, { kind: 'windows', key, fromMs: windowStart, toMs: windowStart, reverse: false, limit: 1 });
       return row?.value as V | undefined;
     },
     async *fetch(key, range = {}) {
-      for (const row of await readKey(reads, store, key, { kind: 'windows', key, fromMs: range.from, toMs: range.to, reverse: range.reverse ?? false, limit: range.limit ?? ALL })) yield windowed(row);
+      for (const row of await readKey(reads, store, key, {
+        kind: 'windows',
+        key,
+        fromMs: range.from,
+        toMs: range.to,
+        reverse: range.reverse ?? false,
+        limit: range.limit ?? ALL,
+      }))
+        yield windowed(row);
     },
     async *fetchAll(range = {}) {
       let left = range.limit ?? ALL;
       for (const taskId of localTasks(reads, store)) {
-        for (const row of await reads.read(taskId, store, { kind: 'allWindows', fromMs: range.from, toMs: range.to, limit: left })) if (left-- > 0) yield windowed(row);
+        for (const row of await reads.read(taskId, store, { kind: 'allWindows', fromMs: range.from, toMs: range.to, limit: left }))
+          if (left-- > 0) yield windowed(row);
       }
     },
   };
@@ -89,7 +123,11 @@ export function windowViewOf<K, V>(reads: ReadFacade, store: string): WindowView
 async function readKey(reads: ReadFacade, store: string, key: unknown, query: ReadRequest['query']): Promise<readonly ReadRow[]> {
   const place = reads.locatePartition(store, reads.partitionOf(store, key));
   if (place.kind !== 'here') {
-    throw new MillraceError('ERR_STORE_NOT_CONNECTED', `partition ${place.partition} of store '${store}' is not served by this instance (${place.kind}). Ask over HTTP, which finds the owner, or wait until the app is running.`, { store, partition: place.partition });
+    throw new MillraceError(
+      'ERR_STORE_NOT_CONNECTED',
+      `partition ${place.partition} of store '${store}' is not served by this instance (${place.kind}). Ask over HTTP, which finds the owner, or wait until the app is running.`,
+      { store, partition: place.partition },
+    );
   }
   return reads.read(place.taskId, store, query);
 }
