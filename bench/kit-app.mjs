@@ -27,7 +27,13 @@ const workloads = {
       .filter((value) => value.amount % 2 === 0)
       .mapValues(({ seq, user, amount, other, pad }) => ({ seq, user, amount, other, pad, fee: Math.floor(amount / 10) }))
       .to(topic(env.OUTPUT ?? 'out', { key: serde.string(), value: serde.json() })),
-  W2: (t) => t.stream(keyedRawInput).groupByKey().count({ store: counts, emit }).toStream().to(topic(env.OUTPUT ?? 'out', { key: serde.string(), value: digits })),
+  W2: (t) =>
+    t
+      .stream(keyedRawInput)
+      .groupByKey()
+      .count({ store: counts, emit })
+      .toStream()
+      .to(topic(env.OUTPUT ?? 'out', { key: serde.string(), value: digits })),
   W3: (t) =>
     t
       .stream(keyedRawInput)

@@ -127,7 +127,7 @@ export class Instance {
 
   /** Everything committed on this instance so far is on disk. */
   async settle(): Promise<void> {
-    await Promise.all(this.#seats.map((seat) => seat.host?.settle()));
+    await Promise.all(this.#seats.map(async (seat) => seat.host?.settle()));
   }
 
   /** Finish, commit, settle, close, leave. Idempotent. */
