@@ -5,13 +5,14 @@
 // a failed write changes nothing.  L3 the high watermark is the log end (one replica).  L4 what is acknowledged is in the page cache;
 // whether it is on the device is the sync group's business.  L5 every change that readers wait for ends in `#changed`.
 import { assert, type Clock, type Logger } from '@millrace/core';
-import { encodeControlBatch, patchBaseOffset, RecordBatchView, RecordReader } from '@millrace/protocol';
+import { encodeControlBatch, patchBaseOffset, RecordBatchView } from '@millrace/protocol';
 import type { MarkerFacts, PartitionProducer } from '../internal-log.ts';
 import type { TopicConfig } from '../topics/topic-config.ts';
 import { collectAborted } from './aborted-index.ts';
 import { BATCH_HEADER, baseOffsetAt, batchSizeAt, lastOffsetAt } from './batch-header.ts';
 import { snapshotFileName } from './file-names.ts';
 import type { LeaderEpochs } from './leader-epochs.ts';
+import { type FoundOffset, type LogPlace, locate, offsetForTime, offsetOfMaxTimestamp } from './lookup.ts';
 import type { OpenFiles } from './open-files.ts';
 import type { PartitionStateFile } from './partition-state.ts';
 import type { AbortedTransaction, ProducerState } from './producer-state.ts';
@@ -64,16 +65,6 @@ export interface LogRead {
   readonly nextOffset: number;
 }
 
-export interface FoundOffset {
-  readonly offset: number;
-  readonly timestampMs: number;
-}
-
-interface ReadHint {
-  readonly segment: Segment;
-  readonly position: number;
-}
-
 export class PartitionLog {
   readonly topic: string;
   readonly partition: number;
@@ -87,7 +78,7 @@ export class PartitionLog {
   readonly #sideFilesFresh: boolean;
   readonly #watchers = new Set<() => void>();
   /** Where sequential readers go on: offset → place, the newest few. */
-  readonly #hints = new Map<number, ReadHint>();
+  readonly #hints = new Map<number, LogPlace>();
   #segments: Segment[];
   #logStart: number;
   #failure: string | undefined;
@@ -303,7 +294,7 @@ export class PartitionLog {
   read(offset: number, upTo: number, bytesMax: number, atLeastOne: boolean): LogRead {
     const empty: LogRead = { bytes: NO_BYTES, nextOffset: offset };
     if (offset >= upTo || (bytesMax <= 0 && !atLeastOne)) return empty;
-    const place = this.#hints.get(offset) ?? this.#locate(offset);
+    const place = this.#hints.get(offset) ?? locate(this.#segments, offset);
     const { segment, position } = place;
     const available = segment.sizeBytes - position;
     if (available <= 0) return empty;
@@ -331,7 +322,7 @@ export class PartitionLog {
   /** Bytes from the batch that holds `offset` to the log end: what `min_bytes` is measured against. */
   bytesFrom(offset: number): number {
     if (offset >= this.logEnd) return 0;
-    const { segment, position } = this.#hints.get(offset) ?? this.#locate(offset);
+    const { segment, position } = this.#hints.get(offset) ?? locate(this.#segments, offset);
     let total = -position;
     for (let at = this.#segments.indexOf(segment); at < this.#segments.length; at++) total += (this.#segments[at] as Segment).sizeBytes;
     return total;
@@ -346,28 +337,12 @@ export class PartitionLog {
 
   /** First record at or after the log start, below `upTo`, whose timestamp is ≥ `timeMs`. */
   offsetForTime(timeMs: number, upTo: number): FoundOffset | undefined {
-    for (const segment of this.#segments) {
-      let from = this.#logStart;
-      for (let found = segment.batchForTime(timeMs, from); found !== undefined; found = segment.batchForTime(timeMs, from)) {
-        const batch = readBatchAt(segment, found);
-        if (batch.baseOffset >= upTo) return undefined;
-        const record = firstRecord(batch, (reader) => reader.timestamp >= timeMs && reader.offset >= this.#logStart);
-        if (record !== undefined) return record.offset < upTo ? record : undefined;
-        from = batch.lastOffset + 1;
-      }
-    }
-    return undefined;
+    return offsetForTime(this.#segments, this.#logStart, timeMs, upTo);
   }
 
-  /** The record with the largest timestamp, the first of equals within its batch; undefined for an empty log. */
+  /** The record with the largest timestamp, the first of equals; undefined for an empty log. */
   offsetOfMaxTimestamp(): FoundOffset | undefined {
-    let best: Segment | undefined;
-    for (const segment of this.#segments)
-      if (segment.maxTimestampOffset >= this.#logStart && segment.maxTimestampMs > (best?.maxTimestampMs ?? -1)) best = segment;
-    if (best === undefined) return undefined;
-    const timeMs = best.maxTimestampMs;
-    const found = best.batchForTime(timeMs, this.#logStart);
-    return found === undefined ? undefined : firstRecord(readBatchAt(best, found), (reader) => reader.timestamp >= timeMs);
+    return offsetOfMaxTimestamp(this.#segments, this.#logStart);
   }
 
   /** Visits every batch from the log start on; `visit` returns false to stop. Views are valid during the call only. */
@@ -377,21 +352,6 @@ export class PartitionLog {
       if (!going || segment.nextOffset <= this.#logStart || segment.sizeBytes === 0) continue;
       segment.scan(segment.positionOf(this.#logStart), (batch) => (going = visit(batch)));
     }
-  }
-
-  #locate(offset: number): ReadHint {
-    let low = 0;
-    let high = this.#segments.length;
-    while (low < high) {
-      const middle = (low + high) >>> 1;
-      if ((this.#segments[middle] as Segment).baseOffset <= offset) low = middle + 1;
-      else high = middle;
-    }
-    let at = Math.max(0, low - 1);
-    let segment = this.#segments[at] as Segment;
-    // Compaction leaves gaps: at a segment's end, and where everything of it went.
-    while (at < this.#segments.length - 1 && (offset >= segment.nextOffset || segment.sizeBytes === 0)) segment = this.#segments[++at] as Segment;
-    return { segment, position: segment.positionOf(offset) };
   }
 
   #remember(offset: number, segment: Segment, position: number): void {
@@ -481,16 +441,4 @@ export class PartitionLog {
   #changed(): void {
     for (const run of this.#watchers) run();
   }
-}
-
-function readBatchAt(segment: Segment, place: { readonly position: number; readonly sizeBytes: number }): RecordBatchView {
-  const bytes = Buffer.allocUnsafe(place.sizeBytes);
-  segment.read(bytes, 0, place.sizeBytes, place.position);
-  return new RecordBatchView(bytes, 0, bytes.length);
-}
-
-function firstRecord(batch: RecordBatchView, wanted: (reader: RecordReader) => boolean): FoundOffset | undefined {
-  const reader = new RecordReader().reset(batch);
-  while (reader.next()) if (wanted(reader)) return { offset: reader.offset, timestampMs: reader.timestamp };
-  return undefined;
 }
