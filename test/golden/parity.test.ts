@@ -46,7 +46,8 @@ for (const area of areas) {
 afterAll(() => {
   const reasons = [...skipped].sort((a, b) => b[1].length - a[1].length).map(([reason, names]) => `  ${names.length} ${reason}`);
   const count = [...skipped.values()].reduce((sum, names) => sum + names.length, 0);
-  console.log(`parity: ${ran} equal, ${count} skipped\n${reasons.join('\n')}`);
+  const differences = Object.entries(DIFFERENT).map(([name, { part, why }]) => `  ${name}, ${part}: ${why}`);
+  console.log(`parity: ${ran} equal, ${count} skipped\n${reasons.join('\n')}\ndifferent on purpose:\n${differences.join('\n')}`);
 });
 
 async function check(given: Case): Promise<void> {

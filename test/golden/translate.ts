@@ -13,6 +13,8 @@ type Windowed = TimeWindowedKStream<unknown, unknown>;
 type Made = { readonly kind: 'stream'; readonly it: Stream } | { readonly kind: 'table'; readonly it: Table } | { readonly kind: 'group'; readonly it: Group } | { readonly kind: 'windowed'; readonly it: Windowed };
 
 type Options = Record<string, unknown>;
+/** Tables of every type are one here. */
+const asTable = (table: object): Table => table as Table;
 /** Leaves out what is undefined: our options are exact. */
 const options = (all: Options): object => Object.fromEntries(Object.entries(all).filter(([, value]) => value !== undefined));
 const serdeOr = (name: SerdeName | undefined): unknown => (name === undefined ? undefined : serdeNamed(name));
@@ -69,7 +71,7 @@ class Translation {
 
   #table(step: Step): Table {
     const { materialized } = step;
-    return this.#t.table(this.#topic(step.topic as string, step) as Topic<unknown, unknown>, options({ as: step.named, emit: this.#emitOf(materialized), store: this.#handle(materialized, 'keyValue') })) as Table;
+    return asTable(this.#t.table(this.#topic(step.topic as string, step) as Topic<unknown, unknown>, options({ as: step.named, emit: this.#emitOf(materialized), store: this.#handle(materialized, 'keyValue') })));
   }
 
   #topic(name: string, step: Step): Topic<unknown, unknown> {
@@ -104,7 +106,7 @@ class Translation {
       }
       case 'mapValues': {
         const map = functions.valueMapper(fn);
-        return made(stream.mapValues((v, k) => map(k, v) as object, named));
+        return made(stream.mapValues<unknown>((v, k) => map(k, v), named));
       }
       case 'flatMap': {
         const map = functions.flatMapper(fn);
@@ -116,7 +118,7 @@ class Translation {
       }
       case 'selectKey': {
         const select = functions.keySelector(fn);
-        return made(stream.selectKey((v, k) => select(k, v) as object, named));
+        return made(stream.selectKey<unknown>((v, k) => select(k, v), named));
       }
       case 'peek':
         return made(stream.peek(() => {}, named));
@@ -128,12 +130,12 @@ class Translation {
       case 'repartition':
         return made(stream.repartition(keyed));
       case 'toTable':
-        return { kind: 'table', it: stream.toTable(this.#tableOptions(step, 'keyValue', true)) as Table };
+        return { kind: 'table', it: asTable(stream.toTable(this.#tableOptions(step, 'keyValue', true))) };
       case 'groupByKey':
         return { kind: 'group', it: stream.groupByKey(keyed) };
       case 'groupBy': {
         const select = functions.keySelector(fn);
-        return { kind: 'group', it: stream.groupBy((v, k) => select(k, v) as object, keyed) };
+        return { kind: 'group', it: stream.groupBy<unknown>((v, k) => select(k, v), keyed) };
       }
       case 'join':
       case 'leftJoin':
@@ -158,8 +160,8 @@ class Translation {
     const join = functions.joiner(step.joiner as string);
     const { key, value, named } = step.joined ?? {};
     const given = options({ as: named, key: serdeOr(key), value: serdeOr(value) });
-    const joiner = (l: unknown, r: unknown, k: unknown): object => join(k, l, r) as object;
-    return step.op === 'join' ? stream.join(other.it, joiner, given) : stream.leftJoin(other.it, joiner, given);
+    const joiner = (l: unknown, r: unknown, k: unknown): unknown => join(k, l, r);
+    return step.op === 'join' ? stream.join<unknown, unknown, unknown>(other.it, joiner, given) : stream.leftJoin<unknown, unknown, unknown>(other.it, joiner, given);
   }
 
   #onTable(table: Table, step: Step): Made {
@@ -167,21 +169,21 @@ class Translation {
     switch (step.op) {
       case 'filter': {
         const test = functions.predicate(fn);
-        return { kind: 'table', it: table.filter((v, k) => test(k, v), this.#tableOptions(step, 'keyValue', true)) as Table };
+        return { kind: 'table', it: asTable(table.filter((v, k) => test(k, v), this.#tableOptions(step, 'keyValue', true))) };
       }
       case 'filterNot': {
         const test = functions.predicate(fn);
-        return { kind: 'table', it: table.filterNot((v, k) => test(k, v), this.#tableOptions(step, 'keyValue', true)) as Table };
+        return { kind: 'table', it: asTable(table.filterNot((v, k) => test(k, v), this.#tableOptions(step, 'keyValue', true))) };
       }
       case 'mapValues': {
         const map = functions.valueMapper(fn);
-        return { kind: 'table', it: table.mapValues((v, k) => map(k, v) as object, this.#tableOptions(step, 'keyValue', true)) as Table };
+        return { kind: 'table', it: asTable(table.mapValues<unknown>((v, k) => map(k, v), this.#tableOptions(step, 'keyValue', true))) };
       }
       case 'toStream': {
         const stream = table.toStream(options({ as: step.named })) as Stream;
         if (step.fn === undefined) return { kind: 'stream', it: stream };
         const select = functions.keySelector(step.fn);
-        return { kind: 'stream', it: stream.selectKey((v, k) => select(k, v) as object) };
+        return { kind: 'stream', it: stream.selectKey<unknown>((v, k) => select(k, v)) };
       }
     }
     throw new NotExpressible(`table.${step.op}`);
@@ -191,15 +193,15 @@ class Translation {
     const given = this.#tableOptions(step, kind, false);
     switch (step.op) {
       case 'count':
-        return group.count(given) as Table;
+        return asTable(group.count(given));
       case 'reduce': {
         const reduce = functions.reducer(step.reducer as string);
-        return (group as Group).reduce((a, b) => reduce(a, b) as object, given) as Table;
+        return asTable((group as Group).reduce((a, b) => reduce(a, b) as object, given));
       }
       case 'aggregate': {
         const fold = functions.aggregator(step.aggregator as string);
         const initial = functions.initializer(step.init as string);
-        return (group as Group).aggregate<unknown>({ initial: () => initial(), add: (a, v, k) => fold(k, v, a) as object, ...given }) as Table;
+        return asTable((group as Group).aggregate<unknown>({ initial: () => initial(), add: (a, v, k) => fold(k, v, a), ...given }));
       }
     }
     throw new NotExpressible(`${kind === 'window' ? 'windowed' : 'grouped'}.${step.op}`);
