@@ -1,71 +1,55 @@
 // LogConsumer over Kafka: fetches the assigned partitions from their leaders, ahead of `poll` within a byte bound.
-// Owns: cursors, fetch lanes, what is fetched and not yet polled.  Never: knows groups, commits, decodes a record, throws from a callback.
-// F1 per node two lanes: the main one may park, the extra one serves partitions that became wanted while it does, so none waits for a parked fetch.
+// Owns: cursors and their positions, when to ask for what.  Never: knows groups, commits, decodes a record, throws from a callback.
+// F1 no partition waits long for the parked fetch of another (fetch-lanes.ts).
 // F2 held bytes ≤ bufferedBytesMax + one fetch of each partition that holds nothing: no partition starves because another's data is not used yet.
 // F3 the next offset comes from batch headers; what may not be seen still moves it.
 // F4 data of a cursor that is no longer live is dropped when it arrives.
 // Source: KIP-227 (we stay sessionless), KIP-320, KIP-516.
 import { backoffMs, MillraceError, type Offset, partitionKey, type Timer, type TopicPartition } from '@millrace/core';
-import { APIS, NO_UUID, type RecordBatchView, type ResponseBody, readBatches } from '@millrace/protocol';
+import { APIS, NO_UUID, type RecordBatchView, readBatches } from '@millrace/protocol';
 import type { FilledConsumerOptions } from '../options.ts';
 import type { LogConsumer, PartitionStart, PollEvent } from '../port.ts';
-import { groupByTopic } from './by-topic.ts';
 import type { KafkaCluster } from './cluster.ts';
 import { kafkaFailure, responseTo } from './error-response.ts';
+import { eachPart, fetchRequest, fetchVersionMax, type PartitionPart, topicIdOf } from './fetch-exchange.ts';
+import { EXTRA_LANE_WAIT_MS, FetchLanes, type Lane } from './fetch-lanes.ts';
 import type { PooledFrame } from './frame-pool.ts';
 import { visibleBatches } from './isolation-filter.ts';
-import { createLatch, type Latch } from './latch.ts';
 import { EARLIEST, LATEST, listOffsets } from './list-offsets.ts';
 import { FetchedRun, PartitionCursor } from './partition-cursor.ts';
+import { PollQueue } from './poll-queue.ts';
 
 const BACKOFF_FIRST_MS = 50;
 const BACKOFF_MS_MAX = 1_000;
-/** The extra lane parks shortly, so that its partitions soon go back to the main one. */
-const EXTRA_LANE_WAIT_MS = 50;
 /** An answer below this is small: pause before asking again. */
 const SMALL_ANSWER_BYTES = 16 * 1024;
 const OFFSET_OUT_OF_RANGE = 1;
 const UNKNOWN_TOPIC = 3;
 const UNKNOWN_TOPIC_ID = 100;
-/** The last version that names topics instead of giving their ids. */
-const FETCH_BY_NAME = 12;
-
-type FetchBody = ResponseBody<typeof APIS.fetch>;
-type FetchedPartitionBody = FetchBody['responses'][number]['partitions'][number];
-
-/** What waits for `poll`: data, or news of a partition. */
-type News = Exclude<PollEvent, { readonly kind: 'data' }>;
-
-interface Lane {
-  readonly nodeId: number;
-  readonly extra: boolean;
-  busy: boolean;
-}
+/** What an event without batches counts for, so that a long aborted stretch cannot fill the memory with events. */
+const EMPTY_RUN_BYTES = 512;
 
 export class KafkaConsumer implements LogConsumer {
   readonly #cluster: KafkaCluster;
   readonly #options: FilledConsumerOptions;
   readonly #cursors = new Map<string, PartitionCursor>();
-  readonly #lanes = new Map<number, readonly [main: Lane, extra: Lane]>();
+  readonly #lanes = new FetchLanes();
+  readonly #queue: PollQueue;
   /** Topic ids as first seen under this assignment: another one later means that the topic was made again. */
   readonly #topicIds = new Map<string, string>();
-  #queue: (FetchedRun | News)[] = [];
   #heldBytes = 0;
   #assignment = 0;
-  #waiting: Latch<void> | undefined;
-  #woken = false;
   #pumpQueued = false;
   #retryTimer: Timer | undefined;
   #refreshing = false;
   #refreshFailures = 0;
   #started = false;
-  /** Why the first contact failed: told by the next `poll`. */
-  #startFailure: Error | undefined;
   #closed = false;
 
   constructor(cluster: KafkaCluster, options: FilledConsumerOptions) {
     this.#cluster = cluster;
     this.#options = options;
+    this.#queue = new PollQueue(cluster.ports.timers);
   }
 
   // ---- the port -----------------------------------------------------------------------------------------------------
@@ -97,7 +81,7 @@ export class KafkaConsumer implements LogConsumer {
     const cursor = this.#cursor(partition);
     if (cursor === undefined || !cursor.paused) return;
     cursor.paused = false;
-    if (this.#queue.length > 0) this.#notify();
+    this.#queue.notify();
     this.#pumpSoon();
   }
 
@@ -110,27 +94,12 @@ export class KafkaConsumer implements LogConsumer {
     return this.#options.isolation === 'read_committed' ? cursor?.lastStableOffset : cursor?.highWatermark;
   }
 
-  async poll(maxWaitMs: number): Promise<readonly PollEvent[]> {
-    let events = this.#drain();
-    this.#throwStartFailure();
-    if (events.length > 0 || this.#woken || this.#closed || maxWaitMs <= 0) {
-      this.#woken = false;
-      return events;
-    }
-    const latch = createLatch<void>();
-    this.#waiting = latch;
-    const timer = this.#cluster.ports.timers.after(maxWaitMs, () => this.#notify());
-    await latch.promise;
-    timer.cancel();
-    this.#woken = false;
-    events = this.#drain();
-    this.#throwStartFailure();
-    return events;
+  poll(maxWaitMs: number): Promise<readonly PollEvent[]> {
+    return this.#queue.poll(this.#closed ? 0 : maxWaitMs, () => this.#assignment);
   }
 
   wake(): void {
-    this.#woken = true;
-    this.#notify();
+    this.#queue.wake();
   }
 
   close(): Promise<void> {
@@ -139,17 +108,9 @@ export class KafkaConsumer implements LogConsumer {
     for (const [key, cursor] of this.#cursors) this.#retire(key, cursor);
     this.#retryTimer?.cancel();
     this.#cluster.close();
-    this.#notify();
+    this.#queue.wake();
     return Promise.resolve();
   }
-
-  #throwStartFailure(): void {
-    const failure = this.#startFailure;
-    this.#startFailure = undefined;
-    if (failure !== undefined) throw failure;
-  }
-
-  // ---- handing out --------------------------------------------------------------------------------------------------
 
   #cursor({ topic, partition }: TopicPartition): PartitionCursor | undefined {
     return this.#cursors.get(partitionKey(topic, partition));
@@ -158,37 +119,7 @@ export class KafkaConsumer implements LogConsumer {
   #retire(key: string, cursor: PartitionCursor): void {
     cursor.live = false;
     this.#cursors.delete(key);
-    const queue = this.#queue;
-    this.#queue = queue.filter((each) => !(each instanceof FetchedRun) || each.cursor !== cursor);
-    for (const each of queue) if (each instanceof FetchedRun && each.cursor === cursor) each.release();
-  }
-
-  #drain(): PollEvent[] {
-    if (this.#queue.length === 0) return [];
-    const events: PollEvent[] = [];
-    const kept: FetchedRun[] = [];
-    for (const each of this.#queue) {
-      if (!(each instanceof FetchedRun)) events.push(each);
-      else if (each.cursor.paused) kept.push(each);
-      else {
-        each.assignment = this.#assignment;
-        each.cursor.position = each.nextOffset;
-        events.push({ kind: 'data', data: each });
-      }
-    }
-    this.#queue = kept;
-    return events;
-  }
-
-  #offer(item: FetchedRun | News): void {
-    this.#queue.push(item);
-    this.#notify();
-  }
-
-  #notify(): void {
-    const waiting = this.#waiting;
-    this.#waiting = undefined;
-    waiting?.resolve();
+    this.#queue.drop(cursor);
   }
 
   readonly #released = (run: FetchedRun): void => {
@@ -225,7 +156,7 @@ export class KafkaConsumer implements LogConsumer {
         leaderless = true;
         continue;
       }
-      if (!this.#topicIds.has(cursor.topic)) this.#topicIds.set(cursor.topic, this.#topicId(cursor.topic));
+      if (!this.#topicIds.has(cursor.topic)) this.#topicIds.set(cursor.topic, topicIdOf(this.#cluster, cursor.topic));
       if (cursor.lastEpoch >= 0 && cursor.leaderEpoch >= 0 && leader.epoch > cursor.leaderEpoch) {
         void this.#checkTruncation(cursor, leader.nodeId, leader.epoch);
         continue;
@@ -235,7 +166,7 @@ export class KafkaConsumer implements LogConsumer {
       else group.push(cursor);
     }
     for (const [nodeId, cursors] of byNode) {
-      const lane = this.#idleLane(nodeId);
+      const lane = this.#lanes.choose(nodeId);
       if (lane !== undefined) void this.#fetch(lane, cursors);
     }
     if (leaderless || this.#cluster.stale) this.#refreshMetadata();
@@ -248,18 +179,6 @@ export class KafkaConsumer implements LogConsumer {
     return cursor.heldBytes < this.#options.fetchBytesMax * 2 && this.#heldBytes < this.#options.bufferedBytesMax;
   }
 
-  #idleLane(nodeId: number): Lane | undefined {
-    let lanes = this.#lanes.get(nodeId);
-    if (lanes === undefined) {
-      lanes = [
-        { nodeId, extra: false, busy: false },
-        { nodeId, extra: true, busy: false },
-      ];
-      this.#lanes.set(nodeId, lanes);
-    }
-    return lanes.find((lane) => !lane.busy);
-  }
-
   #pumpAt(delayMs: number): void {
     this.#retryTimer?.cancel();
     this.#retryTimer = this.#cluster.ports.timers.after(Math.max(1, Math.ceil(delayMs)), () => {
@@ -269,91 +188,53 @@ export class KafkaConsumer implements LogConsumer {
   }
 
   async #fetch(lane: Lane, cursors: readonly PartitionCursor[]): Promise<void> {
-    lane.busy = true;
+    lane.state = 'parked';
     for (const cursor of cursors) cursor.busy = true;
     let bytes = 0;
     try {
-      const connection = await this.#cluster.connectionTo(lane.nodeId, lane.extra ? 'fetch-extra' : 'fetch');
-      const byId = cursors.every((cursor) => this.#topicId(cursor.topic) !== NO_UUID);
-      const waitMs = lane.extra ? Math.min(EXTRA_LANE_WAIT_MS, this.#options.fetchMaxWaitMs) : this.#options.fetchMaxWaitMs;
-      const answer = await connection.requestPooled(APIS.fetch, this.#request(cursors, waitMs), {
-        ...(byId ? {} : { versionMax: FETCH_BY_NAME }),
-        timeoutMs: this.#cluster.options.requestTimeoutMs + waitMs,
-      });
-      bytes = answer.frame?.buffer.length ?? 0;
-      try {
-        bytes = this.#accept(answer.body, answer.frame, cursors);
-      } finally {
-        answer.frame?.release();
-      }
+      bytes = await this.#ask(lane, cursors);
     } catch (error) {
       this.#laneFailed(cursors, error);
-    } finally {
-      for (const cursor of cursors) cursor.busy = false;
     }
-    if (bytes < SMALL_ANSWER_BYTES && this.#options.gatherMs > 0 && !this.#closed) {
-      this.#cluster.ports.timers.after(this.#options.gatherMs, () => {
-        lane.busy = false;
+    for (const cursor of cursors) cursor.busy = false;
+    lane.empty = bytes === 0;
+    const { gatherMs } = this.#options;
+    if (bytes >= SMALL_ANSWER_BYTES || gatherMs === 0 || this.#closed) lane.state = 'free';
+    else {
+      lane.state = 'resting';
+      this.#cluster.ports.timers.after(gatherMs, () => {
+        lane.state = 'free';
         this.#pumpSoon();
       });
-      return;
     }
-    lane.busy = false;
     this.#pumpSoon();
   }
 
-  #topicId(topic: string): string {
-    return this.#cluster.topic(topic)?.topicId ?? NO_UUID;
-  }
-
-  #request(cursors: readonly PartitionCursor[], maxWaitMs: number) {
-    const { fetchBytesMax, bufferedBytesMax, isolation } = this.#options;
-    const topics = groupByTopic(cursors).map(({ topic, items }) => ({
-      topic,
-      topicId: this.#topicId(topic),
-      partitions: items.map((cursor) => {
-        cursor.leaderEpoch = this.#cluster.topic(topic)?.leaders[cursor.partition]?.epoch ?? -1;
-        return { partition: cursor.partition, currentLeaderEpoch: cursor.leaderEpoch, fetchOffset: cursor.fetchOffset, partitionMaxBytes: fetchBytesMax };
-      }),
-    }));
-    return {
-      maxWaitMs,
-      minBytes: 1,
-      maxBytes: Math.max(fetchBytesMax, bufferedBytesMax - this.#heldBytes),
-      isolationLevel: isolation === 'read_committed' ? 1 : 0,
-      sessionId: 0,
-      sessionEpoch: -1,
-      topics,
-      forgottenTopicsData: [],
-    };
+  /** One fetch; returns the bytes of records that came. */
+  async #ask(lane: Lane, cursors: readonly PartitionCursor[]): Promise<number> {
+    const { fetchMaxWaitMs, bufferedBytesMax } = this.#options;
+    const connection = await this.#cluster.connectionTo(lane.nodeId, lane.extra ? 'fetch-extra' : 'fetch');
+    const waitMs = lane.extra ? Math.min(EXTRA_LANE_WAIT_MS, fetchMaxWaitMs) : fetchMaxWaitMs;
+    const request = fetchRequest(this.#cluster, this.#options, cursors, waitMs, bufferedBytesMax - this.#heldBytes);
+    const versionMax = fetchVersionMax(this.#cluster, cursors);
+    const timeoutMs = this.#cluster.options.requestTimeoutMs + waitMs;
+    const { body, frame } = await connection.requestPooled(APIS.fetch, request, versionMax === undefined ? { timeoutMs } : { timeoutMs, versionMax });
+    try {
+      if (body.errorCode !== 0) throw kafkaFailure(body.errorCode, 'Fetch');
+      let bytes = 0;
+      eachPart(this.#cluster, body, cursors, (cursor, part) => {
+        if (part.errorCode !== 0) this.#partitionFailed(cursor, part);
+        else bytes += this.#take(cursor, part, frame);
+      });
+      return bytes;
+    } finally {
+      frame?.release();
+    }
   }
 
   // ---- taking answers -----------------------------------------------------------------------------------------------
 
-  /** Returns the bytes of records that came. */
-  #accept(body: FetchBody, frame: PooledFrame | undefined, asked: readonly PartitionCursor[]): number {
-    if (body.errorCode !== 0) throw kafkaFailure(body.errorCode, 'Fetch');
-    let bytes = 0;
-    let index = 0;
-    for (const topic of body.responses) {
-      const name = topic.topic !== '' ? topic.topic : undefined;
-      for (const part of topic.partitions) {
-        // Brokers answer in the order asked: the search is for those that do not.
-        const matches = (cursor: PartitionCursor | undefined): boolean =>
-          cursor !== undefined &&
-          cursor.partition === part.partitionIndex &&
-          (name === undefined ? this.#topicId(cursor.topic) === topic.topicId : cursor.topic === name);
-        const next = asked[index++];
-        const cursor = matches(next) ? next : asked.find(matches);
-        if (cursor === undefined || !cursor.live || cursor.stopped) continue;
-        if (part.errorCode !== 0) this.#partitionFailed(cursor, part);
-        else bytes += this.#take(cursor, part, frame);
-      }
-    }
-    return bytes;
-  }
-
-  #take(cursor: PartitionCursor, part: FetchedPartitionBody, frame: PooledFrame | undefined): number {
+  #take(cursor: PartitionCursor, part: PartitionPart, frame: PooledFrame | undefined): number {
     cursor.highWatermark = Math.max(0, part.highWatermark) as Offset;
     cursor.lastStableOffset = (part.lastStableOffset < 0 ? cursor.highWatermark : part.lastStableOffset) as Offset;
     cursor.logStart = Math.max(0, part.logStartOffset) as Offset;
@@ -373,7 +254,7 @@ export class KafkaConsumer implements LogConsumer {
     if (last === undefined || last.lastOffset < cursor.fetchOffset) return records.length;
     cursor.lastEpoch = last.leaderEpoch;
     // A marker or an aborted run at the end is news too: the position passes it, and a restore ends there.
-    const bytes = visible.length === 0 ? 0 : records.length;
+    const bytes = visible.length === 0 ? EMPTY_RUN_BYTES : records.length;
     const run = new FetchedRun(cursor, visible, (last.lastOffset + 1) as Offset, bytes, visible.length === 0 ? undefined : frame, this.#released);
     cursor.fetchOffset = run.nextOffset;
     cursor.heldBytes += bytes;
@@ -382,7 +263,7 @@ export class KafkaConsumer implements LogConsumer {
     const key = partitionKey(cursor.topic, cursor.partition);
     this.#cursors.delete(key);
     this.#cursors.set(key, cursor);
-    this.#offer(run);
+    this.#queue.offer(run);
     return records.length;
   }
 
@@ -401,13 +282,19 @@ export class KafkaConsumer implements LogConsumer {
 
   #laneFailed(cursors: readonly PartitionCursor[], error: unknown): void {
     if (this.#closed) return;
-    this.#cluster.ports.log.debug({ error: String(error) }, 'fetch failed; trying again');
-    for (const cursor of cursors) this.#backOff(cursor);
-    if (MillraceError.is(error) && error.response === 'stop' && error.code !== 'ERR_PROTOCOL') for (const cursor of cursors) this.#stop(cursor, error);
+    const { log, clock } = this.#cluster.ports;
+    log.debug({ error: String(error) }, 'fetch failed; trying again');
+    for (const cursor of cursors) {
+      this.#backOff(cursor);
+      const lastingMs = clock.monotonicMs() - cursor.failingSinceMs;
+      // What cannot pass stops at once; bytes that make no sense, when they go on coming; a broker that is away is waited for.
+      if (!MillraceError.is(error)) this.#stop(cursor, error instanceof Error ? error : new Error(String(error)));
+      else if (error.code === 'ERR_PROTOCOL' ? lastingMs > this.#cluster.options.requestTimeoutMs : error.response === 'stop') this.#stop(cursor, error);
+    }
     this.#refreshMetadata();
   }
 
-  #partitionFailed(cursor: PartitionCursor, part: FetchedPartitionBody): void {
+  #partitionFailed(cursor: PartitionCursor, part: PartitionPart): void {
     const { topic, partition } = cursor;
     const code = part.errorCode;
     if (code === OFFSET_OUT_OF_RANGE) return void this.#outOfRange(cursor);
@@ -438,7 +325,7 @@ export class KafkaConsumer implements LogConsumer {
   #stop(cursor: PartitionCursor, error: Error): void {
     if (!cursor.live || cursor.stopped) return;
     cursor.stopped = true;
-    this.#offer({ kind: 'failed', topic: cursor.topic, partition: cursor.partition, error });
+    this.#queue.offer({ kind: 'failed', topic: cursor.topic, partition: cursor.partition, error });
   }
 
   async #outOfRange(cursor: PartitionCursor): Promise<void> {
@@ -461,7 +348,7 @@ export class KafkaConsumer implements LogConsumer {
   #offerOutOfRange(cursor: PartitionCursor, logStart: Offset, logEnd: Offset): void {
     if (!cursor.live) return;
     cursor.stopped = true;
-    this.#offer({ kind: 'outOfRange', topic: cursor.topic, partition: cursor.partition, position: cursor.fetchOffset, logStart, logEnd });
+    this.#queue.offer({ kind: 'outOfRange', topic: cursor.topic, partition: cursor.partition, position: cursor.fetchOffset, logStart, logEnd });
   }
 
   /** The leader has changed: what was read last must still be there under the new one (KIP-320). */
@@ -504,8 +391,7 @@ export class KafkaConsumer implements LogConsumer {
       (error: unknown) => {
         this.#refreshFailures++;
         if (!this.#started && !this.#closed) {
-          this.#startFailure = error instanceof Error ? error : new Error(String(error));
-          this.#notify();
+          this.#queue.fail(error instanceof Error ? error : new Error(String(error)));
         }
         const { timers, chance } = this.#cluster.ports;
         timers.after(backoffMs(chance, this.#refreshFailures, BACKOFF_FIRST_MS, BACKOFF_MS_MAX), () => {
@@ -520,17 +406,17 @@ export class KafkaConsumer implements LogConsumer {
     const reported = new Set<string>();
     for (const cursor of this.#cursors.values()) {
       const { topic } = cursor;
-      const id = this.#topicId(topic);
+      const id = topicIdOf(this.#cluster, topic);
       const before = this.#topicIds.get(topic);
       if (id === NO_UUID) continue;
       if (before === undefined) this.#topicIds.set(topic, id);
       else if (before !== id && !reported.has(topic)) {
         reported.add(topic);
         for (const other of this.#cursors.values()) if (other.topic === topic) other.stopped = true;
-        this.#offer({ kind: 'recreated', topic });
+        this.#queue.offer({ kind: 'recreated', topic });
       }
     }
-    for (const topic of reported) this.#topicIds.set(topic, this.#topicId(topic));
+    for (const topic of reported) this.#topicIds.set(topic, topicIdOf(this.#cluster, topic));
   }
 
   /** A partition without a leader waits; one whose topic stays unknown is reported in the end. */

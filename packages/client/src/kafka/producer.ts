@@ -18,8 +18,9 @@ import type { KafkaCluster } from './cluster.ts';
 import { type BrokerConnection, isConnectionFailure, wasSent } from './connection.ts';
 import { kafkaFailure } from './error-response.ts';
 import type { PartitionQueue } from './partition-queue.ts';
+import type { ProducerIdentity } from './produce-exchange.ts';
 import { withCoordinator, withRetries } from './retry.ts';
-import { type ProducerIdentity, Sender, type SenderHost } from './sender.ts';
+import { Sender, type SenderHost } from './sender.ts';
 
 const PRODUCER_MOVES = {
   new: ['initialising', 'closed'],

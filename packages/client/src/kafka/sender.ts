@@ -6,21 +6,24 @@
 // S6 memory of a batch goes back to its pool only after an acknowledgement: an unanswered one may still be in the socket.
 // Source: KIP-98, KIP-679, KIP-890; lessons 9-14 of the performance notes.
 import { backoffMs, MillraceError, partitionKey, type Timer } from '@millrace/core';
-import { APIS, type BatchBuilder, COMPRESSIONS, type ResponseBody, sequenceAfter } from '@millrace/protocol';
+import { APIS, type BatchBuilder, COMPRESSIONS, sequenceAfter } from '@millrace/protocol';
 import type { FilledProducerOptions } from '../options.ts';
 import type { ProduceAck } from '../port.ts';
-import { groupByTopic } from './by-topic.ts';
 import type { KafkaCluster } from './cluster.ts';
 import type { BrokerConnection } from './connection.ts';
 import { kafkaFailure, responseTo } from './error-response.ts';
 import { createLatch, type Latch } from './latch.ts';
 import { PartitionQueue, type PendingBatch } from './partition-queue.ts';
-
-/** Who sends, as the transaction coordinator has named us. */
-export interface ProducerIdentity {
-  readonly producerId: number;
-  readonly producerEpoch: number;
-}
+import {
+  answerFor,
+  explanationIn,
+  type PartitionAnswer,
+  PRODUCE_EXPLICIT_MAX,
+  PRODUCE_IMPLICIT_MAX,
+  type ProduceBody,
+  type ProducerIdentity,
+  produceRequest,
+} from './produce-exchange.ts';
 
 /** What the sender may ask of the producer. */
 export interface SenderHost {
@@ -50,13 +53,6 @@ const BACKOFF_FIRST_MS = 20;
 const BACKOFF_MS_MAX = 1_000;
 const UNKNOWN_TOPIC = 3;
 const OUT_OF_ORDER_SEQUENCE = 45;
-/** Produce 12 joins partitions to the transaction by itself, which older coordinators do not expect. */
-const PRODUCE_EXPLICIT_MAX = 11;
-const PRODUCE_IMPLICIT_MAX = 12;
-
-type ProduceBody = ResponseBody<typeof APIS.produce>;
-type PartitionAnswer = ProduceBody['responses'][number]['partitionResponses'][number];
-
 export class Sender {
   readonly #cluster: KafkaCluster;
   readonly #options: FilledProducerOptions;
@@ -289,20 +285,7 @@ export class Sender {
   #send(lane: Lane, connection: BrokerConnection, batches: readonly PendingBatch[]): void {
     const identity = this.#identity as ProducerIdentity;
     const { transactionalId, implicitRegistration } = this.#mode;
-    const entries = batches.map((batch) => {
-      batch.sealed ??= batch.builder.seal({
-        ...identity,
-        baseSequence: batch.baseSequence,
-        transactional: transactionalId !== undefined,
-        compression: this.#compression,
-      });
-      return { topic: batch.queue.topic, partition: batch.queue.partition, records: batch.sealed };
-    });
-    const topicData = groupByTopic(entries).map(({ topic, items }) => ({
-      name: topic,
-      partitionData: items.map(({ partition, records }) => ({ index: partition, records })),
-    }));
-    const body = { transactionalId: transactionalId ?? null, acks: -1, timeoutMs: this.#cluster.options.requestTimeoutMs, topicData };
+    const body = produceRequest(batches, identity, transactionalId, this.#compression, this.#cluster.options.requestTimeoutMs);
     const versionMax = implicitRegistration ? PRODUCE_IMPLICIT_MAX : PRODUCE_EXPLICIT_MAX;
     const life = this.#life;
     lane.requests++;
@@ -325,8 +308,7 @@ export class Sender {
   #answer(batches: readonly PendingBatch[], body: ProduceBody): void {
     for (const batch of batches) {
       const { queue } = batch;
-      const topic = body.responses.find((each) => each.name === queue.topic);
-      const answer = topic?.partitionResponses.find((each) => each.index === queue.partition);
+      const answer = answerFor(body, queue);
       if (this.#identity === undefined) return;
       if (answer === undefined) this.#tryAgain(batch, kafkaFailure(-1, `Writing to ${partitionKey(queue.topic, queue.partition)}`));
       else if (answer.errorCode === 0) this.#acknowledge(batch, answer);
@@ -352,8 +334,7 @@ export class Sender {
     const { queue } = batch;
     const code = answer.errorCode;
     const where = { topic: queue.topic, partition: queue.partition };
-    const said = answer.errorMessage ?? answer.recordErrors.find((each) => each.batchIndexErrorMessage !== null)?.batchIndexErrorMessage;
-    const failure = kafkaFailure(code, `Writing to ${partitionKey(queue.topic, queue.partition)}`, where, said);
+    const failure = kafkaFailure(code, `Writing to ${partitionKey(queue.topic, queue.partition)}`, where, explanationIn(answer));
     const { reaction, error } = responseTo(code);
     const outOfOrder = code === OUT_OF_ORDER_SEQUENCE;
     if (outOfOrder && queue.resumeSequence !== undefined) this.#renumber(batch);
