@@ -1,6 +1,7 @@
 // Bytes of a record to the values a graph sees: by the serde's direct form where there is one, without an intermediate array.
 // One reader function per source, key and value, chosen once.
-// Never: asks the policy (the queue does), keeps a view into the frame: what it returns outlives the frame.
+// Never: asks the policy (the queue does). What it returns outlives the frame, but for serde.bytes(), which promises a view for the
+// length of the call: a copy would cost three times the view, and stores copy what they keep.
 import { type DirectForm, type ErasedSerde, MillraceError, noHeaders, type SerdeInfo } from '@millrace/core';
 import type { RecordReader } from '@millrace/protocol';
 import type { SourceNode } from '@millrace/topology';
@@ -83,6 +84,6 @@ function readDirect(serde: ErasedSerde, direct: DirectForm): ReadBytes {
       };
     }
     case 'bytes':
-      return copyOf;
+      return (buffer, start, length) => buffer.subarray(start, start + length);
   }
 }
