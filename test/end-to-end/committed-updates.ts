@@ -1,4 +1,5 @@
-// What a read_committed reader finds in a topic of a data directory, with nothing of the application in between.
+// What a read_committed reader finds in a topic, with nothing of the application in between: on a running broker of either
+// kind, or in a data directory.
 import { join } from 'node:path';
 import { startBroker } from '@millrace/broker';
 import { createAdmin, createConsumer } from '@millrace/client';
@@ -18,7 +19,16 @@ export interface CommittedUpdate {
 /** Every committed record of a topic, in offset order within each partition. Nothing else may use the directory meanwhile. */
 export async function committedUpdates(dataDir: string, topic: string): Promise<readonly CommittedUpdate[]> {
   const broker = await startBroker({ dataDir: join(dataDir, '$broker'), host: '127.0.0.1', port: 0 }, ports);
-  const connection = { brokers: [`127.0.0.1:${broker.port}`], clientId: 'audit', connectionTimeoutMs: 3000, requestTimeoutMs: 10_000 };
+  try {
+    return await committedUpdatesOn(`127.0.0.1:${broker.port}`, topic);
+  } finally {
+    await broker.close();
+  }
+}
+
+/** The same from the broker at `address`, up to the last stable offsets at the call. */
+export async function committedUpdatesOn(address: string, topic: string): Promise<readonly CommittedUpdate[]> {
+  const connection = { brokers: [address], clientId: 'audit', connectionTimeoutMs: 3000, requestTimeoutMs: 10_000 };
   const admin = createAdmin(connection, {}, ports);
   const consumer = createConsumer(connection, { isolation: 'read_committed' }, ports);
   try {
@@ -50,6 +60,5 @@ export async function committedUpdates(dataDir: string, topic: string): Promise<
   } finally {
     await consumer.close();
     await admin.close();
-    await broker.close();
   }
 }

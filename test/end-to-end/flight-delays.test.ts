@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { committedUpdates } from './committed-updates.ts';
+import { expectGrowingUpdates } from './flight-audit.ts';
 import { naiveResults, resultsOf, startFlights } from './flight-process.ts';
 
 let folder = '';
@@ -14,18 +15,6 @@ beforeEach(() => {
 afterEach(() => {
   rmSync(folder, { recursive: true, force: true });
 });
-
-/** Every committed update of a state and day has more flights than the one before: none was applied twice, none lost on the way. */
-async function expectGrowingUpdates(dataDir: string): Promise<void> {
-  const updates = await committedUpdates(dataDir, 'state-delays');
-  const last = new Map<string, number>();
-  for (const { key, value } of updates) {
-    const flights = (JSON.parse(value) as { flights: number }).flights;
-    expect(flights).toBeGreaterThan(last.get(key) ?? 0);
-    last.set(key, flights);
-  }
-  expect([...last.values()].reduce((sum, flights) => sum + flights, 0)).toBe(20_000);
-}
 
 test('the results equal a plain loop over the file, and standard output holds nothing else', async () => {
   const run = startFlights(['--once', '--json', '--http-port', '0'], folder);
@@ -58,7 +47,7 @@ test('killed at ten different moments and resumed, the results are the same and 
     await run.kill('SIGKILL');
   }
   expect(await resultsOf(['--data-dir', dataDir])).toEqual(naiveResults());
-  await expectGrowingUpdates(dataDir);
+  expectGrowingUpdates(await committedUpdates(dataDir, 'state-delays'));
 }, 180_000);
 
 test.each(['the first', 'the second'])(
@@ -75,7 +64,7 @@ test.each(['the first', 'the second'])(
     expect(left.child.exitCode).toBe(0);
     const dataDir = join(folder, '.millrace');
     expect(await resultsOf(['--data-dir', dataDir])).toEqual(naiveResults());
-    await expectGrowingUpdates(dataDir);
+    expectGrowingUpdates(await committedUpdates(dataDir, 'state-delays'));
   },
   120_000,
 );
