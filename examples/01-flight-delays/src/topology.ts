@@ -24,12 +24,25 @@ export interface DelaySummary {
 
 const DELAYED_AFTER_MINUTES = 15;
 
-// The event time of a flight is its date; an airport has been there since the beginning of time.
-export const flights = topic('flights', { key: serde.string(), value: serde.json<Flight>(), partitions: 4, timestamp: (flight) => departure(flight.date) });
+// The event time of a flight is its date; an airport has been there since the beginning of time. A broker deletes what is older
+// than a topic's retention, and these flights left in 2001: keep them for ever.
+const forEver = { 'retention.ms': -1 };
+export const flights = topic('flights', {
+  key: serde.string(),
+  value: serde.json<Flight>(),
+  partitions: 4,
+  config: forEver,
+  timestamp: (flight) => departure(flight.date),
+});
 export const airports = topic('airports', { key: serde.string(), value: serde.json<Airport>(), partitions: 4 });
-export const results = topic('state-delays', { key: serde.windowed(serde.string(), { size: '1 day' }), value: serde.json<DelaySummary>(), partitions: 4 });
+export const results = topic('state-delays', {
+  key: serde.windowed(serde.string(), { size: '1 day' }),
+  value: serde.json<DelaySummary>(),
+  partitions: 4,
+  config: forEver,
+});
 
-export const stateDelays = store.window('state-delays', { key: serde.string(), value: serde.json<DelaySummary>() });
+export const stateDelays = store.window('state-delays', { key: serde.string(), value: serde.json<DelaySummary>(), changelog: { config: forEver } });
 export const unknownOrigins = store.keyValue('unknown-origins', { key: serde.string(), value: serde.safeInt() });
 
 export default topology('flight-delays', (t) => {

@@ -6,7 +6,7 @@ import { type Topology, topicName } from '@millrace/topology';
 import { assignTasks, type Member } from './assignment/assign.ts';
 import { decodeMemberNews, encodeAssignmentNews, type InstanceNews } from './assignment/wire.ts';
 import type { AppSettings } from './options.ts';
-import { planTopics, type TopicPlan } from './topic-plan.ts';
+import { planTopics, sourceChangelogs, type TopicPlan } from './topic-plan.ts';
 
 export interface GroupLeader {
   assign(members: readonly MemberSubscription[]): Promise<ReadonlyMap<string, MemberAssignment>>;
@@ -49,8 +49,20 @@ export async function prepareTopics(topology: Topology, settings: AppSettings, a
     replication: settings.replication,
     overrides: settings.topicOverrides,
   });
+  for (const { topic, store } of sourceChangelogs(topology)) if (existing.has(topic)) await checkCompacted(topic, store, admin);
   if (plan.create.length > 0) await admin.createTopics(plan.create);
   return plan;
+}
+
+/** A topic that is also a changelog keeps the last record of every key, whatever its age. Throws ERR_TOPIC_INVALID. */
+async function checkCompacted(topic: string, store: string, admin: LogAdmin): Promise<void> {
+  const policy = (await admin.topicConfig(topic))['cleanup.policy'] ?? 'delete';
+  if (policy === 'compact') return;
+  throw new MillraceError(
+    'ERR_TOPIC_INVALID',
+    `table store '${store}' is restored from its source topic '${topic}', whose cleanup.policy is ${policy}: old rows would be missing after a restore. Set cleanup.policy=compact on the topic, or build the topology with optimize: false, which gives the table a changelog of its own.`,
+    { topic, store },
+  );
 }
 
 function refuseAll(

@@ -1,4 +1,4 @@
-import { MillraceError } from '@millrace/core';
+import { MillraceError, serde } from '@millrace/core';
 import type { InternalTopic, Subtopology, TopicRef, Topology } from '@millrace/topology';
 import { describe, expect, test } from 'vitest';
 import { planTopics } from './topic-plan.ts';
@@ -115,6 +115,31 @@ describe('planTopics', () => {
       'app-by-key-repartition:4',
       'app-counts-changelog:4',
     ]);
+  });
+
+  test('a source topic that is also the changelog of its table is created compacted, unless its declaration says otherwise', () => {
+    const table = (config: Readonly<Record<string, string>>): Topology =>
+      topologyOf({
+        subtopologies: [sub(0, [user('rows')], [], ['rows-store'])],
+        internalTopics: [],
+        stores: new Map([
+          [
+            'rows-store',
+            {
+              kind: 'keyValue',
+              name: 'rows-store',
+              key: serde.string(),
+              value: serde.string(),
+              changelog: { config: {} },
+              sourceTopic: 'rows',
+              queryable: true,
+            },
+          ],
+        ]) as unknown as Topology['stores'],
+        userTopics: [{ name: 'rows', partitions: undefined, config }],
+      });
+    expect(plan(table({}), {}, true).create[0]?.config).toEqual({ 'cleanup.policy': 'compact' });
+    expect(plan(table({ 'cleanup.policy': 'compact,delete' }), {}, true).create[0]?.config).toEqual({ 'cleanup.policy': 'compact,delete' });
   });
 
   test('an internal topic whose count no longer fits is refused, never recreated', () => {

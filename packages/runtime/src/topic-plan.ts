@@ -41,13 +41,19 @@ export function planTopics(input: TopicPlanInput): TopicPlan {
 
 function planUserTopics(input: TopicPlanInput, counts: Map<string, number>, create: NewTopic[]): void {
   const sources = new Set(input.topology.subtopologies.flatMap((sub) => sub.sources.filter((topic) => !topic.internal).map((topic) => topic.name)));
+  const changelogTopics = new Set(sourceChangelogs(input.topology).map((one) => one.topic));
   const missing: string[] = [];
   for (const topic of input.topology.userTopics) {
     if (counts.has(topic.name)) continue;
     if (input.createUserTopics) {
       const partitions = topic.partitions ?? input.defaultPartitions;
       counts.set(topic.name, partitions);
-      create.push({ name: topic.name, partitions, replication: input.replication, config: topic.config });
+      create.push({
+        name: topic.name,
+        partitions,
+        replication: input.replication,
+        config: changelogTopics.has(topic.name) ? { 'cleanup.policy': 'compact', ...topic.config } : topic.config,
+      });
     } else missing.push(topic.name);
   }
   if (missing.length > 0) {
@@ -58,6 +64,11 @@ function planUserTopics(input: TopicPlanInput, counts: Map<string, number>, crea
       { topic: missing[0] as string },
     );
   }
+}
+
+/** Source topics that serve as changelog of a table's store: they must be compacted, or rows would be lost with old segments. */
+export function sourceChangelogs(topology: Topology): readonly { readonly topic: string; readonly store: string }[] {
+  return [...topology.stores.values()].flatMap((spec) => (spec.sourceTopic === undefined ? [] : [{ topic: spec.sourceTopic, store: spec.name }]));
 }
 
 function planRepartitionTopics(input: TopicPlanInput, counts: Map<string, number>, create: NewTopic[]): void {
