@@ -72,10 +72,12 @@ export class LoopState {
   #settleFailingSinceMs: number | undefined;
   #toldDropsAtMs = 0;
   #worked = true;
+  #held: readonly PollEvent[] = [];
   #nextSpan = 1;
   #commit: Promise<void> = Promise.resolve();
   readonly #background = new Set<Promise<void>>();
   readonly #committedInputs = new WeakMap<Task, string>();
+  #disowned: unknown;
   #ownershipWaiters: { resolve(ownership: Ownership): void; reject(error: unknown): void }[] = [];
 
   constructor(options: WorkerOptions, ports: WorkerPorts) {
@@ -125,6 +127,16 @@ export class LoopState {
 
   beginTurn(): void {
     this.turnMs = this.ports.clock.nowMs();
+  }
+
+  /** What a poll brought waits here while step 2 decides who still wants it. */
+  hold(events: readonly PollEvent[]): void {
+    this.#held = events;
+  }
+  held(): readonly PollEvent[] {
+    const events = this.#held;
+    this.#held = [];
+    return events;
   }
 
   // ---- 3 queue --------------------------------------------------------------------------------------------------------
@@ -432,6 +444,7 @@ export class LoopState {
     const same = assignment.group.memberId === this.ownership.group.memberId;
     this.ownership = { group: assignment.group, tasks: same ? new Set([...named, ...this.assigned]) : named };
     this.assigned = named;
+    this.#disowned = undefined;
     this.partitionCounts = assignment.partitionCounts;
     for (const waiter of this.#ownershipWaiters.splice(0)) waiter.resolve(this.ownership);
   }
@@ -440,10 +453,12 @@ export class LoopState {
   disown(error: unknown): void {
     this.ownership = { group: this.ownership.group, tasks: new Set() };
     this.assigned = new Set();
+    this.#disowned = error;
     for (const waiter of this.#ownershipWaiters.splice(0)) waiter.reject(error);
   }
 
   #nextOwnership(seen: Ownership): Promise<Ownership> {
+    if (this.#disowned !== undefined) return Promise.reject(this.#disowned);
     if (this.ownership !== seen) return Promise.resolve(this.ownership);
     return new Promise((resolve, reject) => this.#ownershipWaiters.push({ resolve, reject }));
   }
@@ -472,6 +487,7 @@ export class LoopState {
     } catch (error) {
       ports.log.warn({ error: String(error) }, 'the last settle failed; the next start restores from the changelog');
     }
+    for (const event of this.held()) if (event.kind === 'data') event.data.release();
     await this.restorer.close();
     for (const task of this.tasks.values()) task.close();
     this.tasks.clear();

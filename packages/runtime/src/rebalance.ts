@@ -150,8 +150,9 @@ async function answerCommitFailure(state: LoopState): Promise<void> {
     case 'again': // the repeats are used up
       return dropSpans(state, 'initialise', false);
     case 'lost':
+      // An assignment that waits belongs to a membership newer than the one that was refused.
+      if (state.assignments.length === 0) state.disown(error);
       await dropSpans(state, 'abort', true);
-      state.disown(error);
       state.ports.events.membershipLost(error instanceof Error ? error : new Error(String(error)));
       return;
     case 'end':

@@ -12,10 +12,10 @@ import { beginStop, rebalance } from './rebalance.ts';
 import type { WorkerAssignment, WorkerOptions, WorkerPorts, WorkerSeat } from './worker-ports.ts';
 
 export async function runOnce(worker: LoopState): Promise<void> {
-  const events = await poll(worker); //                             1 fetch: records; wakes for a due close, an answer, an assignment
+  worker.hold(await poll(worker)); //                             1 fetch: records; wakes for a due close, an answer, an assignment
   worker.beginTurn();
   await rebalance(worker); //                                       2 diff; commit and close, create, restore; rebuild what was dropped
-  for (const event of events) worker.take(event); //                3 queue raw bytes; pause what is full
+  for (const event of worker.held()) worker.take(event); //         3 queue raw bytes; pause what is full
   worker.runTasks(); //                                             4 decode, stream time, graph, stores, outbox; within this turn's budget
   worker.runTimers(); //                                            5 timers
   worker.resumeDrained();

@@ -61,6 +61,7 @@ export class Restorer {
 
   /** Resolves when the store is level with `job.to`, with the number of records put into it. Rejects ERR_CHANGELOG_TRUNCATED when the log lost what was wanted. */
   restore(job: RestoreJob): Promise<number> {
+    if (this.#closed) return Promise.reject(new MillraceError('ERR_ABORTED', 'the worker is closing', { task: job.taskId }));
     return new Promise((resolve, reject) => {
       const key = partitionKey(job.topic, job.partition);
       const running: RunningJob = {

@@ -101,6 +101,7 @@ async function startTask(
 
 /** Makes one store level; true if it holds rows then. */
 async function restoreStore(task: Task, store: TaskStore, positions: ReadonlyMap<string, number>, logs: LogFacts, options: StartOptions): Promise<boolean> {
+  if (!options.wanted(task)) return false;
   const { database } = task.stores;
   const checkpoint = readCheckpoint(database, store.spec.name);
   if (checkpoint !== undefined && checkpoint !== 'corrupt') store.store.restoreMemory(checkpoint);
@@ -117,6 +118,7 @@ async function restoreStore(task: Task, store: TaskStore, positions: ReadonlyMap
       attempt === 1
         ? (logs.starts.get(key) ?? 0)
         : ((await options.admin.listOffsets([{ topic: log.topic, partition: task.partition }], 'earliest')).get(key) ?? 0);
+    if (!options.wanted(task)) return false; // whoever has it now may be writing
     const logEnd = logs.ends.get(key) ?? 0;
     // A table must not hold what its task has not processed: a source topic ends at the committed position.
     const end = log.kind === 'sourceTopic' ? Math.max(start, Math.min(logEnd, positions.get(key) ?? 0)) : Math.max(start, logEnd);
