@@ -30,6 +30,8 @@ const EXACTLY_ONCE: Partial<Record<ErrorCode, SpanFailure>> = {
 
 const AT_LEAST_ONCE: Partial<Record<ErrorCode, SpanFailure>> = {
   ERR_GENERATION: 'abort',
+  // the idempotent producer was started over beneath its batches
+  ERR_TRANSACTION_ABORTABLE: 'initialise',
   ERR_MEMBERSHIP_LOST: 'lost',
   ERR_PRODUCER_FENCED: 'initialise',
   ERR_SEQUENCE: 'initialise',

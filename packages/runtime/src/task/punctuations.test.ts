@@ -1,0 +1,48 @@
+import { expect, test } from 'vitest';
+import { Punctuations } from './punctuations.ts';
+
+test('a timer by stream time fires on the first record, then at multiples of its period', () => {
+  const timers = new Punctuations();
+  const fired: number[] = [];
+  timers.schedule(10, 'streamTime', (at) => fired.push(at), 0);
+  for (const time of [-1, 3, 9, 10, 19, 20]) timers.fireStreamTime(time);
+  expect(fired).toEqual([3, 10, 20]);
+});
+
+test('missed firings are not made up', () => {
+  const timers = new Punctuations();
+  const fired: number[] = [];
+  timers.schedule(10, 'wallClock', (at) => fired.push(at), 100);
+  for (const time of [109, 110, 155, 159, 160]) timers.fireWallClock(time);
+  expect(fired).toEqual([110, 155, 160]);
+});
+
+test('a wall clock timer with a start is aligned to it', () => {
+  const timers = new Punctuations();
+  const fired: number[] = [];
+  timers.schedule(60, 'wallClock', (at) => fired.push(at), 130, 0);
+  expect(timers.nextWallClockMs).toBe(180);
+  timers.fireWallClock(180);
+  expect(fired).toEqual([180]);
+});
+
+test('cancel takes effect at once, also from inside a callback of the same moment', () => {
+  const timers = new Punctuations();
+  const fired: string[] = [];
+  timers.schedule(
+    5,
+    'wallClock',
+    () => {
+      fired.push('first');
+      second.cancel();
+    },
+    0,
+  );
+  const second = timers.schedule(5, 'wallClock', () => fired.push('second'), 0);
+  timers.fireWallClock(5);
+  expect(fired).toEqual(['first']);
+});
+
+test('a period below a millisecond is refused', () => {
+  expect(() => new Punctuations().schedule(0, 'wallClock', () => undefined, 0)).toThrow(/least is 1 ms/);
+});
