@@ -6,7 +6,7 @@ import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { type App, createApp, explainError } from 'millrace';
 import { load } from './load.ts';
-import { progressPrinter, type ResultRow, resultRow, sortRows, worstDays } from './report.ts';
+import { progressPrinter, type ResultRow, restoreProgress, resultRow, sortRows, worstDays } from './report.ts';
 import flightDelays, { airports, flights, results, stateDelays, unknownOrigins } from './topology.ts';
 
 interface Flags {
@@ -69,9 +69,9 @@ async function main(): Promise<void> {
     ...(flags.brokers === undefined ? {} : { brokers: flags.brokers, createTopics: true }),
     ...(flags.httpPort === undefined ? {} : { http: { port: flags.httpPort } }),
   });
+  const restored = restoreProgress((done, total) => progress('restoring state', done, total));
   app.events.subscribe((event) => {
-    if (event.kind === 'restoreProgress' && event.restored + event.remaining > 0)
-      progress(`restoring ${event.store} ${event.partition}`, event.restored, event.restored + event.remaining);
+    if (event.kind === 'restoreProgress') restored(`${event.store} ${event.partition}`, event.restored, event.remaining);
   });
   const stop = (): void => {
     if (stopping.signal.aborted) process.exit(1);

@@ -61,3 +61,19 @@ export function progressPrinter(stream: NodeJS.WriteStream): (label: string, don
     stream.write(`${label}: ${done} of ${total}\n`);
   };
 }
+
+/** Many stores are restored side by side; people want one number. */
+export function restoreProgress(show: (done: number, total: number) => void): (store: string, restored: number, remaining: number) => void {
+  const stores = new Map<string, { readonly restored: number; readonly remaining: number }>();
+  return (store, restored, remaining) => {
+    if (restored + remaining === 0) return;
+    stores.set(store, { restored, remaining });
+    let done = 0;
+    let total = 0;
+    for (const one of stores.values()) {
+      done += one.restored;
+      total += one.restored + one.remaining;
+    }
+    show(done, total);
+  };
+}
