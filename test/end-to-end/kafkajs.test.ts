@@ -103,7 +103,7 @@ describe('records', () => {
     await new Promise<void>((resolve) => {
       void consumer.run({
         eachMessage: async ({ message }) => {
-          seen.push([message.offset, message.key?.toString(), message.value?.toString(), message.headers?.['h']?.toString(), message.timestamp]);
+          seen.push([message.offset, message.key?.toString(), message.value?.toString(), message.headers?.h?.toString(), message.timestamp]);
           if (seen.length === 2) resolve();
         },
       });
@@ -133,7 +133,7 @@ describe('groups', () => {
     const first = await read('t', 'g');
     const joined = new Promise<void>((resolve) => {
       first.consumer.on(first.consumer.events.GROUP_JOIN, ({ payload }) => {
-        if ((payload.memberAssignment['t'] ?? []).length === 2) resolve();
+        if ((payload.memberAssignment.t ?? []).length === 2) resolve();
       });
     });
     const second = await read('t', 'g');

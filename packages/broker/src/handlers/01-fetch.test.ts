@@ -17,7 +17,13 @@ function setUp() {
   const closeHooks = new Set<() => void>();
   const context = {
     version: 12,
-    connection: { closed: false, onClose: (run: () => void) => (closeHooks.add(run), () => closeHooks.delete(run)) },
+    connection: {
+      closed: false,
+      onClose: (run: () => void) => {
+        closeHooks.add(run);
+        return () => closeHooks.delete(run);
+      },
+    },
   } as unknown as RequestContext;
   let answer: Response | undefined;
   const fetch = (extra: Partial<Request> = {}, offsets: readonly number[] = [0]): void => {

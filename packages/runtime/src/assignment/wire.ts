@@ -54,30 +54,30 @@ export function encodeAssignmentNews(news: AssignmentNews): Uint8Array {
 export function decodeMemberNews(bytes: Uint8Array, member: string): MemberNews {
   const raw = parse(bytes, member);
   return {
-    instanceId: name(raw['instanceId'], member),
-    address: optionalText(raw['address'], member),
-    workers: Math.max(1, count(raw['workers'], member)),
-    owned: tasks(raw['owned'], member),
-    stored: tasks(raw['stored'], member),
-    transactionalIds: texts(raw['transactionalIds'], member),
-    known: texts(raw['known'], member),
-    topologyHash: text(raw['topologyHash'], member),
+    instanceId: name(raw.instanceId, member),
+    address: optionalText(raw.address, member),
+    workers: Math.max(1, count(raw.workers, member)),
+    owned: tasks(raw.owned, member),
+    stored: tasks(raw.stored, member),
+    transactionalIds: texts(raw.transactionalIds, member),
+    known: texts(raw.known, member),
+    topologyHash: text(raw.topologyHash, member),
   };
 }
 
 export function decodeAssignmentNews(bytes: Uint8Array): AssignmentNews {
   const from = 'the group leader';
   const raw = parse(bytes, from);
-  const refusal = raw['refusal'] as AssignmentNews['refusal'];
-  if (!Array.isArray(raw['instances'])) throw malformed(from);
+  const refusal = raw.refusal as AssignmentNews['refusal'];
+  if (!Array.isArray(raw.instances)) throw malformed(from);
   return {
-    tasks: tasks(raw['tasks'], from),
-    vanished: texts(raw['vanished'], from),
-    known: texts(raw['known'], from),
-    instances: raw['instances'].map((one: Record<string, unknown>) => ({
-      instanceId: name(one['instanceId'], from),
-      address: optionalText(one['address'], from),
-      tasks: tasks(one['tasks'], from),
+    tasks: tasks(raw.tasks, from),
+    vanished: texts(raw.vanished, from),
+    known: texts(raw.known, from),
+    instances: raw.instances.map((one: Record<string, unknown>) => ({
+      instanceId: name(one.instanceId, from),
+      address: optionalText(one.address, from),
+      tasks: tasks(one.tasks, from),
     })),
     refusal: refusal === undefined ? undefined : { code: refusal.code, message: text(refusal.message, from) },
   };
