@@ -56,7 +56,7 @@ function take(disk: Disk, path: string): DiskLock {
   } catch (cause) {
     throw new MillraceError(
       'ERR_DATA_DIR',
-      `The broker cannot use ${path} as its data directory: ${explainError(cause)}. Choose a directory this user may write to.`,
+      `The broker cannot use ${path} as its data directory: ${whyUnusable(cause)}. Choose a directory this user may write to.`,
       { file: path },
       cause,
     );
@@ -67,6 +67,23 @@ function take(disk: Disk, path: string): DiskLock {
     `The broker's data directory ${path} is in use: another process has it. Stop that broker, connect to it instead, or choose another data directory.`,
     { file: disk.join(path, 'lock'), locked: 'yes' },
   );
+}
+
+/** What the system's code means here; its own words follow as the cause. */
+function whyUnusable(cause: unknown): string {
+  switch ((cause as { readonly code?: unknown }).code) {
+    case 'EEXIST':
+    case 'ENOTDIR':
+      return 'it is a file, or lies in one, and must be a directory';
+    case 'EACCES':
+    case 'EPERM':
+    case 'EROFS':
+      return 'this user may not write there';
+    case 'ENOSPC':
+      return 'the disk is full';
+    default:
+      return explainError(cause);
+  }
 }
 
 /** True when the directory is new. */
@@ -107,7 +124,7 @@ function raiseEpoch(disk: Disk, path: string, clean: boolean, chance: Chance): B
   const parsed = readJson(disk, file);
   const { clusterId, nodeId, leaderEpoch } = parsed as Partial<BrokerIdentity>;
   if (typeof clusterId !== 'string' || !Number.isInteger(nodeId) || !Number.isInteger(leaderEpoch))
-    throw damaged(file, `${file} is damaged`, 'Restore it from a backup.');
+    throw damaged(file, `${file} is damaged`, 'Restore it from a backup, or choose another directory.');
   const identity = { clusterId, nodeId: nodeId as number, leaderEpoch: leaderEpoch as number };
   return clean ? identity : write({ ...identity, leaderEpoch: identity.leaderEpoch + 1 });
 }

@@ -141,12 +141,12 @@ export function errorFromWire(wire: ErrorWire): Error {
   return error;
 }
 
-/** One line for a person: the message, then each cause. */
+/** One line for a person: the message, then each cause that says more. */
 export function explainError(error: unknown): string {
   const lines: string[] = [];
   for (let at: unknown = error; at !== undefined && lines.length < 5; at = at instanceof Error ? at.cause : undefined) {
     const text = at instanceof Error ? at.message : String(at);
-    if (!lines.includes(text)) lines.push(text);
+    if (text !== '' && !lines.some((line) => line.includes(text))) lines.push(text);
   }
   return lines.join(' Caused by: ');
 }

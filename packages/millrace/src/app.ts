@@ -2,6 +2,7 @@
 // Owns: the order in which the three start and stop.  Never: decides anything about records.
 import {
   explainError,
+  isSpawnedThread,
   jsonLogger,
   MillraceError,
   nodeDisk,
@@ -87,6 +88,15 @@ export function createApp(topology: Topology, options: AppOptions = {}): App {
 
 const DEFAULT_HTTP_PORT = 7070;
 
+/** A worker thread imports the module of the topology; a module that starts the app as it is loaded would start it in there again. */
+export function refuseInWorker(call: string): void {
+  if (!isSpawnedThread()) return;
+  throw new MillraceError(
+    'ERR_RUN_IN_WORKER',
+    `${call} was called in a worker thread: the worker imports your module to get the topology. Guard the call: if (isMain(import.meta)) await run(…).`,
+  );
+}
+
 class FacadeApp implements App {
   readonly #topology: Topology;
   readonly #options: AppOptions;
@@ -98,6 +108,9 @@ class FacadeApp implements App {
   #closing: Promise<void> | undefined;
 
   constructor(topology: Topology, options: AppOptions) {
+    if (typeof (topology as Partial<Topology> | undefined)?.describe !== 'function') {
+      throw new MillraceError('ERR_TOPOLOGY', "The app was given no topology. Pass what topology('name', …) returns: createApp(orders) or run(orders).");
+    }
     const embedded = options.brokers === undefined;
     if (embedded && process.env['NODE_ENV'] === 'production') {
       throw new MillraceError(
@@ -153,6 +166,7 @@ class FacadeApp implements App {
   }
 
   async start(): Promise<void> {
+    refuseInWorker('app.start()');
     try {
       if (this.#options.brokers === undefined) {
         const dataDir = this.#ports.disk.join(this.#options.stateDir ?? './.millrace', '$broker');

@@ -1,9 +1,10 @@
 // What a script calls: start the app, stay up, stop in order on SIGTERM and SIGINT.
 import { realpathSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { explainError, isSpawnedThread, MillraceError } from '@millrace/core';
+import { explainError, isSpawnedThread } from '@millrace/core';
 import type { Topology } from '@millrace/dsl';
-import { type App, type AppOptions, createApp } from './app.ts';
+import { type App, type AppOptions, createApp, refuseInWorker } from './app.ts';
+import { explainWhenUncaught } from './uncaught.ts';
 
 /** This module was started by hand: not imported, not loaded by a worker thread. */
 export function isMain(meta: ImportMeta): boolean {
@@ -18,7 +19,8 @@ export function isMain(meta: ImportMeta): boolean {
 
 /**
  * createApp + start + wait for 'running'. SIGTERM and SIGINT finish the step in hand, commit, close, and end the process with
- * code 0; a second signal ends it at once. A failure while running ends it with code 1 and one paragraph on standard error.
+ * code 0; a second signal ends it at once. A failure while running ends it with code 1 and one paragraph on standard error;
+ * so does a start that fails and is not caught.
  *
  * @example
  * ```ts
@@ -26,12 +28,16 @@ export function isMain(meta: ImportMeta): boolean {
  * ```
  */
 export async function run(topology: Topology, options: AppOptions = {}): Promise<App> {
-  if (isSpawnedThread())
-    throw new MillraceError(
-      'ERR_RUN_IN_WORKER',
-      'run() was called in a worker thread: the worker imports your module to get the topology. Guard the call: if (isMain(import.meta)) await run(…).',
-    );
-  const app = createApp(topology, options);
+  refuseInWorker('run()');
+  try {
+    return await startAndStay(createApp(topology, options));
+  } catch (error) {
+    explainWhenUncaught(error);
+    throw error;
+  }
+}
+
+async function startAndStay(app: App): Promise<App> {
   let stops = 0;
   const stop = (): void => {
     if (++stops > 1) process.exit(1);

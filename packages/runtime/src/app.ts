@@ -120,7 +120,7 @@ class AppOnInstance implements RunningApp {
       this.#parts = await this.#assemble();
       await this.#parts.instance.start();
     } catch (error) {
-      await this.#giveUp(error as Error);
+      await this.#giveUp(error as Error, 'told'); // by the rejection
       throw error;
     }
   }
@@ -314,10 +314,10 @@ class AppOnInstance implements RunningApp {
   }
 
   /** A failure that nobody can mend: everything stops in order, and the reason stays readable. */
-  async #giveUp(error: Error): Promise<void> {
+  async #giveUp(error: Error, caller: 'told' | 'away' = 'away'): Promise<void> {
     if (this.#failure !== undefined || this.#closing !== undefined) return;
     this.#failure = error;
-    this.#log.error({ error: explainError(error) }, 'the instance stops');
+    if (caller === 'away') this.#log.error({ error: explainError(error) }, 'the instance stops');
     this.#closing = this.#shut('auto', 'failing', 'failed');
     await this.#closing;
   }

@@ -5,7 +5,7 @@ import type { FromWorker, ReadRequest, ReadRow, SeatPlan, ToWorker, WorkerBluepr
 
 export interface WorkerHostEvents {
   news(news: WorkerNews): void;
-  /** The worker is gone without having been asked to; exactly once, and not after `terminate`. */
+  /** A worker that was ready is gone without having been asked to; exactly once, and not after `terminate`. */
   died(error: Error): void;
 }
 
@@ -46,6 +46,7 @@ export function createWorkerHost(events: WorkerHostEvents): {
   let nextNumber = 1;
   let pipe: WorkerPipe | undefined;
   let over: Error | undefined;
+  let started = false;
   let terminated = false;
   let markReady: () => void = () => {};
   let markRefused: (error: Error) => void = () => {};
@@ -53,7 +54,7 @@ export function createWorkerHost(events: WorkerHostEvents): {
     markReady = resolve;
     markRefused = reject;
   });
-  ready.catch(() => undefined); // whoever starts the worker awaits it; a death before that is also told through `died`
+  ready.catch(() => undefined); // whoever starts the worker awaits it, and learns of a death before that from it alone
   const ask = (request: WorkerRequest): Promise<unknown> =>
     new Promise((resolve, reject) => {
       if (over !== undefined || pipe === undefined) {
@@ -70,7 +71,7 @@ export function createWorkerHost(events: WorkerHostEvents): {
     for (const one of waiting.values()) one.reject(over);
     waiting.clear();
     markRefused(over);
-    if (!terminated) events.died(over);
+    if (started && !terminated) events.died(over);
   };
   return {
     ready,
@@ -80,6 +81,7 @@ export function createWorkerHost(events: WorkerHostEvents): {
     receive(message) {
       switch (message.kind) {
         case 'ready':
+          started = true;
           markReady();
           return;
         case 'refused':

@@ -30,7 +30,7 @@ async function main(): Promise<void> {
 }
 
 async function importTopology(module: string): Promise<Topology> {
-  const loaded = (await import(module)) as { readonly default?: Partial<Topology> };
+  const loaded = await load(module);
   const topology = loaded.default;
   if (topology === undefined || typeof topology.describe !== 'function' || topology.nodes === undefined) {
     throw new MillraceError(
@@ -40,6 +40,20 @@ async function importTopology(module: string): Promise<Topology> {
     );
   }
   return topology as Topology;
+}
+
+async function load(module: string): Promise<{ readonly default?: Partial<Topology> }> {
+  try {
+    return (await import(module)) as { readonly default?: Partial<Topology> };
+  } catch (error) {
+    if (MillraceError.is(error)) throw error;
+    throw new MillraceError(
+      'ERR_MODULE',
+      `${module} could not be loaded in a worker thread, which imports it to get the topology. Mend what the cause says; what only the main program needs belongs behind if (isMain(import.meta)).`,
+      { module },
+      error,
+    );
+  }
 }
 
 await main();

@@ -3,7 +3,7 @@
 // K1 connections are apart by purpose: a parked fetch or join never holds back a commit or a metadata request.
 // K2 one metadata request at a time; everybody who wants one meanwhile gets its answer or the next one's.
 // K3 metadata never goes back: an older leader epoch of the same topic id is ignored.
-import { backoffMs, explainError, MillraceError, sleep } from '@millrace/core';
+import { backoffMs, MillraceError, sleep } from '@millrace/core';
 import { APIS, NO_UUID, type ResponseBody } from '@millrace/protocol';
 import { checkConnectionOptions, parseBrokerAddress } from '../options.ts';
 import type { ConnectionOptions } from '../port.ts';
@@ -253,7 +253,7 @@ export class KafkaCluster {
 
   #unreachable(cause: unknown): MillraceError {
     const addresses = this.options.brokers.join(', ');
-    const message = `No broker answered at ${addresses} within ${this.options.connectionTimeoutMs} ms (${explainError(cause)}). Check that a broker is running there, that the address is right and reachable from this machine, and \`ssl\` if the port expects TLS.`;
+    const message = `No broker answered at ${addresses} within ${this.options.connectionTimeoutMs} ms. Check that a broker is running there, that the address is right and reachable from this machine, and \`ssl\` if the port expects TLS.`;
     return new MillraceError('ERR_BROKER_UNREACHABLE', message, { brokers: addresses }, cause);
   }
 

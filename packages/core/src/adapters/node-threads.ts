@@ -1,6 +1,6 @@
 // Threads over node:worker_threads: the one place that imports it.
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads';
-import { MillraceError } from '../errors.ts';
+import { type ErrorCode, type ErrorPlace, FAILURES, MillraceError } from '../errors.ts';
 import type { ThreadSide, Threads } from '../threads.ts';
 
 export const nodeThreads: Threads = {
@@ -13,7 +13,7 @@ export const nodeThreads: Threads = {
     let failure: Error | undefined;
     worker.on('message', (message: unknown) => events.onMessage(message));
     worker.on('error', (error: Error) => {
-      failure = error;
+      failure = asThrown(error);
     });
     worker.on('messageerror', (error: Error) => {
       failure = error;
@@ -30,6 +30,15 @@ export const nodeThreads: Threads = {
     };
   },
 };
+
+/** What a thread died of arrives as a copy, a plain Error with the fields of the original: ours are made whole again. */
+function asThrown(copy: Error): Error {
+  const { code, where } = copy as Partial<Pick<MillraceError, 'code' | 'where'>>;
+  if (typeof code !== 'string' || !Object.hasOwn(FAILURES, code)) return copy;
+  const error = new MillraceError(code as ErrorCode, copy.message, (where ?? {}) as ErrorPlace, copy.cause);
+  if (copy.stack !== undefined) error.stack = copy.stack;
+  return error;
+}
 
 /** True in a thread that `nodeThreads` started. */
 export function isSpawnedThread(): boolean {
