@@ -3,7 +3,7 @@
 // L1 a task is in `tasks` from creation to release, and nowhere else (I7).  L2 at most one span is closing.
 import type { FetchedPartition, PollEvent } from '@millrace/client';
 import { assert, MillraceError, type Offset, type TopicPartition } from '@millrace/core';
-import { closeSpan, type Span } from './commit/close.ts';
+import { closeSpan, inputPositionsOf, type Span } from './commit/close.ts';
 import type { CommitPorts } from './commit/execute.ts';
 import type { Ownership } from './commit/plan.ts';
 import { closeIsDue, settleIsDue, takesInput } from './commit/policy.ts';
@@ -22,6 +22,7 @@ const TURN_WHILE_COMMITTING_MS = 2;
 const RECORDS_PER_TURN = 100_000;
 const TELL_DROPS_MS = 1000;
 const SETTLE_RETRY_MS = 500;
+const FETCH_AGAIN_MS = 200;
 
 export interface Waiting<T> {
   readonly what: T;
@@ -72,6 +73,7 @@ export class LoopState {
   #settleFailingSinceMs: number | undefined;
   #toldDropsAtMs = 0;
   #worked = true;
+  readonly #failingSinceMs = new Map<string, number>();
   #held: readonly PollEvent[] = [];
   #nextSpan = 1;
   #commit: Promise<void> = Promise.resolve();
@@ -157,8 +159,28 @@ export class LoopState {
         );
         return;
       case 'failed':
-        this.fatal ??= event.error;
+        this.#fetchAgain(event);
     }
+  }
+
+  /** The client has given a partition up. What may pass is asked for again until `taskTimeout`; the rest ends the worker. */
+  #fetchAgain(event: PollEvent & { readonly kind: 'failed' }): void {
+    const key = queueKey(event);
+    const nowMs = this.ports.clock.monotonicMs();
+    const sinceMs = this.#failingSinceMs.get(key) ?? nowMs;
+    if (!MillraceError.is(event.error) || !event.error.retriable || nowMs - sinceMs >= this.options.timing.taskTimeoutMs) {
+      this.fatal ??= event.error;
+      return;
+    }
+    if (!this.#failingSinceMs.has(key))
+      this.ports.log.warn({ topic: event.topic, partition: event.partition, error: event.error.message }, 'fetching failed; trying again');
+    this.#failingSinceMs.set(key, sinceMs);
+    const queue = this.#queues.get(key)?.queue;
+    if (queue === undefined) return;
+    this.#tellConsumer(queue); // left out, then named again: only so does the client begin anew
+    this.ports.timers.after(FETCH_AGAIN_MS, () => {
+      if (!this.ended) this.assignConsumer(new Set());
+    });
   }
 
   #takeData(data: FetchedPartition): void {
@@ -169,6 +191,7 @@ export class LoopState {
     }
     const { queue } = seat;
     if (!queue.append(data)) return;
+    if (this.#failingSinceMs.size > 0) this.#failingSinceMs.delete(queueKey(data));
     if (!queue.paused && queue.bytes > this.#queueBytesMax) {
       queue.paused = true;
       this.ports.consumer.pause(queue);
@@ -207,20 +230,24 @@ export class LoopState {
 
   /** Tells the consumer the whole set to read; queues in `moved` begin where they stand, the rest goes on undisturbed. */
   assignConsumer(moved: ReadonlySet<RecordQueue>): void {
-    const { consumer } = this.ports;
     this.#queues = new Map();
     for (const task of this.tasks.values()) {
       if (task.running) for (const queue of task.group.queues) this.#queues.set(queueKey(queue), { task, queue });
     }
-    const starts = [...this.#queues.values()].map(({ queue }) => {
-      const position = moved.has(queue) ? undefined : consumer.position(queue);
-      return { topic: queue.topic, partition: queue.partition, offset: position ?? (queue.fetchedTo as Offset) };
-    });
-    const number = consumer.assign(starts);
-    for (const queue of moved) {
-      queue.assignment = number;
-      queue.paused = false;
-    }
+    for (const queue of moved) queue.paused = false;
+    const number = this.#tellConsumer(undefined, moved);
+    for (const queue of moved) queue.assignment = number;
+  }
+
+  #tellConsumer(without: RecordQueue | undefined, moved: ReadonlySet<RecordQueue> = new Set()): number {
+    const { consumer } = this.ports;
+    const queues = [...this.#queues.values()].flatMap(({ queue }) => (queue === without ? [] : [queue]));
+    return consumer.assign(
+      queues.map((queue) => {
+        const position = moved.has(queue) ? undefined : consumer.position(queue);
+        return { topic: queue.topic, partition: queue.partition, offset: position ?? (queue.fetchedTo as Offset) };
+      }),
+    );
   }
 
   // ---- 4 and 5 process ------------------------------------------------------------------------------------------------
@@ -247,14 +274,17 @@ export class LoopState {
     for (const task of this.tasks.values()) if (task.hasWork) left += 1;
     let deadlineMs = clock.monotonicMs();
     let count = 0;
+    let at: Task | undefined;
     try {
       for (const task of this.tasks.values()) {
         if (!task.hasWork) continue;
         deadlineMs += turnMs / left;
         const budget: StepBudget = { records: RECORDS_PER_TURN, deadlineMs };
+        at = task;
         count += task.process(budget);
       }
     } catch (error) {
+      if (MillraceError.is(error) && error.response === 'rebuild-store' && at !== undefined) at.distrusted = true;
       this.halt(error);
     }
     this.#worked = count > 0 || left === 0;
@@ -308,6 +338,12 @@ export class LoopState {
       stagedBytes: this.stagedBytes,
       stagedBytesMax: timing.stagedBytesMax,
     });
+  }
+
+  /** A life begins: until its first commit its input positions are those it begins with. */
+  begun(task: Task): void {
+    this.#committedInputs.set(task, inputPositionsOf(task));
+    this.assignConsumer(new Set(task.group.queues));
   }
 
   /** Step 6. Undefined when a callback failed while emit buffers drained. */
@@ -463,8 +499,8 @@ export class LoopState {
     return new Promise((resolve, reject) => this.#ownershipWaiters.push({ resolve, reject }));
   }
 
-  tellDrops(): void {
-    if (this.turnMs - this.#toldDropsAtMs < TELL_DROPS_MS) return;
+  tellDrops(evenIfRecent = false): void {
+    if (!evenIfRecent && this.turnMs - this.#toldDropsAtMs < TELL_DROPS_MS) return;
     this.#toldDropsAtMs = this.turnMs;
     for (const task of this.tasks.values()) {
       for (const [key, count] of task.drops) {
@@ -488,6 +524,7 @@ export class LoopState {
       ports.log.warn({ error: String(error) }, 'the last settle failed; the next start restores from the changelog');
     }
     for (const event of this.held()) if (event.kind === 'data') event.data.release();
+    this.tellDrops(true);
     await this.restorer.close();
     for (const task of this.tasks.values()) task.close();
     this.tasks.clear();

@@ -18,10 +18,7 @@ export async function rebalance(state: LoopState): Promise<void> {
   // A batch of the open span was refused: there is nothing to wait for.
   if (state.closing === undefined) state.commitFailure ??= state.outbox.open.failure;
   if (state.commitFailure !== undefined) await answerCommitFailure(state);
-  if (state.halted !== undefined && state.closing === undefined) {
-    await dropSpans(state, 'abort', true);
-    throw state.halted;
-  }
+  if (state.halted !== undefined && state.closing === undefined) await answerHalt(state);
   releaseLeaving(state);
   takeAssignments(state);
   stopWhenDone(state);
@@ -123,7 +120,7 @@ async function beginLives(state: LoopState, candidates: readonly Task[], fence: 
         wanted,
         ready(task) {
           task.revive();
-          state.assignConsumer(new Set(task.group.queues));
+          state.begun(task);
           ports.trace?.onStep?.(2, 0, { running: task.id });
         },
       });
@@ -137,6 +134,16 @@ async function beginLives(state: LoopState, candidates: readonly Task[], fence: 
 }
 
 // ---- failures ---------------------------------------------------------------------------------------------------------
+
+/** A callback failed: the open span goes and the worker ends. A corrupt store: the open span goes and the store is rebuilt. */
+async function answerHalt(state: LoopState): Promise<void> {
+  const error = state.halted;
+  const rebuild = MillraceError.is(error) && error.response === 'rebuild-store';
+  await dropSpans(state, 'abort', !rebuild);
+  if (!rebuild) throw error;
+  state.ports.log.warn({ error: explainError(error) }, 'a store is corrupt and is rebuilt from its changelog');
+  state.halted = undefined;
+}
 
 async function answerCommitFailure(state: LoopState): Promise<void> {
   const error = state.commitFailure;

@@ -1,3 +1,4 @@
+import { MillraceError } from '@millrace/core';
 import { keyValueView } from '@millrace/state';
 import { expect, test } from 'vitest';
 import { assignmentOf, CHANGELOG, countTopology, createHold, createLog, Disk, lines, type Rig, refuse, startRig, until } from './testing/worker-rig.ts';
@@ -261,6 +262,52 @@ test('lost drops without a commit', async () => {
   expect(inputAt(rig)).toBeUndefined();
   expect(rig.log.visible('out')).toEqual([]);
   await rig.worker.stop(10_000);
+});
+
+test('a fetch that failed for a moment is tried again; one that cannot pass ends the worker', async () => {
+  const rig = startRig();
+  rig.log.fetchFailures.set('in-0', new MillraceError('ERR_CONNECTION', 'nobody answers'));
+  rig.log.produce('in', 0, lines(3));
+  await rig.worker.assign(assignmentOf(rig.log, ['0_0']));
+  await until(() => inputAt(rig) === 3);
+  rig.log.fetchFailures.set('in-0', new MillraceError('ERR_AUTHORIZATION', 'no right to read'));
+  rig.log.changed();
+  expect((await rig.ended())?.code).toBe('ERR_AUTHORIZATION');
+});
+
+test('a store that turns out corrupt is rebuilt from its changelog, and nothing is counted twice', async () => {
+  let corrupt = 7;
+  const disk = new Disk();
+  const rig = startRig({
+    disk,
+    topology: countTopology({
+      during: () => {
+        if (--corrupt === 0) throw new MillraceError('ERR_STORE_CORRUPT', 'a block does not match its checksum');
+      },
+    }),
+  });
+  rig.log.produce('in', 0, lines(3));
+  await rig.worker.assign(assignmentOf(rig.log, ['0_0']));
+  await until(() => inputAt(rig) === 3);
+  rig.log.produce('in', 0, lines(6, 3));
+  await until(() => inputAt(rig) === 9);
+  await rig.worker.stop(10_000);
+  expect(await rig.ended()).toBeUndefined();
+  expect(rig.log.visible('out')).toEqual(EXACT.slice(0, 9));
+  expect(await counts(disk)).toEqual({ a: 3, b: 3, c: 3 });
+  expect(rig.restores.some(({ restored }) => restored === 3)).toBe(true);
+});
+
+test('drops are counted and told, at the latest when the worker stops', async () => {
+  const rig = startRig({ topology: countTopology({ onError: 'skip' }) });
+  rig.log.produce('in', 0, [
+    { key: 'a', value: 'boom', at: 1 },
+    { key: 'a', value: 'boom', at: 2 },
+  ]);
+  await rig.worker.assign(assignmentOf(rig.log, ['0_0']));
+  await until(() => inputAt(rig) === 2);
+  await rig.worker.stop(10_000);
+  expect(rig.drops.reduce((sum, [node, reason, count]) => (node === 'count' && reason === 'skipped' ? sum + count : sum), 0)).toBe(2);
 });
 
 // ---- revocation -------------------------------------------------------------------------------------------------------

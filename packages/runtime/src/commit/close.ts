@@ -46,12 +46,15 @@ export function closeSpan(id: number, tasks: Iterable<Task>, outbox: Outbox, mon
 function freeze(task: Task): SpanTask {
   const offsets: OffsetToCommit[] = [];
   const inputs = new Map<string, number>();
-  const byPartition: Record<string, number> = {};
   for (const queue of task.group.queues) {
     const { topic, partition, position, partitionTime, leaderEpoch } = queue;
     offsets.push({ topic, partition, offset: position as Offset, leaderEpoch, metadata: encodeOffsetMetadata({ partitionTime, processors: NO_PROCESSORS }) });
     inputs.set(topic, position);
-    byPartition[partitionKey(topic, partition)] = position;
   }
-  return { task, offsets, inputs, inputPositions: JSON.stringify(byPartition) };
+  return { task, offsets, inputs, inputPositions: inputPositionsOf(task) };
+}
+
+/** Where the task stands in each input partition, as JSON text. */
+export function inputPositionsOf(task: Task): string {
+  return JSON.stringify(Object.fromEntries(task.group.queues.map(({ topic, partition, position }) => [partitionKey(topic, partition), position])));
 }

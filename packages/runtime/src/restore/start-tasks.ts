@@ -103,7 +103,7 @@ async function startTask(
 async function restoreStore(task: Task, store: TaskStore, positions: ReadonlyMap<string, number>, logs: LogFacts, options: StartOptions): Promise<boolean> {
   if (!options.wanted(task)) return false;
   const { database } = task.stores;
-  const checkpoint = readCheckpoint(database, store.spec.name);
+  const checkpoint = task.distrusted ? 'corrupt' : readCheckpoint(database, store.spec.name);
   if (checkpoint !== undefined && checkpoint !== 'corrupt') store.store.restoreMemory(checkpoint);
   const { log } = store;
   if (log.kind === 'none') {

@@ -80,6 +80,8 @@ export class Task implements GraphHost, QueueHost, SinkHost {
   fired = 0;
   /** Grows when a life ends: what was begun for an older one is not wanted any more. */
   life = 0;
+  /** A store turned out corrupt: all are rebuilt before the next life. */
+  distrusted = false;
   /** Times the next record failed before. */
   deliveries = 0;
   /** Drops not yet told, by `node\nreason`. */
@@ -147,6 +149,7 @@ export class Task implements GraphHost, QueueHost, SinkHost {
     this.#rememberPositions();
     this.records = 0;
     this.fired = 0;
+    this.distrusted = false;
     this.move('running');
   }
 

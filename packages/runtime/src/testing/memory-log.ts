@@ -91,6 +91,8 @@ export class MemoryLog {
   readonly #pool = new BatchPool();
   gate: Gate = {};
   generation = 1;
+  /** The next fetch of a partition fails with this, and the consumer stops fetching it. */
+  readonly fetchFailures = new Map<string, MillraceError>();
   /** Frames handed out and not released. */
   framesOut = 0;
 
@@ -414,6 +416,13 @@ class MemoryConsumer implements LogConsumer {
     const events: PollEvent[] = [];
     for (const [key, at] of this.#positions) {
       if (this.#paused.has(key) || at.stopped) continue;
+      const failure = this.#log.fetchFailures.get(key);
+      if (failure !== undefined) {
+        this.#log.fetchFailures.delete(key);
+        at.stopped = true;
+        events.push({ kind: 'failed', topic: at.topic, partition: at.partition, error: failure });
+        continue;
+      }
       const log = this.#log.partition(at);
       if (at.offset < log.start || at.offset > log.end) {
         at.stopped = true;
