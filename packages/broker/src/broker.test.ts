@@ -2,9 +2,9 @@ import { type MemoryDisk, MillraceError, memoryDisk } from '@millrace/core';
 import { APIS, encodeRequest, encodeResponse, NO_UUID, RecordReader, readBatches } from '@millrace/protocol';
 import { afterEach, describe, expect, test } from 'vitest';
 import { type Broker, startBroker } from './broker.ts';
-import { clientBatch } from './log/log-fixture.ts';
 import type { BrokerOptions } from './options.ts';
-import { RawClient, type TestPorts, testPorts } from './raw-client-fixture.ts';
+import { clientBatch } from './testing/log-fixture.ts';
+import { RawClient, type TestPorts, testPorts } from './testing/raw-client.ts';
 
 const started: Broker[] = [];
 afterEach(async () => {

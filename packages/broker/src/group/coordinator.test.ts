@@ -4,7 +4,7 @@ import { ERROR_CODES } from '@millrace/protocol';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { OFFSETS_TOPIC } from '../internal-log.ts';
-import { MemoryInternalLog } from '../memory-internal-log.ts';
+import { MemoryInternalLog } from '../testing/memory-internal-log.ts';
 import { GroupCoordinator } from './coordinator.ts';
 import { DEFAULT_GROUP_OPTIONS, type GroupOptions } from './options.ts';
 import type { CommitRequest, JoinRequest, SyncRequest } from './requests.ts';

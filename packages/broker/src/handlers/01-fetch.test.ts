@@ -2,7 +2,7 @@ import { memoryDisk, seededChance, virtualTime } from '@millrace/core';
 import type { APIS, RequestBody, ResponseInput } from '@millrace/protocol';
 import { expect, test } from 'vitest';
 import type { RequestContext } from '../handler.ts';
-import { appendSpec, logHost, marker } from '../log/log-fixture.ts';
+import { appendSpec, logHost, marker } from '../testing/log-fixture.ts';
 import { Topics } from '../topics/topics.ts';
 import { fetchHandler } from './01-fetch.ts';
 

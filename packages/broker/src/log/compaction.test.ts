@@ -1,8 +1,8 @@
 import { type MemoryDisk, memoryDisk, type Timers } from '@millrace/core';
 import { describe, expect, test } from 'vitest';
+import { appendSpec, DIRECTORY, marker, openLog, readAll } from '../testing/log-fixture.ts';
 import { compactPartition } from './compaction.ts';
 import { planCompaction } from './compaction-plan.ts';
-import { appendSpec, DIRECTORY, marker, openLog, readAll } from './log-fixture.ts';
 import type { LogHost, PartitionLog } from './partition-log.ts';
 
 const CONFIG = { 'cleanup.policy': 'compact', 'segment.bytes': '1024', 'delete.retention.ms': '1000' };

@@ -1,7 +1,7 @@
 import { memoryDisk } from '@millrace/core';
 import { RecordReader } from '@millrace/protocol';
 import { describe, expect, test } from 'vitest';
-import { appendSpec, appendValues, clientBatch, marker, openLog, readAll, viewOf } from './log-fixture.ts';
+import { appendSpec, appendValues, clientBatch, marker, openLog, readAll, viewOf } from '../testing/log-fixture.ts';
 
 const SMALL = { 'segment.bytes': '1024' };
 

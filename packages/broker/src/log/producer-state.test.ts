@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { appendSpec, marker, openLog } from './log-fixture.ts';
+import { appendSpec, marker, openLog } from '../testing/log-fixture.ts';
 import type { AppendOutcome } from './partition-log.ts';
 
 const one = (value: string) => [['k', value]] as const;

@@ -1,6 +1,6 @@
 import { type MemoryDisk, memoryDisk } from '@millrace/core';
 import { describe, expect, test } from 'vitest';
-import { appendSpec, appendValues, DIRECTORY, marker, openLog, readAll } from './log-fixture.ts';
+import { appendSpec, appendValues, DIRECTORY, marker, openLog, readAll } from '../testing/log-fixture.ts';
 
 const SMALL = { 'segment.bytes': '1024' };
 const logFiles = (disk: MemoryDisk): string[] =>

@@ -1,7 +1,7 @@
 import { memoryDisk } from '@millrace/core';
 import { describe, expect, test } from 'vitest';
+import { appendSpec, openLog, readAll } from '../testing/log-fixture.ts';
 import { retainPartition } from '../upkeep.ts';
-import { appendSpec, openLog, readAll } from './log-fixture.ts';
 import { planRetention, type SegmentFacts } from './retention.ts';
 
 const segment = (nextOffset: number, maxTimestampMs: number, sizeBytes = 100): SegmentFacts => ({ nextOffset, maxTimestampMs, sizeBytes });

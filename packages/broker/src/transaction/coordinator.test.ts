@@ -6,7 +6,7 @@ import { describe, expect, test } from 'vitest';
 import { GroupCoordinator } from '../group/coordinator.ts';
 import { DEFAULT_GROUP_OPTIONS } from '../group/options.ts';
 import { OFFSETS_TOPIC } from '../internal-log.ts';
-import { MemoryInternalLog } from '../memory-internal-log.ts';
+import { MemoryInternalLog } from '../testing/memory-internal-log.ts';
 import { type InitReply, TransactionCoordinator } from './coordinator.ts';
 import { DEFAULT_TRANSACTION_OPTIONS, type TransactionOptions } from './options.ts';
 

@@ -1,8 +1,8 @@
 import { serde } from '@millrace/core';
 import type { KeyValueSpec } from '@millrace/topology';
 import { describe, expect, test } from 'vitest';
+import { LoneNode } from '../testing/lone-node.ts';
 import { countFold } from './fold.ts';
-import { LoneNode } from './lone-node.ts';
 import { streamAggregateOperator } from './stream-aggregate.ts';
 
 const spec: KeyValueSpec = { kind: 'keyValue', name: 'st', key: serde.string(), value: serde.json<string | number>(), changelog: false, queryable: false };

@@ -1,9 +1,9 @@
 import { serde } from '@millrace/core';
 import type { WindowSpec } from '@millrace/topology';
 import { describe, expect, test } from 'vitest';
+import { LoneNode } from '../testing/lone-node.ts';
 import { windowSettings, windows } from '../windows.ts';
 import { countFold } from './fold.ts';
-import { LoneNode } from './lone-node.ts';
 import { firstWindowStart, windowAggregateOperator } from './window-aggregate.ts';
 
 const spec: WindowSpec = {

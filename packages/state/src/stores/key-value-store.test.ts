@@ -1,7 +1,7 @@
 import { MillraceError, serde } from '@millrace/core';
 import { describe, expect, test } from 'vitest';
 import { META_STORE, memoryEngine, type OpenDatabase, StagedKeyValueStore, type StagedStore, WriteBatch } from '../index.ts';
-import { RecordingLog } from './recording-log.ts';
+import { RecordingLog } from '../testing/recording-log.ts';
 
 type Options = Partial<ConstructorParameters<typeof StagedKeyValueStore>[0]>;
 

@@ -12,7 +12,7 @@ import {
   StagedWindowStore,
   WriteBatch,
 } from '../index.ts';
-import { RecordingLog } from './recording-log.ts';
+import { RecordingLog } from '../testing/recording-log.ts';
 
 type Chance = (below: number) => number;
 

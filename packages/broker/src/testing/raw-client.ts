@@ -12,7 +12,7 @@ import {
   systemTimers,
 } from '@millrace/core';
 import { type Api, correlationIdOf, decodeResponse, encodeRequest, type RequestInput, type ResponseBody } from '@millrace/protocol';
-import { FrameReader } from './server/frame-reader.ts';
+import { FrameReader } from '../server/frame-reader.ts';
 
 export interface TestPorts extends Ports {
   readonly disk: MemoryDisk;

@@ -1,11 +1,11 @@
 // What the tests of the log share: a partition on a disk in memory, and batches as a client would send them. Only tests import it.
 import { type Disk, memoryDisk, noHeaders, silentLogger, virtualTime } from '@millrace/core';
 import { BatchPool, RecordBatchView, RecordReader, readBatches } from '@millrace/protocol';
+import { OpenFiles } from '../log/open-files.ts';
+import type { AppendOutcome, LogHost, PartitionLog } from '../log/partition-log.ts';
+import { type OpenedLog, openPartitionLog } from '../log/recovery.ts';
+import { type FsyncPolicy, SyncGroup } from '../log/sync-group.ts';
 import { parseTopicConfig } from '../topics/topic-config.ts';
-import { OpenFiles } from './open-files.ts';
-import type { AppendOutcome, LogHost, PartitionLog } from './partition-log.ts';
-import { type OpenedLog, openPartitionLog } from './recovery.ts';
-import { type FsyncPolicy, SyncGroup } from './sync-group.ts';
 
 export const DIRECTORY = '/log';
 const pool = new BatchPool();

@@ -11,7 +11,7 @@ import {
   type PartitionProducer,
   type ReplaySink,
   TRANSACTIONS_TOPIC,
-} from './internal-log.ts';
+} from '../internal-log.ts';
 
 type Entry =
   | { readonly kind: 'record'; readonly record: InternalRecord; readonly transaction: InternalTransaction | undefined }
