@@ -106,6 +106,7 @@ describe('what the programs do', () => {
     ]);
     expect(run.windows(w.activity)).toContainEqual([60_000, 2]);
     expect(run.windows(w.activity)).toHaveLength(11);
+    expect(run.windows(w.bursts)).toContainEqual([595_000, 1]);
   });
 
   test('joins', async () => {

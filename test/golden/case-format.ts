@@ -22,6 +22,8 @@ export interface Windows {
   readonly type: 'time' | 'sliding' | 'session' | 'unlimited';
   readonly size?: number;
   readonly advance?: number;
+  readonly difference?: number;
+  readonly gap?: number;
   readonly grace?: number;
   readonly start?: number;
 }

@@ -71,6 +71,26 @@ describe.each([1, 2, 3])('seed %i', (seed) => {
     expect(windowRows(driver)).toEqual(naiveSums(input, startsOf));
   });
 
+  test('sliding sums equal those of every window with contents of its own', async () => {
+    const built = topology('sliding', (t) => {
+      t.stream(facts)
+        .groupByKey()
+        .windowedBy(windows.sliding({ difference: SIZE_MS, grace: DISORDER_MS }))
+        .aggregate({ initial: () => 0, add: (sum: number, amount) => sum + amount, store: perWindow });
+    });
+    const driver = await run(built, input);
+    const expected = new Map<string, number>();
+    for (const { key, timestamp } of input) {
+      const own = input.filter((other) => other.key === key);
+      for (const start of [Math.max(0, timestamp - SIZE_MS), timestamp + 1]) {
+        const inside = own.filter((other) => other.timestamp >= start && other.timestamp <= start + SIZE_MS);
+        if (inside.length > 0) expected.set(`${key}@${start}`, inside.reduce((sum, { amount }) => sum + amount, 0));
+      }
+    }
+    expect(driver.dropped).toBe(0);
+    expect(windowRows(driver)).toEqual(expected);
+  });
+
   test('without grace exactly the updates of closed windows are missing, and each is counted', async () => {
     const built = topology('tumbling', (t) => {
       t.stream(facts).groupByKey().windowedBy(windows.tumbling({ size: SIZE_MS, grace: 0 })).aggregate({ initial: () => 0, add: (sum: number, amount) => sum + amount, store: perWindow });

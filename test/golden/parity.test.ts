@@ -18,8 +18,9 @@ const read = (path: string): Case => JSON.parse(readFileSync(`${root}${path}`, '
 const areas = [...readdirSync(`${root}cases`).map((area) => `cases/${area}`), 'describe'];
 
 /** Where we differ on purpose, and in what. */
-const DIFFERENT: Readonly<Record<string, { readonly part: 'internalTopics'; readonly why: string }>> = {
+const DIFFERENT: Readonly<Record<string, { readonly part: 'internalTopics' | 'build'; readonly why: string }>> = {
   'caching/delete-of-absent': { part: 'internalTopics', why: 'a key that came and went between two commits leaves a tombstone in our changelog; Kafka Streams with its cache writes none' },
+  'window-sliding/zero-difference': { part: 'build', why: 'a difference of 0 is refused when the window is declared; Kafka Streams fails at the first record' },
 };
 
 const skipped = new Map<string, string[]>();
@@ -52,7 +53,7 @@ afterAll(() => {
 
 async function check(given: Case): Promise<void> {
   const { expect: expected } = given;
-  if (expected.error !== undefined) {
+  if (expected.error !== undefined || DIFFERENT[given.name]?.part === 'build') {
     let refused: unknown;
     try {
       build(given);

@@ -264,3 +264,5 @@ function timestampOf(name: string | undefined): object {
   }
   return { timestamp: functions.extractor(name), onInvalidTimestamp: 'skip' };
 }
+    case 'sliding':
+      return windows.sliding({ difference: given.difference as number, grace });

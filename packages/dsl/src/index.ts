@@ -41,4 +41,4 @@ export type {
 } from './operator-options.ts';
 export { type Optimization, type TopologyBuilder, type TopologyOptions, topology } from './stream-builder.ts';
 export { type Topic, type TopicOptions, type TopicSink, type TopicSource, topic } from './topic.ts';
-export { type HoppingOptions, type TimeWindows, type TumblingOptions, type UnlimitedOptions, windows } from './windows.ts';
+export { type HoppingOptions, type SlidingOptions, type TimeWindows, type TumblingOptions, type UnlimitedOptions, windows } from './windows.ts';

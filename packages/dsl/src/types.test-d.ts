@@ -66,6 +66,13 @@ topology('inferred', (t) => {
       .count({ store: hourly }),
     true,
   );
+  isType<KTable<Windowed<string>, number, never>>()(
+    stream
+      .groupByKey()
+      .windowedBy(windows.sliding({ difference: '1 hour', grace: 0 }))
+      .count({ store: hourly }),
+    true,
+  );
   stream
     .groupByKey()
     .windowedBy(windows.tumbling({ size: '1 hour', grace: '5m' }))
@@ -124,6 +131,8 @@ topology('refused', (t) => {
   windows.tumbling({ size: '1 huor', grace: 0 });
   // @ts-expect-error -- a hopping window needs its advance
   windows.hopping({ size: '1 hour', grace: 0 });
+  // @ts-expect-error -- sliding windows have a difference, not a size
+  windows.sliding({ size: '1 hour', grace: 0 });
   // @ts-expect-error -- a string is not a list of strings
   stream.flatMapValues((order) => order.customer);
   // @ts-expect-error -- a table's updates may be deletes, and totals has no room for them

@@ -17,6 +17,7 @@ test.each([
   ['an advance beyond the size', () => windows.hopping({ size: 5, advance: 6, grace: 0 })],
   ['an advance of 0', () => windows.hopping({ size: 5, advance: 0, grace: 0 })],
   ['a negative grace', () => windows.tumbling({ size: 5, grace: -1 })],
+  ['a sliding difference of nothing', () => windows.sliding({ difference: 0, grace: 0 })],
   ['a start before the epoch', () => windows.unlimited({ start: -1 })],
   ['no grace, from JavaScript', () => windows.tumbling({ size: 5 } as never)],
 ])('%s is refused', (_name, make) => {

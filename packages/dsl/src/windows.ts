@@ -3,15 +3,15 @@
 import { type Duration, durationMs, MillraceError } from '@millrace/core';
 
 export interface TimeWindows {
-  readonly kind: 'tumbling' | 'hopping' | 'unlimited';
+  readonly kind: 'tumbling' | 'hopping' | 'sliding' | 'unlimited';
   readonly grace: Duration;
 }
 
 /** A window definition as operators use it: all times in ms. */
 export interface WindowSettings extends TimeWindows {
-  /** Length of a window; `Number.MAX_SAFE_INTEGER` for unlimited ones. */
+  /** End minus start of a window; `Number.MAX_SAFE_INTEGER` for unlimited ones. */
   readonly sizeMs: number;
-  /** Distance of two window starts. Unlimited windows: 0, there is one window only. */
+  /** Distance of two window starts. Sliding and unlimited windows: 0, they are not aligned. */
   readonly advanceMs: number;
   readonly graceMs: number;
   /** Start of the first window. */
@@ -26,6 +26,11 @@ export interface TumblingOptions {
 export interface HoppingOptions extends TumblingOptions {
   readonly advance: Duration;
 }
+export interface SlidingOptions {
+  /** Largest distance of two records that share a window; at least 1 ms. */
+  readonly difference: Duration;
+  readonly grace: Duration;
+}
 export interface UnlimitedOptions {
   /** ms since the epoch; earlier records belong to no window. */
   readonly start: number;
@@ -36,11 +41,19 @@ export interface UnlimitedOptions {
  * ```ts
  * windows.tumbling({ size: '1 day', grace: '1 hour' });
  * windows.hopping({ size: '10 minutes', advance: '1 minute', grace: 0 });
+ * windows.sliding({ difference: '10 minutes', grace: '1 minute' });
  * ```
  */
 export const windows = {
   tumbling: (options: TumblingOptions): TimeWindows => aligned('tumbling', options.size, options.size, options.grace),
   hopping: (options: HoppingOptions): TimeWindows => aligned('hopping', options.size, options.advance, options.grace),
+  sliding(options: SlidingOptions): TimeWindows {
+    const sizeMs = durationMs(options.difference, 'windows.sliding: difference');
+    if (sizeMs === 0) throw new MillraceError('ERR_OPTION', 'windows.sliding: difference is 0; it must be at least 1 ms.', { option: 'difference' });
+    const graceMs = graceOf('sliding', options.grace);
+    const settings: WindowSettings = { kind: 'sliding', grace: options.grace, sizeMs, advanceMs: 0, graceMs, firstStart: 0 };
+    return Object.freeze(settings);
+  },
   unlimited(options: UnlimitedOptions): TimeWindows {
     if (!Number.isSafeInteger(options.start) || options.start < 0)
       throw new MillraceError('ERR_OPTION', `windows.unlimited: start is ${options.start}; it takes ms since the epoch.`, { option: 'start' });
@@ -52,9 +65,7 @@ export const windows = {
 function aligned(kind: 'tumbling' | 'hopping', size: Duration, advance: Duration, grace: Duration): TimeWindows {
   const sizeMs = durationMs(size, `windows.${kind}: size`);
   const advanceMs = durationMs(advance, `windows.${kind}: advance`);
-  if (grace === undefined)
-    throw new MillraceError('ERR_OPTION', `windows.${kind}: say with { grace } how long a window waits for late records; 0 is allowed.`, { option: 'grace' });
-  const graceMs = durationMs(grace, `windows.${kind}: grace`);
+  const graceMs = graceOf(kind, grace);
   if (sizeMs === 0) throw new MillraceError('ERR_OPTION', `windows.${kind}: size is 0; it must be at least 1 ms.`, { option: 'size' });
   if (advanceMs === 0 || advanceMs > sizeMs)
     throw new MillraceError('ERR_OPTION', `windows.${kind}: advance is ${advanceMs} ms; it must be above 0 and at most the size, ${sizeMs} ms.`, {
@@ -64,10 +75,22 @@ function aligned(kind: 'tumbling' | 'hopping', size: Duration, advance: Duration
   return Object.freeze(settings);
 }
 
+function graceOf(kind: string, grace: Duration): number {
+  if (grace === undefined)
+    throw new MillraceError('ERR_OPTION', `windows.${kind}: say with { grace } how long a window waits for late records; 0 is allowed.`, { option: 'grace' });
+  return durationMs(grace, `windows.${kind}: grace`);
+}
+
+/** How long the rows of a window are needed: as long as a record may still ask for them. */
+export function retentionNeededMs(windows: WindowSettings): number {
+  const { kind, sizeMs, graceMs } = windows;
+  return Math.min((kind === 'sliding' ? 2 * sizeMs : sizeMs) + graceMs, Number.MAX_SAFE_INTEGER);
+}
+
 /** Sound: `TimeWindows` are made by `windows.*` only. */
 export function windowSettings(of: TimeWindows): WindowSettings {
   if ((of as WindowSettings).sizeMs === undefined)
-    throw new MillraceError('ERR_OPTION', 'windowedBy() takes what windows.tumbling(), windows.hopping() or windows.unlimited() returns.', {
+    throw new MillraceError('ERR_OPTION', 'windowedBy() takes what windows.tumbling(), hopping(), sliding() or unlimited() returns.', {
       option: 'windows',
     });
   return of as WindowSettings;

@@ -38,6 +38,7 @@ export {
   type Present,
   type RepartitionOptions,
   type SinkOptions,
+  type SlidingOptions,
   type SourceOptions,
   type StreamTableJoinOptions,
   type TableOptions,

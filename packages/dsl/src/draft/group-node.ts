@@ -4,6 +4,7 @@ import { serde as serdes } from '@millrace/core';
 import type { ErrorPolicy } from '@millrace/topology';
 import type { ErasedFold } from '../operators/fold.ts';
 import { readStored, readStoredWindows } from '../operators/row-readers.ts';
+import { slidingAggregateOperator } from '../operators/sliding-aggregate.ts';
 import { streamAggregateOperator } from '../operators/stream-aggregate.ts';
 import type { Emission } from '../operators/table-emission.ts';
 import { windowAggregateOperator } from '../operators/window-aggregate.ts';
@@ -69,7 +70,9 @@ function addFold(
     resolve() {
       const emit: Emission = draft.hasChildren(node) ? (options.emit ?? 'onCommit') : 'never';
       const settings = { store, fold, sendsPrior: rows.sendsPrior, emit };
-      return { stores: [store], create: windows === undefined ? streamAggregateOperator(settings) : windowAggregateOperator({ ...settings, windows }) };
+      if (windows === undefined) return { stores: [store], create: streamAggregateOperator(settings) };
+      const windowed = windows.kind === 'sliding' ? slidingAggregateOperator : windowAggregateOperator;
+      return { stores: [store], create: windowed({ ...settings, windows }) };
     },
   });
   return node;

@@ -1,7 +1,7 @@
 // The store behind a table operator: its name, given or generated, and its spec once the serdes are known.
 import { type ErasedSerde, MillraceError } from '@millrace/core';
 import { type KeyValueSpec, type StoreDeclaration, type StoreHandle, storeDeclaration, topologyError, type WindowSpec } from '@millrace/topology';
-import type { WindowSettings } from '../windows.ts';
+import { retentionNeededMs, type WindowSettings } from '../windows.ts';
 import type { PlanDraft } from './plan-draft.ts';
 
 export interface StoreOptionsErased {
@@ -66,12 +66,12 @@ export function windowSpec(
   value: ErasedSerde | undefined,
 ): WindowSpec {
   const { engine, changelog, queryable } = store.declared ?? UNNAMED;
-  const needed = Math.min(windows.sizeMs + windows.graceMs, Number.MAX_SAFE_INTEGER);
+  const needed = retentionNeededMs(windows);
   const retentionMs = store.declared?.retentionMs ?? needed;
   if (retentionMs < needed) {
     throw new MillraceError(
       'ERR_OPTION',
-      `Store "${store.name}" keeps rows for ${retentionMs} ms, but its windows need ${needed} ms (size + grace). Raise { retention } or leave it out.`,
+      `Store "${store.name}" keeps rows for ${retentionMs} ms, but its windows need ${needed} ms (${windows.kind === 'sliding' ? 'twice the difference' : 'size'} + grace). Raise { retention } or leave it out.`,
       { store: store.name, option: 'retention' },
     );
   }
