@@ -19,7 +19,7 @@ import { createQueryServer, type QueryServer } from '@millrace/query';
 import { type AppEvent, type AppState, createRunningApp, type Feed, type RunningApp, type AppOptions as RuntimeOptions } from '@millrace/runtime';
 import { installedEngines } from './engines.ts';
 import { queryHostOf } from './query-host.ts';
-import { openSharedBroker, type SharedBroker } from './shared-broker.ts';
+import { createSharedBroker, type SharedBroker } from './shared-broker.ts';
 import { type KeyValueView, keyValueViewOf, type WindowView, windowViewOf } from './views.ts';
 
 export interface HttpOptions {
@@ -170,7 +170,9 @@ class FacadeApp implements App {
     try {
       if (this.#options.brokers === undefined) {
         const dataDir = this.#ports.disk.join(this.#options.stateDir ?? './.millrace', '$broker');
-        this.#shared = await openSharedBroker({ dataDir, port: 0, partitions: 4 }, this.#ports);
+        this.#shared = createSharedBroker({ dataDir, port: 0, partitions: 4 }, this.#ports);
+        await this.#shared.open();
+        this.#refuseIfClosing();
         this.#brokers = [this.#shared.address];
       }
       if (this.#options.http !== false) {
@@ -180,12 +182,18 @@ class FacadeApp implements App {
           queryHostOf(this.#running, this.#topology),
           this.#ports,
         );
+        if (this.#closing !== undefined) await this.#server.close();
       }
+      this.#refuseIfClosing();
       await this.#running.start();
     } catch (error) {
       await this.close();
       throw error;
     }
+  }
+
+  #refuseIfClosing(): void {
+    if (this.#closing !== undefined) throw new MillraceError('ERR_CLOSED', 'the app was closed while it started');
   }
 
   waitFor(state: AppState, options?: { readonly signal?: AbortSignal }): Promise<void> {

@@ -50,8 +50,9 @@ async function startAndStay(app: App): Promise<App> {
     await app.start();
     await app.waitFor('running');
   } catch (error) {
-    release();
     await app.close();
+    release();
+    if (stops > 0) return app; // asked to stop before it ran: that is no failure
     throw error;
   }
   app

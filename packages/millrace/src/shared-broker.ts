@@ -8,12 +8,20 @@ import type { BrokerThreadData, FromBrokerThread } from './broker-thread.ts';
 const ADDRESS_FILE = 'address.json';
 const ATTEMPTS_MAX = 100;
 const RETRY_MS = 100;
+/** The port of the last run may be taken for a moment; whoever else uses the folder looks for the broker there. */
+const PORT_ATTEMPTS_MAX = 20;
+/** A first port below the range from which systems draw the ports of outgoing connections: a client that knocks while the broker is away must not come to hold its port. */
+const PORT_FIRST = 20_000;
+const PORT_COUNT = 10_000;
 
 export interface SharedBroker {
+  /** Starts or joins the broker of the folder. Throws ERR_DATA_DIR, ERR_PORT_IN_USE, ERR_BROKER_UNREACHABLE. */
+  open(): Promise<void>;
   /** `127.0.0.1:port`; stays the same when another process takes the broker over. */
   readonly address: string;
   /** True where this process runs it now. */
   readonly hosting: boolean;
+  /** Also while `open` is under way: then nothing is left of it. */
   close(): Promise<void>;
 }
 
@@ -25,13 +33,11 @@ export interface SharedBrokerOptions {
   readonly partitions: number;
 }
 
-export type SharedBrokerPorts = Pick<Ports, 'disk' | 'network' | 'timers'> & { readonly log: Logger };
+export type SharedBrokerPorts = Pick<Ports, 'chance' | 'disk' | 'network' | 'timers'> & { readonly log: Logger };
 
-/** Starts or joins the broker of `dataDir`. Throws ERR_DATA_DIR, ERR_PORT_IN_USE, ERR_BROKER_UNREACHABLE. */
-export async function openSharedBroker(options: SharedBrokerOptions, ports: SharedBrokerPorts): Promise<SharedBroker> {
-  const broker = new FolderBroker(options, ports);
-  await broker.open();
-  return broker;
+/** Nothing happens before `open`; `close` may be called while it is under way. */
+export function createSharedBroker(options: SharedBrokerOptions, ports: SharedBrokerPorts): SharedBroker {
+  return new FolderBroker(options, ports);
 }
 
 class FolderBroker implements SharedBroker {
@@ -40,7 +46,9 @@ class FolderBroker implements SharedBroker {
   #thread: Thread | undefined;
   #threadEnded: Promise<void> = Promise.resolve();
   #watch: Socket | undefined;
+  #opening: Promise<void> = Promise.resolve();
   #port = 0;
+  #portRefused = 0;
   #closed = false;
 
   constructor(options: SharedBrokerOptions, ports: SharedBrokerPorts) {
@@ -57,12 +65,24 @@ class FolderBroker implements SharedBroker {
 
   /** Host it or find its host; between the death of one host and the next one's start both may fail for a moment. */
   async open(): Promise<void> {
+    this.#opening = this.#open(ATTEMPTS_MAX);
+    await this.#opening;
+  }
+
+  /** The host is gone. Somebody has to be the next one, however long it takes: without a broker nobody here can go on. */
+  #openAgain(): void {
+    this.#opening = this.#open(Number.POSITIVE_INFINITY).catch((error: unknown) => {
+      if (!this.#closed) this.#ports.log.error({ error: explainError(error) }, 'the embedded broker could not be taken over');
+    });
+  }
+
+  async #open(attemptsMax: number): Promise<void> {
     let last: unknown;
-    for (let attempt = 0; attempt < ATTEMPTS_MAX && !this.#closed; attempt++) {
+    for (let attempt = 0; attempt < attemptsMax && !this.#closed; attempt++) {
       try {
         return await this.#host();
       } catch (error) {
-        if (!MillraceError.is(error) || error.code !== 'ERR_DATA_DIR' || error.where['locked'] === undefined) throw error;
+        if (!isPassing(error)) throw error;
         last = error;
       }
       if (await this.#join()) return;
@@ -77,14 +97,16 @@ class FolderBroker implements SharedBroker {
   }
 
   async #host(): Promise<void> {
-    const former = this.#options.port !== 0 ? this.#options.port : (this.#formerPort() ?? 0);
+    const { port: asked } = this.#options;
+    const former = asked !== 0 ? asked : (this.#formerPort() ?? 0);
     try {
-      await this.#startThread(former);
+      await this.#startThread(former !== 0 ? former : PORT_FIRST + this.#ports.chance.integer(PORT_COUNT));
     } catch (error) {
-      // The port of the last run went to somebody else: any will do, unless it was asked for.
-      if (this.#options.port !== 0 || former === 0 || !MillraceError.is(error) || error.code !== 'ERR_PORT_IN_USE') throw error;
+      if (asked !== 0 || !MillraceError.is(error) || error.code !== 'ERR_PORT_IN_USE') throw error;
+      if (former !== 0 && ++this.#portRefused < PORT_ATTEMPTS_MAX) throw new PortTaken(error);
       await this.#startThread(0);
     }
+    this.#portRefused = 0;
     this.#ports.disk.replaceWhole(this.#addressPath(), Buffer.from(JSON.stringify({ port: this.#port })));
   }
 
@@ -110,9 +132,7 @@ class FolderBroker implements SharedBroker {
           if (this.#thread === started && !this.#closed) {
             this.#thread = undefined;
             this.#ports.log.error({ error: explainError(error) }, 'the embedded broker has failed and is started again');
-            void this.open().catch((failure: unknown) =>
-              this.#ports.log.error({ error: explainError(failure) }, 'the embedded broker could not be started again'),
-            );
+            this.#openAgain();
           }
         },
       });
@@ -131,8 +151,7 @@ class FolderBroker implements SharedBroker {
           onData() {},
           onClose: () => {
             this.#watch = undefined;
-            if (!this.#closed)
-              void this.open().catch((error: unknown) => this.#ports.log.error({ error: explainError(error) }, 'the embedded broker could not be taken over'));
+            if (!this.#closed) this.#openAgain();
           },
         },
       );
@@ -160,8 +179,21 @@ class FolderBroker implements SharedBroker {
     if (this.#closed) return;
     this.#closed = true;
     this.#watch?.destroy();
+    await this.#opening.catch(() => undefined); // told to whoever opened; one that is just being started is ended below
+    this.#watch?.destroy();
     if (this.#thread === undefined) return;
     this.#thread.post({ kind: 'close' });
     await this.#threadEnded;
+  }
+}
+
+/** Worth another look in a moment: another process holds the folder, or the port. */
+function isPassing(error: unknown): boolean {
+  return error instanceof PortTaken || (MillraceError.is(error) && error.code === 'ERR_DATA_DIR' && error.where.locked !== undefined);
+}
+
+class PortTaken extends Error {
+  constructor(cause: unknown) {
+    super(explainError(cause), { cause });
   }
 }

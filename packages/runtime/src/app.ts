@@ -117,8 +117,13 @@ class AppOnInstance implements RunningApp {
     if (this.state !== 'created') throw new MillraceError('ERR_CLOSED', `the app is ${this.state}; an app is started once. Create another one.`);
     this.#lifecycle.move('rebalancing');
     try {
-      this.#parts = await this.#assemble();
-      await this.#parts.instance.start();
+      const parts = await this.#assemble();
+      if (this.#closing !== undefined) await this.#letGo(parts);
+      else {
+        this.#parts = parts;
+        await parts.instance.start();
+      }
+      if (this.#closing !== undefined) throw new MillraceError('ERR_CLOSED', 'the app was closed while it started');
     } catch (error) {
       await this.#giveUp(error as Error, 'told'); // by the rejection
       throw error;
@@ -322,6 +327,11 @@ class AppOnInstance implements RunningApp {
     await this.#closing;
   }
 
+  async #letGo(parts: Parts): Promise<void> {
+    await parts.admin.close().catch(() => undefined);
+    parts.directory.release();
+  }
+
   async #shut(leave: 'auto' | 'leave' | 'stay', during: 'stopping' | 'failing', end: 'stopped' | 'failed'): Promise<void> {
     if (!this.#lifecycle.moveIfAllowed(during)) return;
     const parts = this.#parts;
@@ -330,8 +340,7 @@ class AppOnInstance implements RunningApp {
       await parts.instance
         .close(leave === 'leave' || (leave === 'auto' && this.#settings.instanceId === undefined))
         .catch((error: unknown) => this.#log.warn({}, `while closing: ${explainError(error)}`));
-      await parts.admin.close().catch(() => undefined);
-      parts.directory.release();
+      await this.#letGo(parts);
     }
     this.#lifecycle.move(end);
     this.states.end();

@@ -2,7 +2,8 @@
 // Owns: the order of a hand-over (design, Membership): revoke, wait for the release, close, rejoin; open, assign.
 // Never: processes a record; holds a heartbeat back.
 // Invariants: a task is with at most one worker; a worker hears member id, generation and tasks in one message;
-//   assignments are taken up one after another.
+//   assignments are taken up one after another.  A task counts as ours in a join from the moment it was assigned until a worker
+//   has let go of it: the leader gives a claimed task to nobody else, so what is claimed too long costs a round, too short a duplicate.
 import type { GroupMember, GroupMetadata, LogAdmin, MemberAssignment } from '@millrace/client';
 import { errorFromWire, explainError, type Logger, MillraceError, type Ports, sleep } from '@millrace/core';
 import { type Topology, topicName } from '@millrace/topology';
@@ -17,8 +18,10 @@ import type { SeatPlan, WorkerNews } from './worker-messages.ts';
 
 /** A worker that fails this often in a row without committing anything stops the instance. */
 const FAILURES_MAX = 3;
-/** How long a stopping worker may take to commit and close. */
-const STOP_DEADLINE_MS = 30_000;
+/** How long a stopping worker may take to commit and close; with leaving the group, a stop takes less than ten seconds. */
+const STOP_DEADLINE_MS = 6_000;
+/** A hand-over that is under way when the instance stops gets this long. */
+const TURN_DEADLINE_MS = 1_000;
 
 export interface InstanceParts {
   readonly topology: Topology;
@@ -67,6 +70,8 @@ interface Seat {
   host: WorkerHost | undefined;
   tasks: readonly string[];
   failures: number;
+  /** Counts the workers that had this seat: what an earlier one still says is not about the present one. */
+  life: number;
 }
 
 export class Instance {
@@ -76,6 +81,13 @@ export class Instance {
   #member: GroupMember | undefined;
   #group: GroupMetadata | undefined;
   #owned = new Set<string>();
+  /** What a join says that we have. */
+  #claimed = new Set<string>();
+  /** Assignments heard of and not yet taken up. */
+  #heard: readonly AssignmentNews[] = [];
+  /** Grows when membership is lost: what was assigned before is void. */
+  #membership = 0;
+  #vanished: readonly string[] = [];
   #known: readonly string[] = [];
   #instances: readonly InstanceNews[] = [];
   #counts: ReadonlyMap<string, number> = new Map();
@@ -90,20 +102,27 @@ export class Instance {
   async start(): Promise<void> {
     const { settings, parts } = { settings: this.#parts.settings, parts: this.#parts };
     for (let index = 0; index < Math.max(1, settings.workers); index++) {
-      const seat: Seat = { index, host: undefined, tasks: [], failures: 0 };
+      const seat: Seat = { index, host: undefined, tasks: [], failures: 0, life: 0 };
       this.#seats.push(seat);
-      seat.host = await parts.startWorker(index, this.#eventsOf(seat));
+      await this.#startWorker(seat);
     }
+    if (this.#closing) return;
     const ghost = parts.directory.lastMember;
     // Our folder's last process did not leave: the group must not wait for it.
     if (ghost !== undefined && settings.instanceId === undefined)
       await parts.admin
         .removeMember(settings.applicationId, ghost)
         .catch((error: unknown) => parts.log.debug({ member: ghost }, `the former member could not be removed: ${explainError(error)}`));
+    if (this.#closing) return;
     this.#member = parts.createMember({
       userData: () => this.#userData(),
-      assigned: (group, assignment) => this.#inTurn(() => this.#takeUp(group, decodeAssignmentNews(assignment.userData))),
-      lost: (reason, fatal) => this.#inTurn(() => this.#lose(reason, fatal)),
+      assigned: (group, assignment) => this.#assigned(group, assignment),
+      lost: (reason, fatal) => {
+        this.#claimed = new Set();
+        this.#heard = [];
+        this.#membership++;
+        this.#inTurn(() => this.#lose(reason, fatal));
+      },
     });
     this.#member.start();
   }
@@ -133,7 +152,7 @@ export class Instance {
   /** Finish, commit, settle, close, leave. Idempotent. */
   async close(leave: boolean): Promise<void> {
     this.#closing = true;
-    await this.#turn;
+    await this.#within(TURN_DEADLINE_MS, this.#turn);
     await Promise.all(this.#seats.map((seat) => this.#stopSeat(seat)));
     await this.#member?.close(leave);
     if (leave) this.#parts.directory.keepMember(undefined);
@@ -141,31 +160,39 @@ export class Instance {
   }
 
   async #stopSeat(seat: Seat): Promise<void> {
-    const host = seat.host;
-    seat.host = undefined;
+    const { host } = seat;
     if (host === undefined) return;
-    const deadline = new AbortController();
-    const late = sleep(this.#parts.ports.timers, STOP_DEADLINE_MS, deadline.signal).then(() => 'late' as const);
     try {
-      await Promise.race([host.stop(STOP_DEADLINE_MS), late]);
+      await this.#within(STOP_DEADLINE_MS, host.stop(STOP_DEADLINE_MS));
     } catch (error) {
       this.#parts.log.warn({ worker: workerName(seat.index) }, `the worker did not stop cleanly: ${explainError(error)}`);
     } finally {
-      deadline.abort();
+      seat.host = undefined;
       await host.terminate();
       seat.tasks = [];
     }
   }
 
+  /** False when `work` did not end in time. */
+  async #within(ms: number, work: Promise<void>): Promise<boolean> {
+    const done = new AbortController();
+    const late = sleep(this.#parts.ports.timers, ms, done.signal).then(() => false);
+    try {
+      return await Promise.race([work.then(() => true), late]);
+    } finally {
+      done.abort();
+    }
+  }
+
   #userData(): Uint8Array {
     const { settings, directory, topologyHash } = this.#parts;
-    const owned = [...this.#owned].sort();
+    const owned = [...this.#claimed].sort();
     return encodeMemberNews({
       instanceId: directory.instanceId,
       address: this.#parts.address(),
       workers: Math.max(1, settings.workers),
       owned,
-      stored: directory.storedTasks().filter((task) => !this.#owned.has(task)),
+      stored: directory.storedTasks().filter((task) => !this.#claimed.has(task)),
       transactionalIds: settings.guarantee === 'exactly-once' ? this.#seats.map((seat) => this.#parts.transactionalId(seat.index)) : [],
       known: this.#known,
       topologyHash,
@@ -190,10 +217,41 @@ export class Instance {
     this.#parts.events.failed(error);
   }
 
+  #assigned(group: GroupMetadata, assignment: MemberAssignment): void {
+    const membership = this.#membership;
+    let news: AssignmentNews;
+    try {
+      news = decodeAssignmentNews(assignment.userData);
+    } catch (error) {
+      this.#fail(error as Error);
+      return;
+    }
+    for (const task of news.tasks) this.#claimed.add(task);
+    this.#heard = [...this.#heard, news];
+    if (this.#closing) this.#tellStoppingWorkers(group);
+    this.#inTurn(async () => {
+      if (membership === this.#membership) await this.#takeUp(group, news);
+    });
+  }
+
+  /** The last commit of a worker that stops must not wait for a generation that nobody takes up any more: what it has is still claimed by us. */
+  #tellStoppingWorkers(group: GroupMetadata): void {
+    for (const { host, tasks } of this.#seats) {
+      const plan = {
+        group,
+        tasks: tasks.map((id) => ({ id, ticket: undefined, deliveries: 0 })),
+        fence: [],
+        partitionCounts: Object.fromEntries(this.#counts),
+      };
+      host?.assign(plan).catch(() => undefined); // it ends without taking the plan up
+    }
+  }
+
   async #takeUp(group: GroupMetadata, news: AssignmentNews): Promise<void> {
     if (news.refusal !== undefined) throw new MillraceError(news.refusal.code, news.refusal.message);
     this.#group = group;
     this.#known = news.known;
+    this.#vanished = news.vanished;
     this.#instances = news.instances;
     this.#parts.directory.keepMember(group.memberId);
     await this.#learnPartitionCounts(news.tasks.length > 0);
@@ -202,8 +260,12 @@ export class Instance {
     this.#parts.events.settledDown(false);
     const spread = spreadOverWorkers([...wanted], this.#seats.length, this.#placement());
     await this.#releaseWhatMoves(wanted, spread);
+    this.#heard = this.#heard.filter((one) => one !== news);
     if (leaving.length > 0) {
-      for (const task of leaving) this.#owned.delete(task);
+      for (const task of leaving) {
+        this.#owned.delete(task);
+        if (!this.#heard.some(({ tasks }) => tasks.includes(task))) this.#claimed.delete(task);
+      }
       this.#parts.events.revoked(leaving);
     }
     const coming = [...wanted].filter((task) => !this.#owned.has(task));
@@ -243,29 +305,31 @@ export class Instance {
       moving.map(async (seat) => {
         const kept = seat.tasks.filter((task) => wanted.has(task) && spread.get(task) === seat.index);
         const gone = seat.tasks.filter((task) => !kept.includes(task));
-        const released = await this.#assignWithin(seat, kept, this.#parts.settings.sessionTimeoutMs / 3);
-        if (!released)
-          await this.#replaceWorker(seat, new MillraceError('ERR_TASK_FAILED', `worker ${workerName(seat.index)} did not give up its tasks in time`));
+        await this.#release(seat, kept);
         for (const task of gone) {
           this.#taskStates.delete(task);
           await this.#parts.databases.close(task);
         }
-        seat.tasks = kept;
       }),
     );
   }
 
-  /** False when the worker did not answer in time; its group metadata is then too old for it to commit. */
-  async #assignWithin(seat: Seat, tasks: readonly string[], withinMs: number): Promise<boolean> {
-    const host = seat.host;
-    if (host === undefined) return true;
-    const done = new AbortController();
-    const late = sleep(this.#parts.ports.timers, withinMs, done.signal).then(() => false);
+  /** When it resolves, the seat's worker has none but the tasks of `kept`: it has answered, or is gone and another one has its place. */
+  async #release(seat: Seat, kept: readonly string[]): Promise<void> {
+    const { host, life } = seat;
     try {
-      return await Promise.race([host.assign(await this.#planFor(seat, tasks, [])).then(() => true), late]);
-    } finally {
-      done.abort();
+      const released = host === undefined || (await this.#within(this.#patienceMs, host.assign(await this.#planFor(seat, kept, []))));
+      if (released) seat.tasks = kept;
+      else await this.#replaceWorker(seat, new MillraceError('ERR_TASK_FAILED', `worker ${workerName(seat.index)} did not give up its tasks in time`), kept);
+    } catch (error) {
+      if (seat.life !== life) throw error;
+      await this.#workerFailed(seat, life, error as Error, kept);
     }
+  }
+
+  /** How long a hand-over waits for a worker; then its group metadata is too old for it to commit. */
+  get #patienceMs(): number {
+    return this.#parts.settings.sessionTimeoutMs / 3;
   }
 
   /** Second half: databases are opened, every worker hears the new generation with all its tasks. */
@@ -275,8 +339,19 @@ export class Instance {
         const tasks = [...spread].filter(([, index]) => index === seat.index).map(([task]) => task);
         const added = tasks.some((task) => !seat.tasks.includes(task));
         seat.tasks = tasks;
-        await seat.host?.assign(await this.#planFor(seat, tasks, added ? fence : []));
+        await this.#giveTasks(seat, added ? fence : []);
       }),
+    );
+  }
+
+  /** Nobody waits for a slow worker: it takes its tasks when it can. One that ends meanwhile is replaced in a turn of its own. */
+  async #giveTasks(seat: Seat, fence: readonly string[]): Promise<void> {
+    const { host } = seat;
+    if (host === undefined) return;
+    const taken = host.assign(await this.#planFor(seat, seat.tasks, fence));
+    await this.#within(
+      this.#patienceMs,
+      taken.catch((error: unknown) => this.#parts.log.debug({ worker: workerName(seat.index) }, `tasks not taken: ${explainError(error)}`)),
     );
   }
 
@@ -294,33 +369,40 @@ export class Instance {
     this.#owned = new Set();
     this.#parts.log.warn({ tasks: tasks.length }, `membership lost: ${explainError(reason)}`);
     this.#parts.events.settledDown(false);
-    await Promise.all(
-      this.#seats.map(async (seat) => {
-        await seat.host?.lost();
-        for (const task of seat.tasks) await this.#parts.databases.close(task);
-        seat.tasks = [];
-      }),
-    );
+    await Promise.all(this.#seats.map((seat) => this.#dropTasks(seat)));
     this.#taskStates.clear();
     this.#parts.events.lost(tasks);
     if (fatal) throw reason;
   }
 
-  #eventsOf(seat: Seat): WorkerHostEvents {
-    return {
-      news: (news) => this.#hear(seat, news),
-      died: (error) => this.#inTurn(() => this.#workerFailed(seat, error)),
-    };
+  async #dropTasks(seat: Seat): Promise<void> {
+    const { host, life, tasks } = seat;
+    const dropped = host === undefined || (await this.#within(this.#parts.settings.sessionTimeoutMs, host.lost()).catch(() => false));
+    if (!dropped && seat.life === life) await this.#replaceWorker(seat, new MillraceError('ERR_MEMBERSHIP_LOST', 'it did not drop its tasks in time'), []);
+    for (const task of tasks) await this.#parts.databases.close(task);
+    seat.tasks = [];
   }
 
-  #hear(seat: Seat, news: WorkerNews): void {
+  async #startWorker(seat: Seat): Promise<void> {
+    const life = ++seat.life;
+    const host = await this.#parts.startWorker(seat.index, {
+      news: (news) => {
+        if (seat.life === life) this.#hear(seat, life, news);
+      },
+      died: (error) => this.#inTurn(() => this.#workerFailed(seat, life, error, seat.tasks)),
+    });
+    if (this.#closing) await host.terminate();
+    else seat.host = host;
+  }
+
+  #hear(seat: Seat, life: number, news: WorkerNews): void {
     if (news.kind === 'taskState') {
       this.#taskStates.set(news.taskId, news.state);
       this.#reportProgress();
     } else if (news.kind === 'committed') seat.failures = 0;
     else if (news.kind === 'failed') {
       const error = errorFromWire(news.error);
-      this.#inTurn(() => this.#workerFailed(seat, error));
+      this.#inTurn(() => this.#workerFailed(seat, life, error, seat.tasks));
     }
     this.#parts.events.news(workerName(seat.index), news);
   }
@@ -330,25 +412,29 @@ export class Instance {
     this.#parts.events.settledDown(all.every((task) => this.#taskStates.get(task) === 'running'));
   }
 
-  async #workerFailed(seat: Seat, error: Error): Promise<void> {
+  /** What a failed worker means: another one in its place with the tasks of `kept`, or the end of the instance. */
+  async #workerFailed(seat: Seat, life: number, error: Error, kept: readonly string[]): Promise<void> {
+    if (seat.life !== life) return; // it has been replaced already
     this.#parts.events.workerFailed(workerName(seat.index), error);
     seat.failures++;
     const hopeless = MillraceError.is(error) && error.response === 'stop';
     if (hopeless || seat.failures >= FAILURES_MAX || this.#parts.settings.errors.onWorkerFailure === 'stopInstance') throw error;
-    await this.#replaceWorker(seat, error);
+    await this.#replaceWorker(seat, error, kept);
   }
 
-  /** Ends the worker, waits until it is gone, starts another with the same transactional id, gives it the same tasks. */
-  async #replaceWorker(seat: Seat, error: Error): Promise<void> {
+  /** Ends the worker, waits until it is gone, starts another with the same transactional id, gives it the tasks of `kept` and no other. */
+  async #replaceWorker(seat: Seat, error: Error, kept: readonly string[]): Promise<void> {
     this.#parts.log.warn({ worker: workerName(seat.index) }, `worker restarted after: ${explainError(error)}`);
-    const tasks = seat.tasks;
-    await seat.host?.terminate();
+    const { host, tasks } = seat;
+    seat.host = undefined;
+    await host?.terminate();
     for (const task of tasks) {
       this.#taskStates.delete(task);
       await this.#parts.databases.close(task);
     }
-    seat.host = await this.#parts.startWorker(seat.index, this.#eventsOf(seat));
-    if (tasks.length > 0) await seat.host.assign(await this.#planFor(seat, tasks, []));
+    seat.tasks = kept;
+    await this.#startWorker(seat);
+    if (kept.length > 0) await this.#giveTasks(seat, this.#vanished);
   }
 }
 

@@ -1,6 +1,7 @@
 // Who runs which task: a pure function of what the members say.
 // Sticky (a running task stays while the load allows), then where its state lies, then where there is room.
-// Cooperative: a task that somebody else still runs is withheld from its new owner until the old one has given it up.
+// Cooperative: a task that somebody else still runs is withheld from its new owner until the old one has given it up; one that two
+// members claim (one of them was away and does not know it yet) goes to nobody until both have let go of it.
 // Invariants: every task is assigned to at most one member; deterministic; no member gets more than its fair share plus one.
 import type { MemberNews } from './wire.ts';
 
@@ -29,12 +30,12 @@ export function assignTasks(members: readonly Member[], tasks: readonly TaskFact
   const wanted = distribute(members, tasks);
   const result = new Map<string, string[]>(members.map((member) => [member.memberId, []]));
   const withheld: string[] = [];
-  const owners = ownersOf(members);
+  const { owners, disputed } = claimsOf(members);
   for (const task of tasks) {
     const target = wanted.get(task.id);
     if (target === undefined) continue;
     const owner = owners.get(task.id);
-    if (owner !== undefined && owner !== target) withheld.push(task.id);
+    if (disputed.has(task.id) || (owner !== undefined && owner !== target)) withheld.push(task.id);
     else result.get(target)?.push(task.id);
   }
   const used = new Set(members.flatMap((member) => member.transactionalIds));
@@ -43,8 +44,8 @@ export function assignTasks(members: readonly Member[], tasks: readonly TaskFact
   return { tasks: result, vanished, known: [...new Set([...used, ...vanished])].sort(), withheld };
 }
 
-/** Task → the one member that says it runs it. Two that claim one task (one of them was away) count as none. */
-function ownersOf(members: readonly Member[]): Map<string, string> {
+/** Task → the one member that says it runs it; and the tasks that more than one member claims. */
+function claimsOf(members: readonly Member[]): { readonly owners: ReadonlyMap<string, string>; readonly disputed: ReadonlySet<string> } {
   const owners = new Map<string, string>();
   const disputed = new Set<string>();
   for (const member of members) {
@@ -54,7 +55,7 @@ function ownersOf(members: readonly Member[]): Map<string, string> {
     }
   }
   for (const task of disputed) owners.delete(task);
-  return owners;
+  return { owners, disputed };
 }
 
 interface Load {
@@ -73,7 +74,7 @@ function distribute(members: readonly Member[], tasks: readonly TaskFacts[]): Ma
   const loads = new Map<string, Load>(
     ordered.map((member) => [member.memberId, { member, quota: Math.ceil((tasks.length * member.workers) / workers), count: 0 }]),
   );
-  const owners = ownersOf(members);
+  const { owners } = claimsOf(members);
   const take = (task: string, load: Load): void => {
     wanted.set(task, load.member.memberId);
     load.count++;
