@@ -1,0 +1,62 @@
+// npm run torture -- --kills N: real processes under faults, then an audit of every record. Last line `N faults, M findings`.
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { parseArgs } from 'node:util';
+import { orExplain, prepare, Refusal, root } from './prepare.mjs';
+
+const USAGE = `npm run torture -- --kills N [--seed S] [--instances 3] [--workers 1] [--engine auto|rocksdb|lmdb|memory]
+  [--guarantee exactly-once|at-least-once] [--shared] [--session MS] [--pause MS] [--rate PER_SECOND] [--faults NAME,…] [--keep]
+--shared: the instances share the embedded broker of their folder, and it dies with the one that runs it.`;
+
+await orExplain(async () => {
+  const text = { type: 'string' };
+  const flag = { type: 'boolean', default: false };
+  const { values } = parseArgs({
+    options: {
+      kills: text,
+      seed: text,
+      instances: text,
+      workers: text,
+      engine: text,
+      guarantee: text,
+      session: text,
+      pause: text,
+      rate: text,
+      faults: text,
+      shared: flag,
+      keep: flag,
+      help: flag,
+    },
+  });
+  if (values.help) throw new Refusal(USAGE);
+  const number = (name, fallback) => {
+    const value = Number(values[name] ?? fallback);
+    if (!Number.isSafeInteger(value) || value < 0) throw new Refusal(`--${name} must be a whole number.\n${USAGE}`);
+    return value;
+  };
+  if (process.env.MILLRACE_TORTURE_BUILT === undefined) await prepare('.');
+  const { torture } = await import(pathToFileURL(join(root, 'test/torture/torture.mjs')).href);
+  const options = {
+    kills: number('kills', 20),
+    seed: number('seed', Date.now() % 1_000_000),
+    instances: number('instances', 3),
+    workers: number('workers', 1),
+    engine: values.engine ?? 'auto',
+    guarantee: values.guarantee ?? 'exactly-once',
+    sessionMs: number('session', 1500),
+    pauseMs: number('pause', 1000),
+    perSecond: number('rate', 400),
+    faults: values.faults?.split(','),
+    shared: values.shared,
+    keep: values.keep,
+  };
+  const say = (line) => process.stderr.write(`${line}\n`);
+  say(`seed ${options.seed}`);
+  const { findings, faults, acknowledged, folder } = await torture(options, say);
+  for (const finding of findings) process.stdout.write(`${finding}\n`);
+  if (findings.length > 0) process.stdout.write(`logs and data are kept in ${folder}\n`);
+  process.stdout.write(`${JSON.stringify({ ...options, faults, acknowledged })}\n`);
+  const count = Object.values(faults).reduce((sum, one) => sum + one, 0);
+  process.stdout.write(`${count} faults, ${findings.length} findings\n`);
+  if (findings.length > 0) process.exitCode = 1;
+});
