@@ -125,6 +125,7 @@ async function history(seed: number): Promise<void> {
   rig = begin();
   member += 1;
   assign(all);
+  await until(() => all.every((task) => rig.states.some(([id, state]) => id === task && state === 'running')));
   const ends = [0, 1].map((partition) => log.rows('in', partition).length);
   await until(() => [0, 1].every((partition) => ends[partition] === 0 || log.committed.get(`in-${partition}`)?.offset === ends[partition]));
   await rig.worker.stop(10_000);
