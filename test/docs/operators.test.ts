@@ -9,7 +9,9 @@ import ts from 'typescript';
 import { describe, expect, test } from 'vitest';
 import { Driver } from '../golden/driver.ts';
 import aggregates, * as a from './operators/aggregates.ts';
+import branches, * as b from './operators/branches.ts';
 import joins, * as j from './operators/joins.ts';
+import regrouped, * as r from './operators/regrouped.ts';
 import stateless, * as s from './operators/stateless.ts';
 import tables, * as tt from './operators/tables.ts';
 import windowed, * as w from './operators/windowed.ts';
@@ -75,6 +77,38 @@ describe('what the programs do', () => {
     expect(run.output(s.slow)).toEqual([
       ['ada', '/Shop/Hats took 1200 ms'],
       ['bob', 'saw an error'],
+    ]);
+  });
+
+  test('branches', async () => {
+    const run = await Run.of(branches);
+    run.send(b.orders, '1', { tier: 'gold', cents: 20_000 });
+    run.send(b.orders, '2', { tier: 'plain', cents: 20_000 });
+    run.send(b.orders, '3', { tier: 'plain', cents: 1 });
+    run.send(b.orders, '4', null);
+    expect([b.gold, b.large].map((topic) => run.output(topic).map(([key]) => key))).toEqual([['1'], ['2']]);
+    expect(run.output(b.others)).toEqual([
+      ['3', { tier: 'plain', cents: 1 }],
+      ['4', null],
+    ]);
+  });
+
+  test('regrouped', async () => {
+    const run = await Run.of(regrouped);
+    run.send(r.employees, 'ada', { team: 'red', salary: 10 });
+    run.send(r.employees, 'bob', { team: 'red', salary: 7 });
+    run.send(r.employees, 'ada', { team: 'blue', salary: 12 });
+    run.send(r.employees, 'bob', null);
+    expect(run.rows(r.payroll)).toEqual([
+      ['blue', 12],
+      ['red', 0],
+    ]);
+    expect(run.output(r.teamSizes)).toEqual([
+      ['red', 1],
+      ['red', 2],
+      ['red', 1],
+      ['blue', 1],
+      ['red', 0],
     ]);
   });
 

@@ -48,6 +48,9 @@ export interface Step {
   readonly init?: string;
   readonly aggregator?: string;
   readonly reducer?: string;
+  readonly subtractor?: string;
+  readonly branches?: readonly { readonly id?: string; readonly fn: string; readonly named?: string }[];
+  readonly default?: { readonly id?: string; readonly named?: string };
   readonly joiner?: string;
   readonly joined?: { readonly key?: SerdeName; readonly value?: SerdeName; readonly otherValue?: SerdeName; readonly named?: string; readonly grace?: number };
 }

@@ -1,6 +1,6 @@
 // A recorded program, step by step, written in our DSL.
 // Types are erased here: the programs are data, and what they do is checked against what was recorded.
-import { type Emit, type KGroupedStream, type KStream, type KTable, store, type TimeWindowedKStream, type Topic, type TopologyBuilder, topic, windows } from '@millrace/dsl';
+import { type Emit, type KGroupedStream, type KGroupedTable, type KStream, type KTable, store, type TimeWindowedKStream, type Topic, type TopologyBuilder, topic, windows } from '@millrace/dsl';
 import type { Case, Materialized, SerdeName, Step, Windows } from './case-format.ts';
 import * as functions from './functions.ts';
 import { NotExpressible } from './functions.ts';
@@ -9,8 +9,9 @@ import { serdeNamed } from './serdes.ts';
 type Stream = KStream<unknown, unknown>;
 type Table = KTable<unknown, unknown, unknown>;
 type Group = KGroupedStream<unknown, unknown>;
+type TableGroup = KGroupedTable<unknown, unknown>;
 type Windowed = TimeWindowedKStream<unknown, unknown>;
-type Made = { readonly kind: 'stream'; readonly it: Stream } | { readonly kind: 'table'; readonly it: Table } | { readonly kind: 'group'; readonly it: Group } | { readonly kind: 'windowed'; readonly it: Windowed };
+type Made = { readonly kind: 'stream'; readonly it: Stream } | { readonly kind: 'table'; readonly it: Table } | { readonly kind: 'group'; readonly it: Group } | { readonly kind: 'tableGroup'; readonly it: TableGroup } | { readonly kind: 'windowed'; readonly it: Windowed };
 
 type Options = Record<string, unknown>;
 /** Tables of every type are one here. */
@@ -58,6 +59,8 @@ class Translation {
       case 'group':
         if (step.op === 'windowedBy') return { kind: 'windowed', it: above.it.windowedBy(windowsOf(step.windows as Windows)) };
         return { kind: 'table', it: this.#fold(above.it, step, 'keyValue') };
+      case 'tableGroup':
+        return { kind: 'table', it: this.#foldTable(above.it, step) };
       case 'windowed':
         return { kind: 'table', it: this.#fold(above.it, step, 'window') };
     }
@@ -127,6 +130,9 @@ class Translation {
         return undefined;
       case 'merge':
         return made(stream.merge(this.#other(step, 'stream') as Stream, named));
+      case 'split':
+        this.#split(stream, step);
+        return undefined;
       case 'repartition':
         return made(stream.repartition(keyed));
       case 'toTable':
@@ -146,6 +152,21 @@ class Translation {
         return undefined;
     }
     throw new NotExpressible(`stream.${step.op}`);
+  }
+
+  #split(stream: Stream, step: Step): void {
+    const branches = step.branches ?? [];
+    const rest = step.default;
+    if (step.named !== undefined && (branches.some((branch) => branch.named === undefined) || (rest !== undefined && rest.named !== 'rest'))) throw new NotExpressible('a named split with branches without names');
+    if (step.named === undefined && branches.some((branch) => branch.named !== undefined)) throw new NotExpressible('an unnamed split with named branches');
+    const nameOf = (branch: (typeof branches)[number], index: number): string => branch.named ?? `branch-${index}`;
+    const predicates = branches.map((branch, index) => {
+      const test = functions.predicate(branch.fn);
+      return [nameOf(branch, index), (v: unknown, k: unknown) => test(k, v)] as const;
+    });
+    const made = stream.split(Object.fromEntries(predicates), options({ as: step.named }));
+    for (const [index, branch] of branches.entries()) if (branch.id !== undefined) this.#made.set(branch.id, { kind: 'stream', it: made[nameOf(branch, index)] as Stream });
+    if (rest !== undefined) this.#made.set(rest.id ?? '', { kind: 'stream', it: made.rest as Stream });
   }
 
   #sinkTopic(name: string, step: Step): Topic<unknown, unknown> {
@@ -179,6 +200,11 @@ class Translation {
         const map = functions.valueMapper(fn);
         return { kind: 'table', it: asTable(table.mapValues<unknown>((v, k) => map(k, v), this.#tableOptions(step, 'keyValue', true))) };
       }
+      case 'groupBy': {
+        const map = functions.mapper(fn);
+        const given = options({ as: step.named, key: serdeOr(step.key), value: serdeOr(step.value), partitions: step.partitions });
+        return { kind: 'tableGroup', it: table.groupBy<unknown, unknown>((v, k) => map(k, v) as { key: unknown; value: unknown }, given) };
+      }
       case 'toStream': {
         const stream = table.toStream(options({ as: step.named })) as Stream;
         if (step.fn === undefined) return { kind: 'stream', it: stream };
@@ -187,6 +213,26 @@ class Translation {
       }
     }
     throw new NotExpressible(`table.${step.op}`);
+  }
+
+  #foldTable(group: TableGroup, step: Step): Table {
+    const given = this.#tableOptions(step, 'keyValue', false);
+    switch (step.op) {
+      case 'count':
+        return asTable(group.count(given));
+      case 'reduce': {
+        const add = functions.reducer(step.reducer as string);
+        const subtract = functions.reducer(step.subtractor as string);
+        return asTable(group.reduce({ add: (a, b) => add(a, b) as object, subtract: (a, b) => subtract(a, b) as object, ...given }));
+      }
+      case 'aggregate': {
+        const fold = functions.aggregator(step.aggregator as string);
+        const unfold = functions.aggregator(step.subtractor as string);
+        const initial = functions.initializer(step.init as string);
+        return asTable(group.aggregate<unknown>({ initial: () => initial(), add: (a, v, k) => fold(k, v, a), subtract: (a, v, k) => unfold(k, v, a), ...given }));
+      }
+    }
+    throw new NotExpressible(`grouped table.${step.op}`);
   }
 
   #fold(group: Group | Windowed, step: Step, kind: 'keyValue' | 'window'): Table {
@@ -246,6 +292,8 @@ function windowsOf(given: Windows) {
       const size = given.size as number;
       return given.advance === undefined ? windows.tumbling({ size, grace }) : windows.hopping({ size, advance: given.advance, grace });
     }
+    case 'sliding':
+      return windows.sliding({ difference: given.difference as number, grace });
     case 'unlimited':
       return windows.unlimited({ start: given.start ?? 0 });
   }
@@ -264,5 +312,3 @@ function timestampOf(name: string | undefined): object {
   }
   return { timestamp: functions.extractor(name), onInvalidTimestamp: 'skip' };
 }
-    case 'sliding':
-      return windows.sliding({ difference: given.difference as number, grace });

@@ -3,6 +3,7 @@
 import type { ErasedSerde } from '@millrace/core';
 import { GraphBuilder, type TopicRef, type Topology } from '@millrace/topology';
 import { withNull } from './draft/serde-hints.ts';
+import { changeSerde } from './operators/change-serde.ts';
 import { nullKeyFilterOperator } from './operators/null-key-filter.ts';
 import { passThroughOperator } from './operators/pass-through.ts';
 import { inOrder, nodeById, type Plan, type PlanNode, type RepartitionPlan, type SinkPlan, type SourceReading } from './plan/nodes.ts';
@@ -58,10 +59,12 @@ function addSource(graph: GraphBuilder, name: string, reading: SourceReading, nu
 function addRepartition(graph: GraphBuilder, node: RepartitionPlan, parents: readonly string[], defaults: Plan['defaults']): void {
   const topic: TopicRef = { name: node.topic, internal: true };
   const key: ErasedSerde = withNull(node.key ?? defaults.key);
-  const value: ErasedSerde = withNull(node.value ?? defaults.value);
+  const plain: ErasedSerde = withNull(node.value ?? defaults.value);
+  const value = node.carriesChanges ? changeSerde(plain) : plain;
   graph.addRepartitionTopic(node.topic, node.partitions);
-  graph.addProcessor({ name: node.filterName, parents, stores: [], create: node.keepsNullKeys ? passThroughOperator : nullKeyFilterOperator });
-  graph.addSink({ name: node.sinkName, parents: [node.filterName], topic, key, value, partitioner: node.partitioner });
+  const { filterName } = node;
+  if (filterName !== undefined) graph.addProcessor({ name: filterName, parents, stores: [], create: node.keepsNullKeys ? passThroughOperator : nullKeyFilterOperator });
+  graph.addSink({ name: node.sinkName, parents: filterName === undefined ? parents : [filterName], topic, key, value, partitioner: node.partitioner });
   graph.addSource({
     name: node.name,
     topics: [topic],

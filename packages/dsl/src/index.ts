@@ -20,8 +20,10 @@ export {
   type WindowHandle,
   type WindowStoreOptions,
 } from '@millrace/topology';
+export type { Branches, Guarded } from './branches.ts';
 export type { Adder, AsyncNotAllowed, Fold, Joiner, KeyValue, Mapper, Nothing, NotPromise, Partitioner, Predicate, Present } from './callbacks.ts';
 export type { AggregateSpec, KGroupedStream, TimeWindowedKStream, WindowAggregateSpec } from './grouped.ts';
+export type { KGroupedTable, TableAggregateSpec, TableReduceSpec } from './grouped-table.ts';
 export type { KStream } from './kstream.ts';
 export type { KTable } from './ktable.ts';
 export type {

@@ -1,6 +1,7 @@
 // KStream as users see it: a sequence of independent facts. Interfaces only; `draft/stream-draft.ts` stands behind them.
 import type { RecordContext } from '@millrace/topology';
 import type { Joiner, KeyValue, Mapper, Predicate, Present } from './callbacks.ts';
+import type { Branches } from './branches.ts';
 import type { KGroupedStream } from './grouped.ts';
 import type { KTable } from './ktable.ts';
 import type {
@@ -40,6 +41,11 @@ export interface KStream<in out K, in out V> {
   forEach<R>(action: Mapper<V, K, R>, options?: OperatorOptions): void;
   /** All records of both; no order between the two beyond event time. */
   merge<V2>(other: KStream<K, V2>, options?: OperatorOptions): KStream<K, V | V2>;
+  /**
+   * Each record to the first branch that accepts it, in the order written; `rest` is what no branch takes, and costs nothing unused.
+   * Type guards narrow. Names that look like integers are refused, since JavaScript would reorder them.
+   */
+  split<B extends Readonly<Record<string, Predicate<V, K>>>>(branches: B, options?: OperatorOptions): Branches<K, V, B>;
   /** Through an internal topic, so that records of one key meet in one task. */
   repartition(options?: RepartitionOptions<K, V>): KStream<K, V>;
   groupByKey(options?: GroupOptions<K, V>): KGroupedStream<K, V>;

@@ -1,8 +1,9 @@
 // KTable as users see it: the latest value per key. Interfaces only; `draft/table-draft.ts` stands behind them.
 // Table callbacks get (value, key) only: a row may be recomputed for a lookup, outside any record.
-import type { NotPromise } from './callbacks.ts';
+import type { KeyValue, NotPromise } from './callbacks.ts';
+import type { KGroupedTable } from './grouped-table.ts';
 import type { KStream } from './kstream.ts';
-import type { OperatorOptions, TableOptions } from './operator-options.ts';
+import type { GroupOptions, OperatorOptions, TableOptions } from './operator-options.ts';
 
 /**
  * A table. `Tombstone` says whether its update stream may carry deletes: `null` (default, may) or `never` (cannot). It is inferred.
@@ -14,6 +15,8 @@ export interface KTable<in out K, in out V, in out Tombstone = null> {
   filter(predicate: (value: V, key: K) => boolean, options?: TableOptions<K, V>): KTable<K, V>;
   filterNot(predicate: (value: V, key: K) => boolean, options?: TableOptions<K, V>): KTable<K, V>;
   mapValues<R>(mapper: (value: V, key: K) => NotPromise<R>, options?: TableOptions<K, R>): KTable<K, R, Tombstone>;
+  /** The rows under another key, to be counted or folded; a row without new key or value is in no group. */
+  groupBy<K2, V2>(selector: (value: V, key: K) => NotPromise<KeyValue<K2, V2>>, options?: GroupOptions<K2, V2>): KGroupedTable<K2, V2>;
   /** The updates as records; a delete is `null`. */
   toStream(options?: OperatorOptions): KStream<K, V | Tombstone>;
 }

@@ -62,6 +62,17 @@ describe('a mistake in the graph throws at once, with a code and a fix', () => {
       /Two operators are called "x"/,
     ],
     ['no partitions', (t) => void t.stream(words).repartition({ partitions: 0 }), /whole number from 1/],
+    ['a branch called rest', (t) => void t.stream(words).split({ rest: () => true }), /what no branch takes/],
+    ['a branch that JavaScript would move', (t) => void t.stream(words).split({ b: () => true, 1: () => true }), /another order than written/],
+    [
+      'no partitions of a regrouped table',
+      (t) =>
+        void t
+          .table(words)
+          .groupBy((value, key) => ({ key, value }), { partitions: 0 })
+          .count(),
+      /whole number from 1/,
+    ],
     ['an empty list of topics', (t) => void t.stream([]), /Name at least one topic/],
   ];
   test.each(cases)('%s', (_name, build, message) => {

@@ -1,8 +1,8 @@
 // What must compile and what must not. Nothing here runs: the compiler is the test, and a refusal that stops refusing is an error.
 import { serde, type Windowed } from '@millrace/core';
 import { store } from '@millrace/topology';
-import type { GroupFace, StreamFace, TableFace, WindowedFace } from './draft/faces.ts';
-import type { KGroupedStream, KStream, KTable, TimeWindowedKStream } from './index.ts';
+import type { GroupFace, StreamFace, TableFace, TableGroupFace, WindowedFace } from './draft/faces.ts';
+import type { KGroupedStream, KGroupedTable, KStream, KTable, TimeWindowedKStream } from './index.ts';
 import { topic, topology, windows } from './index.ts';
 
 type Equal<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false;
@@ -30,6 +30,7 @@ const hourly = store.window('hourly', { key: serde.string(), value: serde.safeIn
 // The faces have every method of the interfaces, so that the erased object can stand behind the typed one.
 isType<true>()(true as Exclude<keyof KStream<string, string>, keyof StreamFace> extends never ? true : false, true);
 isType<true>()(true as Exclude<keyof KTable<string, string>, keyof TableFace> extends never ? true : false, true);
+isType<true>()(true as Exclude<keyof KGroupedTable<string, string>, keyof TableGroupFace> extends never ? true : false, true);
 isType<true>()(true as Exclude<keyof KGroupedStream<string, string>, keyof GroupFace> extends never ? true : false, true);
 isType<true>()(true as Exclude<keyof TimeWindowedKStream<string, string>, keyof WindowedFace> extends never ? true : false, true);
 
@@ -106,6 +107,22 @@ topology('inferred', (t) => {
   );
   isType<KTable<string, Order, null>>()(t.stream(updates).toTable(), true);
   isType<KTable<string, Order, never>>()(stream.toTable(), true);
+
+  // Branches are narrowed by written type guards; the rest keeps its type.
+  const byKind = t.stream(updates).split({ present: (order): order is Order => order !== null, empty: (_order, id) => id === '' });
+  isType<KStream<string, Order>>()(byKind.present, true);
+  isType<KStream<string, Order | null>>()(byKind.empty, true);
+  isType<KStream<string, Order | null>>()(byKind.rest, true);
+
+  // A regrouped table: key and value from the selector, aggregates as those of streams.
+  const byName = table.groupBy((customer, id) => ({ key: customer.name, value: id.length }));
+  isType<KGroupedTable<string, number>>()(byName, true);
+  isType<KTable<string, number, never>>()(byName.count(), true);
+  isType<KTable<string, number>>()(byName.reduce({ add: (a, b) => a + b, subtract: (a, b) => (a === b ? null : a - b) }), true);
+  isType<KTable<string, string>>()(
+    byName.aggregate({ initial: () => '', add: (text, length) => text + String(length), subtract: () => null }),
+    true,
+  );
   stream.filter((order, id, context) => order.cents > 0 && id !== '' && context.timestamp > 0).to(orders);
 });
 
@@ -147,6 +164,12 @@ topology('refused', (t) => {
   stream.leftJoin(t.table(customers), (_order, customer) => customer.name);
   // @ts-expect-error -- the store holds numbers
   stream.groupByKey().reduce((a) => a, { store: spent });
+  // @ts-expect-error -- a promise is always true
+  stream.split({ dear: async (order: Order) => order.cents > 0 });
+  // @ts-expect-error -- no such branch
+  stream.split({ dear: (order) => order.cents > 0 }).cheap.to(orders);
+  // @ts-expect-error -- what is not subtracted stays for ever
+  t.table(customers).groupBy((customer) => ({ key: customer.name, value: 1 })).reduce({ add: (a, b) => a + b });
   // @ts-expect-error -- a window store cannot hold rows without window
   stream.groupByKey().count({ store: hourly });
   // @ts-expect-error -- records without key cannot be joined by key

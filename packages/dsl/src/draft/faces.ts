@@ -11,13 +11,16 @@ import { mapOperator } from '../operators/map.ts';
 import { mapValuesOperator } from '../operators/map-values.ts';
 import { peekOperator } from '../operators/peek.ts';
 import { selectKeyOperator } from '../operators/select-key.ts';
+import { type TableFold, tableCountFold } from '../operators/table-aggregate.ts';
 import { topicDeclaration } from '../topic.ts';
 import { type TimeWindows, type WindowSettings, windowSettings } from '../windows.ts';
 import { foldGroup, type GroupNode } from './group-node.ts';
 import { firstSerde } from './serde-hints.ts';
+import { splitStream } from './split-draft.ts';
 import type { ErasedOptions, StreamNode, TableNode } from './stream-node.ts';
 import { appendOperator, mergeStreams, repartitionStream, type Step, sinkStream } from './stream-operators.ts';
 import { type JoinOptionsErased, joinWithTable } from './stream-table-join.ts';
+import { foldTableGroup, groupTable, type TableGroup } from './table-group.ts';
 import { filterTable, mapTable, tableToStream } from './table-operators.ts';
 import { type TableSourceOptionsErased, tableFromStream } from './table-sources.ts';
 import { sameTopology } from './typed.ts';
@@ -70,6 +73,11 @@ export class StreamFace {
   merge(other: object, options: ErasedOptions = {}): StreamFace {
     return new StreamFace(mergeStreams(this.node, sameTopology(other, StreamFace, this.node.draft, 'merge()').node, options));
   }
+  split(predicates: Readonly<Record<string, ErasedPredicate>>, options: ErasedOptions = {}): Readonly<Record<string, StreamFace>> {
+    const split = splitStream(this.node, predicates, options);
+    const faces = Object.fromEntries([...split.branches].map(([branch, node]) => [branch, new StreamFace(node)]));
+    return Object.defineProperty(faces, 'rest', { enumerable: true, get: () => new StreamFace(split.rest()) });
+  }
   repartition(options: GroupOptionsErased & { readonly partitioner?: SinkPartitioner } = {}): StreamFace {
     return new StreamFace(repartitionStream(this.node, options));
   }
@@ -121,8 +129,30 @@ export class TableFace {
   mapValues(mapper: ErasedRowMapper, options: TableSourceOptionsErased = {}): TableFace {
     return new TableFace(mapTable(this.node, mapper, options));
   }
+  groupBy(selector: ErasedRowMapper, options: GroupOptionsErased = {}): TableGroupFace {
+    return new TableGroupFace(groupTable(this.node, selector, options));
+  }
   toStream(options: ErasedOptions = {}): StreamFace {
     return new StreamFace(tableToStream(this.node, options));
+  }
+}
+
+export class TableGroupFace {
+  readonly group: TableGroup;
+  constructor(group: TableGroup) {
+    this.group = group;
+  }
+
+  count(options: TableSourceOptionsErased = {}): TableFace {
+    return new TableFace(foldTableGroup(this.group, { fold: tableCountFold, kind: 'count', options }));
+  }
+  reduce(spec: TableSourceOptionsErased & Pick<TableFold, 'add' | 'subtract'>): TableFace {
+    const { add, subtract } = spec;
+    return new TableFace(foldTableGroup(this.group, { fold: { initial: undefined, add, subtract }, kind: 'reduce', options: spec }));
+  }
+  aggregate(spec: TableSourceOptionsErased & TableFold): TableFace {
+    const { initial, add, subtract } = spec;
+    return new TableFace(foldTableGroup(this.group, { fold: { initial, add, subtract }, kind: 'aggregate', options: spec }));
   }
 }
 

@@ -99,7 +99,7 @@ function repartitionGroup(
 }
 
 /** Rows of an aggregate are always kept. */
-class AggregateRows implements TableRows {
+export class AggregateRows implements TableRows {
   sendsPrior = false;
   readonly #store: string;
   readonly #windowed: boolean;

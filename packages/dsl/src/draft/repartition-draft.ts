@@ -19,9 +19,7 @@ export function planRepartition(draft: PlanDraft, wish: RepartitionWish): () => 
   const names = draft.names.repartition(wish.prefix);
   checkName(names.topic, 'topic');
   const { partitions } = wish;
-  if (partitions !== undefined && !(Number.isInteger(partitions) && partitions > 0)) {
-    throw topologyError(`Repartition topic "${names.topic}" is to have ${partitions} partitions; it takes a whole number from 1.`, { topic: names.topic });
-  }
+  checkPartitions(names.topic, partitions);
   return () =>
     draft.add({
       kind: 'repartition',
@@ -29,9 +27,15 @@ export function planRepartition(draft: PlanDraft, wish: RepartitionWish): () => 
       parents: [wish.parent],
       key: wish.key,
       value: wish.value,
+      carriesChanges: false,
       partitions,
       partitioner: wish.partitioner,
       mergeable: wish.mergeable ?? true,
       keepsNullKeys: false,
     });
+}
+
+export function checkPartitions(topic: string, partitions: number | undefined): void {
+  if (partitions === undefined || (Number.isInteger(partitions) && partitions > 0)) return;
+  throw topologyError(`Repartition topic "${topic}" is to have ${partitions} partitions; it takes a whole number from 1.`, { topic });
 }

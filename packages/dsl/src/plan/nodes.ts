@@ -52,10 +52,13 @@ export interface OperatorPlan extends PlanNodeBase {
 export interface RepartitionPlan extends PlanNodeBase {
   readonly kind: 'repartition';
   readonly topic: string;
-  readonly filterName: string;
+  /** Undefined: no filter, since no record without a key gets this far. */
+  readonly filterName: string | undefined;
   readonly sinkName: string;
   readonly key: ErasedSerde | undefined;
   readonly value: ErasedSerde | undefined;
+  /** Values are changes of a regrouped table; `value` is the serde of what is inside. */
+  readonly carriesChanges: boolean;
   readonly partitions: number | undefined;
   readonly partitioner: SinkPartitioner | undefined;
   /** False for `repartition()`: the user asked for this very topic. */
