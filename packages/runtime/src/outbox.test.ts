@@ -22,7 +22,18 @@ function createScript() {
           inFlight.batches -= 1;
           inFlight.bytes -= sizeBytes;
         };
-        sent.push({ topic, count, answer: (ack) => (ended(), resolve(ack)), refuse: (error) => (ended(), reject(error)) });
+        sent.push({
+          topic,
+          count,
+          answer(ack) {
+            ended();
+            resolve(ack);
+          },
+          refuse(error) {
+            ended();
+            reject(error);
+          },
+        });
       });
     },
   } as unknown as LogProducer;
