@@ -13,6 +13,15 @@ test('two instances of one folder get a place each, and a later one takes over t
   expect(openStateDirectory(options, disk, seededChance(3)).instanceId).toBe(first.instanceId);
 });
 
+test('a new folder that another starting instance takes before it is locked is left to it', () => {
+  const disk = memoryDisk();
+  let locked = 0;
+  const seenByAnother = { ...disk, lock: (path: string) => (locked++ === 0 ? undefined : disk.lock(path)) };
+  const directory = openStateDirectory(options, seenByAnother, seededChance(1));
+  expect(locked).toBe(2);
+  expect(disk.lock(disk.join(directory.path, 'lock'))).toBeUndefined();
+});
+
 test('a named instance that is running is refused with what to do', () => {
   const disk = memoryDisk();
   openStateDirectory({ ...options, instanceId: 'orders-0' }, disk, seededChance(1));

@@ -4,6 +4,7 @@
 import { type Chance, type Disk, type DiskLock, explainError, isLegalName, MillraceError } from '@millrace/core';
 
 const FORMAT = 'millrace-state 1\n';
+const NEW_FOLDERS_MAX = 100;
 
 export interface StateDirectory {
   readonly path: string;
@@ -72,11 +73,13 @@ function takeFree(root: string, disk: Disk, chance: Chance): Taken {
     const lock = tryLock(root, instanceId, disk);
     if (lock !== undefined) return { instanceId, lock };
   }
-  const instanceId = chance.uuid().slice(0, 13);
-  const lock = tryLock(root, instanceId, disk);
-  if (lock === undefined)
-    throw new MillraceError('ERR_STATE_LOCKED', `the new folder ${instanceId} under ${root} was taken at once; start again`, { instance: instanceId });
-  return { instanceId, lock };
+  // Another instance that starts at this moment may see our new folder before we have locked it, and take it: then it is served, and the next is for us.
+  for (let attempt = 0; attempt < NEW_FOLDERS_MAX; attempt++) {
+    const instanceId = chance.uuid().slice(0, 13);
+    const lock = tryLock(root, instanceId, disk);
+    if (lock !== undefined) return { instanceId, lock };
+  }
+  throw new MillraceError('ERR_STATE_LOCKED', `every new folder under ${root} was taken at once; start again, or give each instance an instanceId`);
 }
 
 function tryLock(root: string, instanceId: string, disk: Disk): DiskLock | undefined {

@@ -1,0 +1,179 @@
+// Hand-overs with workers and a group that do what a test says: who claims what, and who gets what, when several things happen at once.
+import type { GroupMember, GroupMetadata } from '@millrace/client';
+import { MillraceError, silentLogger, systemClock, systemTimers } from '@millrace/core';
+import { describe, expect, test } from 'vitest';
+import { type AssignmentNews, decodeMemberNews, encodeAssignmentNews } from './assignment/wire.ts';
+import { Instance, type InstanceParts, type MemberHooks } from './instance.ts';
+import { settingsOf } from './options.ts';
+import { countTopology } from './testing/worker-rig.ts';
+import type { WorkerHost, WorkerHostEvents } from './worker-host.ts';
+import type { SeatPlan } from './worker-messages.ts';
+
+type Answer = 'takes' | 'sleeps' | 'dies';
+
+interface FakeWorker {
+  readonly seat: number;
+  readonly plans: SeatPlan[];
+  answer: Answer;
+  terminated: boolean;
+  events: WorkerHostEvents;
+}
+
+function rig(workers: number) {
+  const program = countTopology();
+  const started: FakeWorker[] = [];
+  const failures: Error[] = [];
+  let hooks: MemberHooks | undefined;
+  const rejoins: string[] = [];
+  const startWorker = async (seat: number, events: WorkerHostEvents): Promise<WorkerHost> => {
+    const worker: FakeWorker = { seat, plans: [], answer: 'takes', terminated: false, events };
+    started.push(worker);
+    return {
+      async assign(plan) {
+        worker.plans.push(plan);
+        if (worker.answer === 'sleeps') await new Promise(() => {});
+        if (worker.answer === 'dies') {
+          const error = new MillraceError('ERR_TASK_FAILED', 'died on the way');
+          events.died(error);
+          throw error;
+        }
+      },
+      lost: async () => {},
+      settle: async () => {},
+      read: async () => [],
+      stop: async () => {},
+      terminate: async () => {
+        worker.terminated = true;
+      },
+    };
+  };
+  const member: GroupMember = { start() {}, rejoin: (reason) => void rejoins.push(reason), close: async () => {} };
+  const unused = () => {
+    throw new Error('not asked for here');
+  };
+  const parts: InstanceParts = {
+    topology: program,
+    topologyHash: 'hash',
+    settings: settingsOf(program, { applicationId: 'claims', module: 'file:///none.js', workers, tuning: { sessionTimeout: 60 } }, true),
+    directory: {
+      path: '',
+      instanceId: 'one',
+      lastMember: undefined,
+      keepMember() {},
+      taskPath: (id) => id,
+      storedTasks: () => [],
+      quarantine: unused,
+      release() {},
+    },
+    databases: { open: async () => undefined, get: () => undefined, close: async () => {}, closeAll: async () => {} },
+    // The one thing asked of it is which topics there are.
+    admin: { describeTopics: async () => new Map(), close: async () => {} } as unknown as InstanceParts['admin'],
+    leader: {} as InstanceParts['leader'],
+    address: () => undefined,
+    startWorker,
+    createMember: (given) => {
+      hooks = given;
+      return member;
+    },
+    transactionalId: (index) => `claims-one-${index}`,
+    ports: { clock: systemClock, timers: systemTimers },
+    log: silentLogger,
+    events: {
+      assigned() {},
+      revoked() {},
+      lost() {},
+      settledDown() {},
+      news() {},
+      workerFailed() {},
+      failed: (error) => void failures.push(error),
+    },
+  };
+  const instance = new Instance(parts);
+  const group = (generation: number): GroupMetadata => ({ groupId: 'claims', memberId: 'm', generation, instanceId: undefined });
+  const news = (tasks: readonly string[]): AssignmentNews => ({ tasks, vanished: [], known: [], instances: [], refusal: undefined });
+  return {
+    instance,
+    started,
+    failures,
+    rejoins,
+    assigned: (generation: number, tasks: readonly string[]) =>
+      hooks?.assigned(group(generation), { partitions: [], userData: encodeAssignmentNews(news(tasks)) }),
+    lost: () => hooks?.lost(new Error('gone'), false),
+    claimed: () => decodeMemberNews(hooks?.userData() ?? Buffer.alloc(0), 'm').owned,
+    /** Resolves when every hand-over begun so far has ended: the sum of tasks last given to living workers is `tasks`. */
+    async settled(tasks: readonly string[]) {
+      const now = () =>
+        started
+          .filter((one) => !one.terminated)
+          .flatMap((one) => one.plans.at(-1)?.tasks.map(({ id }) => id) ?? [])
+          .sort()
+          .join();
+      while (now() !== [...tasks].sort().join()) await new Promise((resolve) => setImmediate(resolve));
+    },
+  };
+}
+
+describe('what a join claims', () => {
+  test('a task counts as ours from the moment it is assigned, before any worker has it', async () => {
+    const { instance, assigned, claimed } = rig(1);
+    await instance.start();
+    assigned(1, ['0_0', '0_1']);
+    expect(claimed()).toEqual(['0_0', '0_1']);
+    await instance.close(true);
+  });
+
+  test('a task that leaves is claimed until its worker has let go, then the group is asked again', async () => {
+    const { instance, assigned, claimed, settled, rejoins } = rig(1);
+    await instance.start();
+    assigned(1, ['0_0', '0_1']);
+    await settled(['0_0', '0_1']);
+    assigned(2, ['0_0']);
+    expect(claimed()).toEqual(['0_0', '0_1']);
+    while (rejoins.length === 0) await new Promise((resolve) => setImmediate(resolve));
+    expect(claimed()).toEqual(['0_0']);
+    await instance.close(true);
+  });
+
+  test('after the membership is lost nothing is claimed, and what was assigned before is void', async () => {
+    const { instance, assigned, claimed, lost, settled, started } = rig(1);
+    await instance.start();
+    assigned(1, ['0_0']);
+    lost();
+    expect(claimed()).toEqual([]);
+    assigned(3, ['0_1']);
+    await settled(['0_1']);
+    expect(started[0]?.plans.flatMap(({ tasks }) => tasks.map(({ id }) => id))).not.toContain('0_0');
+    expect(claimed()).toEqual(['0_1']);
+    await instance.close(true);
+  });
+});
+
+describe('a worker in a hand-over', () => {
+  test('one that does not let go in time is replaced, and its successor never gets the tasks that leave', async () => {
+    const { instance, assigned, settled, started } = rig(1);
+    await instance.start();
+    assigned(1, ['0_0', '0_1']);
+    await settled(['0_0', '0_1']);
+    (started[0] as FakeWorker).answer = 'sleeps';
+    assigned(2, ['0_0']);
+    while (started.length < 2) await new Promise((resolve) => setImmediate(resolve));
+    await settled(['0_0']);
+    expect(started[0]?.terminated).toBe(true);
+    expect(started[1]?.plans.every(({ tasks }) => tasks.every(({ id }) => id === '0_0'))).toBe(true);
+    await instance.close(true);
+  });
+
+  test('one that dies is replaced, and the instance goes on', async () => {
+    const { instance, assigned, settled, started, failures } = rig(2);
+    await instance.start();
+    assigned(1, ['0_0', '0_1', '0_2', '0_3']);
+    await settled(['0_0', '0_1', '0_2', '0_3']);
+    (started[0] as FakeWorker).answer = 'dies';
+    assigned(2, ['0_1']);
+    while (started.length < 3) await new Promise((resolve) => setImmediate(resolve));
+    await settled(['0_1']);
+    expect(failures).toEqual([]);
+    expect(started.filter((one) => one.terminated).map(({ seat }) => seat)).toEqual([0]);
+    await instance.close(true);
+  });
+});
