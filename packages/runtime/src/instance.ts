@@ -42,6 +42,7 @@ export interface InstanceParts {
 }
 
 export interface MemberHooks {
+  named(memberId: string): void;
   userData(): Uint8Array;
   assigned(group: GroupMetadata, assignment: MemberAssignment): void;
   lost(reason: Error, fatal: boolean): void;
@@ -116,6 +117,7 @@ export class Instance {
     if (this.#closing) return;
     this.#member = parts.createMember({
       userData: () => this.#userData(),
+      named: (memberId) => parts.directory.keepMember(memberId), // before it joins: a kill right after must not leave a member nobody can remove
       assigned: (group, assignment) => this.#assigned(group, assignment),
       lost: (reason, fatal) => {
         this.#claimed = new Set();

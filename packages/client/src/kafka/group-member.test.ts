@@ -10,12 +10,14 @@ async function setUp(options: Partial<GroupMemberOptions> = {}) {
   const events: string[] = [];
   const groups: GroupMetadata[] = [];
   const seen: (readonly MemberSubscription[])[] = [];
+  const named: string[] = [];
   const settings = { userData: 'mine', assign: (): Promise<void> => Promise.resolve() };
   const member = createGroupMember(
     broker.connection,
     { groupId: 'g', topics: ['t'], sessionTimeoutMs: 9_000, rebalanceTimeoutMs: 5_000, heartbeatIntervalMs: 1_000, ...options },
     {
       userData: () => Buffer.from(settings.userData),
+      named: (memberId) => void named.push(`${memberId} after ${broker.seen('joinGroup').length} joins`),
       assign: async (members) => {
         seen.push(members);
         await settings.assign();
@@ -35,7 +37,7 @@ async function setUp(options: Partial<GroupMemberOptions> = {}) {
       await broker.time.advance(20);
     }
   };
-  return { broker, member, events, groups, seen, settings, until };
+  return { broker, member, events, groups, seen, named, settings, until };
 }
 const code =
   (errorCode: number): Step =>
@@ -54,6 +56,14 @@ describe('joining', () => {
     expect(groups[0]).toMatchObject({ groupId: 'g', generation: 1, instanceId: undefined });
     await broker.run(member.close(true));
     expect(broker.seen('leaveGroup')[0]?.body.members[0].memberId).toBe(groups[0]?.memberId);
+  });
+
+  test('the id is told before the join that uses it, so that it is known whenever the process dies', async () => {
+    const { broker, member, groups, named, until } = await setUp();
+    member.start();
+    await until(1);
+    expect(named).toEqual([`${groups[0]?.memberId} after 1 joins`]);
+    await broker.run(member.close(true));
   });
 
   test('a static member joins at once and stops without a farewell', async () => {

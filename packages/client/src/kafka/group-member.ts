@@ -136,6 +136,7 @@ export class KafkaGroupMember implements GroupMember {
     if (this.#is('closed')) return this.#leaveAfterAll(body.memberId);
     if (body.errorCode === MEMBER_ID_REQUIRED) {
       this.#memberId = body.memberId;
+      this.#hooks.named?.(body.memberId);
       return;
     }
     if (body.errorCode !== 0) throw kafkaFailure(body.errorCode, `Joining group "${groupId}"`, { groupId });
