@@ -1,5 +1,6 @@
 // The logger port: fields first, text second. Secrets never go into fields.
 
+/** Where Millrace's own words go. `fields` are plain data for machines, `text` is a sentence; neither holds records or secrets. */
 export interface Logger {
   debug(fields: object, text: string): void;
   info(fields: object, text: string): void;

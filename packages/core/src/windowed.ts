@@ -6,6 +6,7 @@ export interface Window {
   readonly start: number;
   readonly end: number;
 }
+/** The key of a windowed table, and of the topic it is written to. */
 export interface Windowed<out K> {
   readonly key: K;
   readonly window: Window;

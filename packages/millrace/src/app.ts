@@ -22,6 +22,7 @@ import { queryHostOf } from './query-host.ts';
 import { createSharedBroker, type SharedBroker } from './shared-broker.ts';
 import { type KeyValueView, keyValueViewOf, type WindowView, windowViewOf } from './views.ts';
 
+/** Where queries are served; the routes are in docs/http.md. */
 export interface HttpOptions {
   /** 7070; if it was not set and is taken, any free port. */
   readonly port?: number;
@@ -29,8 +30,9 @@ export interface HttpOptions {
   readonly host?: '127.0.0.1' | '::1';
 }
 
+/** Every option has a default, which its comment gives. Wrong ones are refused by `createApp` with ERR_OPTION. */
 export interface AppOptions extends RuntimeOptions {
-  /** On, on loopback. */
+  /** On, on loopback. False: no server, and other instances cannot ask this one. */
   readonly http?: false | HttpOptions;
 }
 
@@ -38,37 +40,59 @@ export interface AppOptions extends RuntimeOptions {
 export interface HistoryEntry<K, V> {
   readonly key: K;
   readonly value: V;
+  /** Event time, ms since the epoch. */
   readonly timestamp: number;
   readonly partition: number;
   readonly offset: number;
 }
 
+/**
+ * One instance of an application: `created` until `start`, then `rebalancing` and `running`, at last `stopped`, or `failed` with a reason.
+ *
+ * @example
+ * ```ts
+ * await using app = createApp(orderTotals, { module: import.meta.url });
+ * app.events.subscribe((event) => console.log(event.kind));
+ * await app.start();
+ * await app.drained();
+ * console.log(await app.store(totals).get('ada'));
+ * ```
+ */
 export interface App {
+  /** The application: instances of one id share the work. */
   readonly id: string;
+  /** This instance among them; empty before `start` unless it was set. */
   readonly instanceId: string;
   readonly state: AppState;
+  /** Every state from now on; ends with the app. */
   readonly states: Feed<AppState>;
+  /** Assignments, restore progress, failures of workers; ends with the app. */
   readonly events: Feed<AppEvent>;
   /** Bootstrap addresses of the broker in use; empty before `start`. */
   readonly brokers: readonly string[];
   /** Base address of the queries, `http://127.0.0.1:7070`; empty before `start` and with `http: false`. */
   readonly url: string;
-  /** Resolves once the instance has joined its group. */
+  /**
+   * Resolves once workers are up and the instance is on its way into its group; it is `running` when all its tasks are. Rejects with what is
+   * wrong: ERR_CLOSED (started before), ERR_STATE_LOCKED, ERR_STATE_DIR, ERR_BROKER_UNREACHABLE, ERR_TOPIC_MISSING, ERR_PORT_IN_USE, ERR_MODULE.
+   */
   start(): Promise<void>;
-  /** Rejects if the state can no longer be reached. */
+  /** Rejects if the state can no longer be reached (with the failure, or ERR_CLOSED), and with ERR_ABORTED on the signal. */
   waitFor(state: AppState, options?: { readonly signal?: AbortSignal }): Promise<void>;
   /** Resolves when all that was in the input topics at the call has been processed and committed, and is on disk here. */
   drained(options?: { readonly signal?: AbortSignal }): Promise<void>;
-  /** Every committed record of a topic from its start to its end as of the call; records of one key are in order. */
+  /** Every committed record of a topic from its start to its end as of the call; records of one key are in order. Rejects with ERR_TOPIC_MISSING. */
   history<K, V>(topic: TopicSource<K, V> & { readonly key: Serde<K>; readonly value: Serde<V, never> }): AsyncIterable<HistoryEntry<K, V>>;
   /** This instance's partitions; committed data, at most `settleInterval` old. */
   store<K, V>(handle: KeyValueHandle<K, V>): KeyValueView<K, V>;
   store<K, V>(handle: WindowHandle<K, V>): WindowView<K, V>;
+  /** The tasks of this instance: `subtopology_partition`, what they do, and where. */
   tasks(): readonly { readonly id: string; readonly state: string; readonly worker: string }[];
   /** Resolves when `signal` aborts or the app is closed; rejects when it has failed. */
   finished(signal?: AbortSignal): Promise<void>;
-  /** Finishes, commits, closes, leaves. Idempotent. */
+  /** Finishes, commits, closes, leaves (`auto`: unless `instanceId` was set, so that a restart finds its place). Idempotent. */
   close(options?: { readonly leave?: 'auto' | 'leave' | 'stay' }): Promise<void>;
+  /** `close()`, for `await using`. */
   [Symbol.asyncDispose](): Promise<void>;
 }
 

@@ -2,6 +2,7 @@
 import { MillraceError, type Windowed } from '@millrace/core';
 import type { ReadFacade, ReadRequest, ReadRow } from '@millrace/runtime';
 
+/** A row; its time is that of the newest record in it, ms since the epoch. */
 export interface StoreEntry<K, V> {
   readonly key: K;
   readonly value: V;
@@ -12,6 +13,7 @@ export interface StoreEntry<K, V> {
 export interface KeyValueView<K, V> {
   /** Undefined: not there. Throws ERR_STORE_NOT_CONNECTED when the key's partition is not on this instance. */
   get(key: K): Promise<V | undefined>;
+  /** The same with its time. */
   entry(key: K): Promise<StoreEntry<K, V> | undefined>;
   /** Partition by partition, in key order within each. Bounds inclusive. */
   range(range?: {
@@ -25,11 +27,14 @@ export interface KeyValueView<K, V> {
 
 /** Committed rows of a window store; bounds on the window start, inclusive, ms since the epoch. */
 export interface WindowView<K, V> {
+  /** One window. Throws ERR_STORE_NOT_CONNECTED when the key's partition is not on this instance. */
   get(key: K, windowStart: number): Promise<V | undefined>;
+  /** Windows of a key, oldest first unless `reverse`. Throws as `get` does. */
   fetch(
     key: K,
     range?: { readonly from?: number; readonly to?: number; readonly reverse?: boolean; readonly limit?: number },
   ): AsyncIterable<StoreEntry<Windowed<K>, V>>;
+  /** Windows of every key on this instance, partition by partition. */
   fetchAll(range?: { readonly from?: number; readonly to?: number; readonly limit?: number }): AsyncIterable<StoreEntry<Windowed<K>, V>>;
 }
 

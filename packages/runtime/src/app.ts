@@ -20,6 +20,7 @@ import { startThreadWorker } from './worker-host.ts';
 import { startInlineWorker } from './worker-inline.ts';
 import type { WorkerBlueprint, WorkerNews } from './worker-messages.ts';
 
+/** What an instance tells of itself; `failed` states carry their reason in `failure` and in the rejection of `finished()`. */
 export type AppEvent =
   | { readonly kind: 'state'; readonly from: AppState; readonly to: AppState }
   | { readonly kind: 'assigned' | 'revoked' | 'lost'; readonly tasks: readonly string[] }

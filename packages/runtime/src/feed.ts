@@ -10,25 +10,40 @@ declare global {
 // rxjs looks for the registered symbol where the language has none.
 const OBSERVABLE: symbol = Symbol.observable ?? Symbol.for('observable');
 
+/** Called in the turn in which something happens: return soon, and do not throw. */
 export interface FeedObserver<T> {
   next(value: T): void;
   error?(reason: unknown): void;
+  /** The feed has ended; nothing comes after it. */
   complete?(): void;
 }
+/** Ends with `using`, `unsubscribe()`, the signal it was made with, or the feed. */
 export interface Subscription extends Disposable {
+  /** Idempotent. */
   unsubscribe(): void;
   readonly closed: boolean;
 }
+/** For a reader that may be slower than the feed. */
 export interface FeedOptions {
-  /** 1000 */
+  /** Events kept for it: 1000. */
   readonly bufferedMax?: number;
-  /** dropOldest */
+  /** When they are more: dropOldest. `fail`: its `next` rejects with ERR_OPTION. */
   readonly overflow?: 'dropOldest' | 'dropNewest' | 'fail';
+  /** Ends the reading. */
   readonly signal?: AbortSignal;
 }
-/** Hot and multicast; each subscriber has its own bounded buffer. */
+/**
+ * What happens from now on, for any number of readers. `for await` and `iterate` buffer for each reader; `subscribe` calls at once.
+ *
+ * @example
+ * ```ts
+ * for await (const state of app.states) console.log(state);
+ * ```
+ */
 export interface Feed<T> extends AsyncIterable<T> {
-  subscribe(observer: FeedObserver<T> | ((value: T) => void), options?: FeedOptions): Subscription;
+  subscribe(observer: FeedObserver<T> | ((value: T) => void), options?: Pick<FeedOptions, 'signal'>): Subscription;
+  /** As `for await` reads it, with bounds of your own. Ends when the feed ends or `signal` aborts. */
+  iterate(options?: FeedOptions): AsyncIterableIterator<T>;
 }
 
 /** The publishing end of a Feed. */
@@ -50,7 +65,7 @@ export class Publisher<T> implements Feed<T> {
     this.#observers.clear();
   }
 
-  subscribe(observer: FeedObserver<T> | ((value: T) => void), options: FeedOptions = {}): Subscription {
+  subscribe(observer: FeedObserver<T> | ((value: T) => void), options: Pick<FeedOptions, 'signal'> = {}): Subscription {
     const target: FeedObserver<T> = typeof observer === 'function' ? { next: observer } : observer;
     if (this.#ended) target.complete?.();
     else this.#observers.add(target);
@@ -69,11 +84,10 @@ export class Publisher<T> implements Feed<T> {
   }
 
   [Symbol.asyncIterator](): AsyncIterator<T> {
-    return this.iterate({});
+    return this.iterate();
   }
 
-  /** An iterator with its own bounds; ends when the feed ends or `signal` aborts. */
-  iterate(options: FeedOptions): AsyncIterableIterator<T> {
+  iterate(options: FeedOptions = {}): AsyncIterableIterator<T> {
     const bufferedMax = options.bufferedMax ?? 1000;
     const overflow = options.overflow ?? 'dropOldest';
     const buffered: T[] = [];

@@ -17,6 +17,7 @@ export interface ErrorPolicies {
   readonly onWorkerFailure?: 'restartWorker' | 'stopInstance';
 }
 
+/** Rarely needed. Durations are ms or text such as '30s'; sizes are bytes. */
 export interface Tuning {
   /** Wait for an empty partition this long by wall clock before choosing without it; 0: wait only for data known to exist. */
   readonly idleWait?: Duration | 'never';
@@ -24,28 +25,30 @@ export interface Tuning {
   readonly bufferedBytesMax?: number;
   /** 1 MiB a partition. */
   readonly fetchBytesMax?: number;
-  /** 100ms */
+  /** 100ms: the longest a turn waits for input. */
   readonly pollWait?: Duration;
-  /** 5m */
+  /** 5m: how long a start, a commit or a settle that fails for the moment is tried again before the worker ends. */
   readonly taskTimeout?: Duration;
-  /** 10s */
+  /** 10s: the broker aborts a transaction that is open for longer. At least `commitInterval`, else ERR_OPTION. */
   readonly transactionTimeout?: Duration;
-  /** 45s; 6s with the embedded broker. */
+  /** 45s; 6s with the embedded broker. After this long without a heartbeat the tasks go to other instances. */
   readonly sessionTimeout?: Duration;
-  /** 30s */
+  /** 30s: processed records of repartition topics are deleted this often. */
   readonly purgeInterval?: Duration;
 }
 
 export interface Connection {
   /** Addresses `host:port` of Apache Kafka; without them the embedded broker of this machine is used. */
   readonly brokers?: readonly string[];
-  /** applicationId-instanceId */
+  /** Shown in the broker's logs: applicationId-instanceId. */
   readonly clientId?: string;
+  /** True, or options of Node's `tls.connect`. */
   readonly ssl?: boolean | object;
+  /** None. Secrets stay out of logs and errors. */
   readonly sasl?: { readonly mechanism: 'plain' | 'scram-sha-256' | 'scram-sha-512'; readonly username: string; readonly password: string };
-  /** 3s */
+  /** 3s: for one broker to accept and greet. */
   readonly connectionTimeout?: Duration;
-  /** 30s */
+  /** 30s: for one answer. */
   readonly requestTimeout?: Duration;
 }
 
@@ -73,12 +76,15 @@ export interface AppOptions extends Connection {
   readonly cacheBytesMax?: number;
   /** 64 MiB an instance: staged state and outputs not yet sent. */
   readonly stagedBytesMax?: number;
+  /** fail: the worker ends and is restarted. A policy on a source or operator comes first. */
   readonly errors?: ErrorPolicies;
   /** `host:port` under which other instances reach this one's queries; the loopback address of the query server by default. */
   readonly advertise?: string;
+  /** Repartition and changelog topics: the broker's replication; settings by their Kafka names; 4 partitions where no input decides. */
   readonly internalTopics?: { readonly replication?: number; readonly config?: Overrides; readonly partitions?: number };
   /** Create missing topics of the topology: true with the embedded broker, else false. */
   readonly createTopics?: boolean;
+  /** JSON lines on standard error, warnings and errors. */
   readonly log?: Logger;
   readonly tuning?: Tuning;
 }

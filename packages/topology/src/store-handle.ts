@@ -8,7 +8,9 @@ export type Engine = 'auto' | 'rocksdb' | 'lmdb' | 'memory';
 /** Settings of a Kafka topic by their Kafka names. */
 export type Overrides = Readonly<Record<string, string | number | boolean>>;
 
+/** What a store is declared with. Its serdes must read what they wrote. */
 export interface StoreOptions<K, V> {
+  /** For window and session stores: of the key without its window. */
   readonly key: Serde<K>;
   readonly value: Serde<V>;
   /** The app's unless given. */
@@ -20,11 +22,12 @@ export interface StoreOptions<K, V> {
 }
 export interface KeyValueOptions<K, V> extends StoreOptions<K, V> {}
 export interface WindowStoreOptions<K, V> extends StoreOptions<K, V> {
-  /** How long rows are kept. Default and minimum is what the windows need (size + grace). */
+  /** How long rows are kept. Default and minimum is what the windows need (size + grace; sessions: gap + grace). */
   readonly retention?: Duration;
 }
 
-export type StoreKind = 'keyValue' | 'window';
+export type StoreKind = 'keyValue' | 'window' | 'session';
+/** Names a store; made by `store.*`. */
 export interface StoreHandle<Kind extends StoreKind = StoreKind, N extends string = string> {
   readonly kind: Kind;
   readonly name: N;
@@ -34,6 +37,7 @@ export interface TypedHandle<Kind extends StoreKind, in K, in out V, N extends s
 }
 export type KeyValueHandle<K, V, N extends string = string> = TypedHandle<'keyValue', K, V, N>;
 export type WindowHandle<K, V, N extends string = string> = TypedHandle<'window', K, V, N>;
+export type SessionHandle<K, V, N extends string = string> = TypedHandle<'session', K, V, N>;
 
 /** What a handle was declared with, types erased. */
 export interface StoreDeclaration extends StoreHandle {
@@ -42,7 +46,7 @@ export interface StoreDeclaration extends StoreHandle {
   readonly engine: string | undefined;
   readonly changelog: false | { readonly config: Readonly<Record<string, string>> };
   readonly queryable: boolean;
-  /** Window stores: undefined means what the windows need. */
+  /** Window and session stores: undefined means what the windows need. */
   readonly retentionMs: number | undefined;
 }
 
@@ -53,6 +57,7 @@ export interface StoreDeclaration extends StoreHandle {
  * ```ts
  * export const spent = store.keyValue('spent', { key: serde.string(), value: serde.safeInt() });
  * export const perDay = store.window('per-day', { key: serde.string(), value: serde.safeInt(), retention: '30 days' });
+ * export const visits = store.session('visits', { key: serde.string(), value: serde.json<Visit>() });
  * ```
  */
 export const store = {
@@ -60,9 +65,16 @@ export const store = {
     return declare('keyValue', name, options, undefined);
   },
   window<K, V, const N extends string>(name: N, options: WindowStoreOptions<K, V>): WindowHandle<K, V, N> {
-    return declare('window', name, options, options.retention === undefined ? undefined : durationMs(options.retention, `store ${name}: retention`));
+    return declare('window', name, options, retentionOf(name, options));
+  },
+  session<K, V, const N extends string>(name: N, options: WindowStoreOptions<K, V>): SessionHandle<K, V, N> {
+    return declare('session', name, options, retentionOf(name, options));
   },
 } as const;
+
+function retentionOf(name: string, options: { readonly retention?: Duration }): number | undefined {
+  return options.retention === undefined ? undefined : durationMs(options.retention, `store ${name}: retention`);
+}
 
 function declare<Kind extends StoreKind, K, V, N extends string>(
   kind: Kind,

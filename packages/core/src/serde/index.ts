@@ -4,6 +4,15 @@ import { boolean, float32, float64, int16, int32, int64, safeInt } from './numbe
 import { string, uuid } from './text.ts';
 import { bytes, none, nullable, of, sessionWindowed, windowed } from './wrappers.ts';
 
+/**
+ * Between values and bytes; equal formats give equal bytes.
+ *
+ * @example
+ * ```ts
+ * const orders = topic('orders', { key: serde.string(), value: serde.json<{ readonly cents: number }>() });
+ * const totals = store.keyValue('totals', { key: serde.string(), value: serde.safeInt() });
+ * ```
+ */
 export const serde = {
   string,
   json,
