@@ -1,18 +1,16 @@
 // What one worker holds between two turns of its loop, and the short synchronous moves on it. `worker.ts` calls them in order.
 // Owns: tasks, outbox, ownership, the closing span.  Never: awaits (rebalance.ts and worker.ts do), runs two steps at once.
 // L1 a task is in `tasks` from creation to release, and nowhere else (I7).  L2 at most one span is closing.
-import type { FetchedPartition, PollEvent } from '@millrace/client';
-import { assert, MillraceError, type Offset, type TopicPartition } from '@millrace/core';
+import { assert, MillraceError } from '@millrace/core';
 import { closeSpan, inputPositionsOf, type Span } from './commit/close.ts';
 import type { CommitPorts } from './commit/execute.ts';
 import type { Ownership } from './commit/plan.ts';
 import { closeIsDue, settleIsDue, takesInput } from './commit/policy.ts';
 import { settleTasks } from './commit/settle.ts';
+import { Intake } from './intake.ts';
 import { Outbox } from './outbox.ts';
 import { Purge } from './purge.ts';
 import { Restorer } from './restore/restorer.ts';
-import { firstOffsetOf } from './restore/start-tasks.ts';
-import type { RecordQueue } from './task/record-queue.ts';
 import type { StepBudget, Task, TaskHost } from './task/task.ts';
 import type { WorkerAssignment, WorkerOptions, WorkerPorts } from './worker-ports.ts';
 
@@ -22,7 +20,6 @@ const TURN_WHILE_COMMITTING_MS = 2;
 const RECORDS_PER_TURN = 100_000;
 const TELL_DROPS_MS = 1000;
 const SETTLE_RETRY_MS = 500;
-const FETCH_AGAIN_MS = 200;
 
 export interface Waiting<T> {
   readonly what: T;
@@ -45,6 +42,7 @@ export class LoopState {
   readonly taskHost: TaskHost;
   readonly transactional: boolean;
   readonly purge: Purge;
+  readonly intake: Intake;
 
   ownership: Ownership = { group: { groupId: '', memberId: '', generation: -1, instanceId: undefined }, tasks: new Set() };
   partitionCounts: ReadonlyMap<string, number> = new Map();
@@ -65,7 +63,6 @@ export class LoopState {
   ended = false;
 
   turnMs = 0;
-  #queues = new Map<string, { readonly task: Task; readonly queue: RecordQueue }>();
   #commitRequested = false;
   #closedAtMs: number;
   #settledAtMs: number;
@@ -73,8 +70,6 @@ export class LoopState {
   #settleFailingSinceMs: number | undefined;
   #toldDropsAtMs = 0;
   #worked = true;
-  readonly #failingSinceMs = new Map<string, number>();
-  #held: readonly PollEvent[] = [];
   #nextSpan = 1;
   #commit: Promise<void> = Promise.resolve();
   readonly #background = new Set<Promise<void>>();
@@ -96,6 +91,12 @@ export class LoopState {
       progress: (progress) => ports.events.restoreProgress(progress),
     });
     this.purge = new Purge(ports.admin, options.timing.purgeIntervalMs, ports.log);
+    this.intake = new Intake(ports, options.timing, {
+      tasks: this.tasks,
+      failed: (error) => {
+        this.fatal ??= error;
+      },
+    });
     this.turnMs = ports.clock.nowMs();
     this.#closedAtMs = ports.clock.monotonicMs();
     this.#settledAtMs = this.#closedAtMs;
@@ -129,125 +130,6 @@ export class LoopState {
 
   beginTurn(): void {
     this.turnMs = this.ports.clock.nowMs();
-  }
-
-  /** What a poll brought waits here while step 2 decides who still wants it. */
-  hold(events: readonly PollEvent[]): void {
-    this.#held = events;
-  }
-  held(): readonly PollEvent[] {
-    const events = this.#held;
-    this.#held = [];
-    return events;
-  }
-
-  // ---- 3 queue --------------------------------------------------------------------------------------------------------
-
-  take(event: PollEvent): void {
-    switch (event.kind) {
-      case 'data':
-        this.#takeData(event.data);
-        return;
-      case 'outOfRange':
-        this.#startOver(event);
-        return;
-      case 'recreated':
-        this.fatal ??= new MillraceError(
-          'ERR_TOPIC_RECREATED',
-          `topic ${event.topic} was deleted and made again while it was read: its old offsets mean nothing now. Reset the application for it, then start again.`,
-          { topic: event.topic },
-        );
-        return;
-      case 'failed':
-        this.#fetchAgain(event);
-    }
-  }
-
-  /** The client has given a partition up. What may pass is asked for again until `taskTimeout`; the rest ends the worker. */
-  #fetchAgain(event: PollEvent & { readonly kind: 'failed' }): void {
-    const key = queueKey(event);
-    const nowMs = this.ports.clock.monotonicMs();
-    const sinceMs = this.#failingSinceMs.get(key) ?? nowMs;
-    if (!MillraceError.is(event.error) || !event.error.retriable || nowMs - sinceMs >= this.options.timing.taskTimeoutMs) {
-      this.fatal ??= event.error;
-      return;
-    }
-    if (!this.#failingSinceMs.has(key))
-      this.ports.log.warn({ topic: event.topic, partition: event.partition, error: event.error.message }, 'fetching failed; trying again');
-    this.#failingSinceMs.set(key, sinceMs);
-    const queue = this.#queues.get(key)?.queue;
-    if (queue === undefined) return;
-    this.#tellConsumer(queue); // left out, then named again: only so does the client begin anew
-    this.ports.timers.after(FETCH_AGAIN_MS, () => {
-      if (!this.ended) this.assignConsumer(new Set());
-    });
-  }
-
-  #takeData(data: FetchedPartition): void {
-    const seat = this.#queues.get(queueKey(data));
-    if (seat === undefined || !seat.task.running) {
-      data.release();
-      return;
-    }
-    const { queue } = seat;
-    if (!queue.append(data)) return;
-    if (this.#failingSinceMs.size > 0) this.#failingSinceMs.delete(queueKey(data));
-    if (!queue.paused && queue.bytes > this.#queueBytesMax) {
-      queue.paused = true;
-      this.ports.consumer.pause(queue);
-    }
-  }
-
-  /** The committed position is outside the log: the source's own wish for a start applies, as Kafka Streams does it. */
-  #startOver(event: PollEvent & { readonly kind: 'outOfRange' }): void {
-    const queue = this.#queues.get(queueKey(event))?.queue;
-    if (queue === undefined) return;
-    try {
-      const at = firstOffsetOf(queue, this.turnMs);
-      const offset = at === 'latest' ? event.logEnd : event.logStart;
-      this.ports.log.warn(
-        { topic: event.topic, partition: event.partition, position: event.position, from: offset },
-        'the log no longer holds the position to read next; going on where the source says',
-      );
-      queue.start(offset, queue.partitionTime);
-      this.assignConsumer(new Set([queue]));
-    } catch (error) {
-      this.fatal ??= error;
-    }
-  }
-
-  resumeDrained(): void {
-    for (const { queue } of this.#queues.values()) {
-      if (!queue.paused || queue.bytes > this.#queueBytesMax / 2) continue;
-      queue.paused = false;
-      this.ports.consumer.resume(queue);
-    }
-  }
-
-  get #queueBytesMax(): number {
-    return Math.max(64 * 1024, this.options.timing.bufferedBytesMax / 2 / Math.max(1, this.#queues.size));
-  }
-
-  /** Tells the consumer the whole set to read; queues in `moved` begin where they stand, the rest goes on undisturbed. */
-  assignConsumer(moved: ReadonlySet<RecordQueue>): void {
-    this.#queues = new Map();
-    for (const task of this.tasks.values()) {
-      if (task.running) for (const queue of task.group.queues) this.#queues.set(queueKey(queue), { task, queue });
-    }
-    for (const queue of moved) queue.paused = false;
-    const number = this.#tellConsumer(undefined, moved);
-    for (const queue of moved) queue.assignment = number;
-  }
-
-  #tellConsumer(without: RecordQueue | undefined, moved: ReadonlySet<RecordQueue> = new Set()): number {
-    const { consumer } = this.ports;
-    const queues = [...this.#queues.values()].flatMap(({ queue }) => (queue === without ? [] : [queue]));
-    return consumer.assign(
-      queues.map((queue) => {
-        const position = moved.has(queue) ? undefined : consumer.position(queue);
-        return { topic: queue.topic, partition: queue.partition, offset: position ?? (queue.fetchedTo as Offset) };
-      }),
-    );
   }
 
   // ---- 4 and 5 process ------------------------------------------------------------------------------------------------
@@ -343,7 +225,7 @@ export class LoopState {
   /** A life begins: until its first commit its input positions are those it begins with. */
   begun(task: Task): void {
     this.#committedInputs.set(task, inputPositionsOf(task));
-    this.assignConsumer(new Set(task.group.queues));
+    this.intake.assign(new Set(task.group.queues));
   }
 
   /** Step 6. Undefined when a callback failed while emit buffers drained. */
@@ -523,7 +405,7 @@ export class LoopState {
     } catch (error) {
       ports.log.warn({ error: String(error) }, 'the last settle failed; the next start restores from the changelog');
     }
-    for (const event of this.held()) if (event.kind === 'data') event.data.release();
+    this.intake.close();
     this.tellDrops(true);
     await this.restorer.close();
     for (const task of this.tasks.values()) task.close();
@@ -566,8 +448,4 @@ export class LoopState {
       requestCommit: () => this.requestCommit(),
     };
   }
-}
-
-function queueKey({ topic, partition }: TopicPartition): string {
-  return `${topic}\n${partition}`;
 }

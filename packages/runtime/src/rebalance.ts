@@ -38,7 +38,7 @@ function takeAssignments(state: LoopState): void {
     }
     if (leaving.length > 0) {
       state.ports.trace?.onPoint?.('revoked');
-      state.assignConsumer(new Set());
+      state.intake.assign(new Set());
     }
     const fresh = next.what.tasks.filter(({ id }) => !state.tasks.has(id));
     if (fresh.length > 0) state.background(createTasks(state, fresh, next.what));
@@ -182,7 +182,7 @@ async function dropSpans(state: LoopState, how: 'abort' | 'initialise', close: b
   state.outbox.drop();
   state.closing = undefined;
   state.commitFailure = undefined;
-  state.assignConsumer(new Set());
+  state.intake.assign(new Set());
   state.ports.trace?.onPoint?.('dropped');
   if (begun || how === 'initialise') await endTransaction(state, how);
   const leaving = new Set(state.leaving?.tasks ?? []);
@@ -234,5 +234,5 @@ export function beginStop(state: LoopState): void {
     state.restorer.cancel(task.id);
     task.suspend();
   }
-  state.assignConsumer(new Set());
+  state.intake.assign(new Set());
 }
