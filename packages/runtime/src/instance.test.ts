@@ -25,6 +25,8 @@ function rig(workers: number) {
   const failures: Error[] = [];
   let hooks: MemberHooks | undefined;
   const rejoins: string[] = [];
+  /** How many requests find no broker. */
+  const brokers = { away: 0 };
   const startWorker = async (seat: number, events: WorkerHostEvents): Promise<WorkerHost> => {
     const worker: FakeWorker = { seat, plans: [], answer: 'takes', terminated: false, events };
     started.push(worker);
@@ -67,7 +69,13 @@ function rig(workers: number) {
     },
     databases: { open: async () => undefined, get: () => undefined, close: async () => {}, closeAll: async () => {} },
     // The one thing asked of it is which topics there are.
-    admin: { describeTopics: async () => new Map(), close: async () => {} } as unknown as InstanceParts['admin'],
+    admin: {
+      describeTopics: async () => {
+        if (brokers.away-- > 0) throw new MillraceError('ERR_BROKER_UNREACHABLE', 'nobody answers');
+        return new Map();
+      },
+      close: async () => {},
+    } as unknown as InstanceParts['admin'],
     leader: {} as InstanceParts['leader'],
     address: () => undefined,
     startWorker,
@@ -92,6 +100,7 @@ function rig(workers: number) {
   const group = (generation: number): GroupMetadata => ({ groupId: 'claims', memberId: 'm', generation, instanceId: undefined });
   const news = (tasks: readonly string[]): AssignmentNews => ({ tasks, vanished: [], known: [], instances: [], refusal: undefined });
   return {
+    brokers,
     instance,
     started,
     failures,
@@ -176,4 +185,14 @@ describe('a worker in a hand-over', () => {
     expect(started.filter((one) => one.terminated).map(({ seat }) => seat)).toEqual([0]);
     await instance.close(true);
   });
+});
+
+test('brokers that are away while tasks are taken up are waited for', async () => {
+  const { instance, assigned, brokers, failures, settled } = rig(1);
+  await instance.start();
+  brokers.away = 2;
+  assigned(1, ['0_0']);
+  await settled(['0_0']);
+  expect(failures).toEqual([]);
+  await instance.close(true);
 });

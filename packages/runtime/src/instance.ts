@@ -4,11 +4,12 @@
 // Invariants: a task is with at most one worker; a worker hears member id, generation and tasks in one message;
 //   assignments are taken up one after another.  A task counts as ours in a join from the moment it was assigned until a worker
 //   has let go of it: the leader gives a claimed task to nobody else, so what is claimed too long costs a round, too short a duplicate.
-import type { GroupMember, GroupMetadata, LogAdmin, MemberAssignment } from '@millrace/client';
+import type { GroupMember, GroupMetadata, LogAdmin, MemberAssignment, TopicDescription } from '@millrace/client';
 import { errorFromWire, explainError, type Logger, MillraceError, type Ports, sleep } from '@millrace/core';
 import { type Topology, topicName } from '@millrace/topology';
 import { spreadOverWorkers } from './assignment/assign.ts';
 import { type AssignmentNews, decodeAssignmentNews, encodeMemberNews, type InstanceNews } from './assignment/wire.ts';
+import { passes } from './commit/failures.ts';
 import type { GroupLeader } from './group-leader.ts';
 import type { AppSettings } from './options.ts';
 import type { StateDirectory } from './state-directory.ts';
@@ -18,6 +19,7 @@ import type { SeatPlan, WorkerNews } from './worker-messages.ts';
 
 /** A worker that fails this often in a row without committing anything stops the instance. */
 const FAILURES_MAX = 3;
+const RETRY_MS = 200;
 /** How long a stopping worker may take to commit and close; with leaving the group, a stop takes less than ten seconds. */
 const STOP_DEADLINE_MS = 6_000;
 /** A hand-over that is under way when the instance stops gets this long. */
@@ -232,7 +234,7 @@ export class Instance {
     this.#heard = [...this.#heard, news];
     if (this.#closing) this.#tellStoppingWorkers(group);
     this.#inTurn(async () => {
-      if (membership === this.#membership) await this.#takeUp(group, news);
+      if (membership === this.#membership) await this.#takeUp(group, news, membership);
     });
   }
 
@@ -249,14 +251,15 @@ export class Instance {
     }
   }
 
-  async #takeUp(group: GroupMetadata, news: AssignmentNews): Promise<void> {
+  async #takeUp(group: GroupMetadata, news: AssignmentNews, membership: number): Promise<void> {
     if (news.refusal !== undefined) throw new MillraceError(news.refusal.code, news.refusal.message);
     this.#group = group;
     this.#known = news.known;
     this.#vanished = news.vanished;
     this.#instances = news.instances;
     this.#parts.directory.keepMember(group.memberId);
-    await this.#learnPartitionCounts(news.tasks.length > 0);
+    await this.#learnPartitionCounts(news.tasks.length > 0, membership);
+    if (membership !== this.#membership || this.#closing) return;
     const wanted = new Set(news.tasks);
     const leaving = [...this.#owned].filter((task) => !wanted.has(task));
     this.#parts.events.settledDown(false);
@@ -279,9 +282,22 @@ export class Instance {
     if (leaving.length > 0) this.#member?.rejoin('tasks given up');
   }
 
-  async #learnPartitionCounts(needed: boolean): Promise<void> {
+  /** Brokers that are away are waited for as long as the membership lasts. */
+  async #describeTopics(membership: number): Promise<ReadonlyMap<string, TopicDescription>> {
+    for (;;) {
+      try {
+        return await this.#parts.admin.describeTopics(undefined);
+      } catch (error) {
+        if (!passes(error)) throw error;
+        if (membership !== this.#membership || this.#closing) return new Map();
+        await sleep(this.#parts.ports.timers, RETRY_MS);
+      }
+    }
+  }
+
+  async #learnPartitionCounts(needed: boolean, membership: number): Promise<void> {
     if (!needed) return;
-    const topics = await this.#parts.admin.describeTopics(undefined);
+    const topics = await this.#describeTopics(membership);
     this.#counts = new Map([...topics].map(([name, topic]) => [name, topic.partitions]));
     const { topology, settings } = this.#parts;
     const mine = new Map<string, number>();

@@ -3,7 +3,7 @@
 // A revocation is a barrier (design, Membership 3) but no pause: kept tasks go on while the last span of the leaving ones is committed.
 import { explainError, MillraceError, sleep } from '@millrace/core';
 import { abandonTransaction } from './commit/execute.ts';
-import { type SpanFailure, spanFailure, suggestsTimeout } from './commit/failures.ts';
+import { passes, type SpanFailure, spanFailure, suggestsTimeout } from './commit/failures.ts';
 import type { LoopState } from './loop-state.ts';
 import { startTasks } from './restore/start-tasks.ts';
 import { Task } from './task/task.ts';
@@ -126,7 +126,7 @@ async function beginLives(state: LoopState, candidates: readonly Task[], fence: 
       });
       return;
     } catch (error) {
-      if (!MillraceError.is(error) || !error.retriable || ports.clock.monotonicMs() >= deadlineMs) throw error;
+      if (!passes(error) || ports.clock.monotonicMs() >= deadlineMs) throw error;
       ports.log.warn({ error: explainError(error) }, 'tasks could not be started yet; trying again');
       await sleep(ports.timers, RETRY_MS);
     }

@@ -6,10 +6,13 @@
 import { explainError, MillraceError, sleep } from '@millrace/core';
 import type { Span } from './commit/close.ts';
 import { executeOffsetCommit, executeTransaction } from './commit/execute.ts';
+import { passes } from './commit/failures.ts';
 import { planCommit } from './commit/plan.ts';
 import { LoopState } from './loop-state.ts';
 import { beginStop, rebalance } from './rebalance.ts';
 import type { WorkerAssignment, WorkerOptions, WorkerPorts, WorkerSeat } from './worker-ports.ts';
+
+const RETRY_MS = 200;
 
 export async function runOnce(worker: LoopState): Promise<void> {
   worker.intake.hold(await poll(worker)) //                               1 fetch: records; wakes for a due close, an answer, an assignment
@@ -48,13 +51,15 @@ async function poll(worker: LoopState) {
   const { consumer, timers, trace } = worker.ports;
   const { busy } = worker;
   if (busy) await timers.yield(); // sockets and messages get their turn also while there is work
-  const events = await consumer.poll(busy ? 0 : worker.waitMs);
+  const events = await consumer.poll(busy ? 0 : worker.waitMs).catch(async (error: unknown) => {
+    if (!passes(error) || worker.stopping !== undefined) throw error;
+    await sleep(timers, RETRY_MS); // the first contact of a consumer; the membership ends if it stays away
+    return [];
+  });
   if (events.length > 0) trace?.onStep?.(1, 0, events.length);
   trace?.onPoint?.('polled');
   return events;
 }
-
-const INITIALISE_RETRY_MS = 200;
 
 /** InitProducerId ends whatever the last holder of the transactional id left open; brokers may still be coming up. */
 async function initialise(worker: LoopState): Promise<void> {
@@ -65,8 +70,8 @@ async function initialise(worker: LoopState): Promise<void> {
       await producer.initialise();
       return;
     } catch (error) {
-      if (!MillraceError.is(error) || !error.retriable || worker.stopping !== undefined || clock.monotonicMs() >= deadlineMs) throw error;
-      await sleep(timers, INITIALISE_RETRY_MS);
+      if (!passes(error) || worker.stopping !== undefined || clock.monotonicMs() >= deadlineMs) throw error;
+      await sleep(timers, RETRY_MS);
     }
   }
 }

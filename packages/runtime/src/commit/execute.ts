@@ -5,7 +5,7 @@ import { type Chance, type Clock, MillraceError, sleep, type Timers } from '@mil
 import type { Outbox } from '../outbox.ts';
 import type { WorkerTrace } from '../worker-ports.ts';
 import type { Span } from './close.ts';
-import { spanFailure } from './failures.ts';
+import { passes, spanFailure } from './failures.ts';
 import { type CommitPlan, type Ownership, planCommit } from './plan.ts';
 
 export interface CommitPorts {
@@ -94,7 +94,7 @@ export async function abandonTransaction(
       await ports.producer.initialise();
       return;
     } catch (error) {
-      if (!MillraceError.is(error) || !(error.retriable || error.code === 'ERR_TRANSACTION_INDEFINITE') || ports.clock.monotonicMs() >= deadlineMs) throw error;
+      if (!(passes(error) || (MillraceError.is(error) && error.code === 'ERR_TRANSACTION_INDEFINITE')) || ports.clock.monotonicMs() >= deadlineMs) throw error;
       await sleep(ports.timers, RETRY_MS * (1 + (chance?.float() ?? 0)));
     }
   }

@@ -47,6 +47,14 @@ export function spanFailure(error: unknown, guarantee: Guarantee): SpanFailure {
   return (guarantee === 'exactly-once' ? EXACTLY_ONCE : AT_LEAST_ONCE)[error.code] ?? 'end';
 }
 
+/**
+ * Worth another try of something that is harmless to repeat. That no broker answered a first contact is final for a program that starts; once the
+ * application runs it only means that the brokers are away.
+ */
+export function passes(error: unknown): error is MillraceError {
+  return MillraceError.is(error) && (error.retriable || error.code === 'ERR_BROKER_UNREACHABLE');
+}
+
 /** Codes after which the next transactions are kept short: nothing is sent before a close until one has been committed. */
 export function suggestsTimeout(error: unknown): boolean {
   return MillraceError.is(error) && (error.code === 'ERR_PRODUCER_FENCED' || error.code === 'ERR_TRANSACTION_ABORTABLE');
