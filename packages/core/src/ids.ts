@@ -1,6 +1,5 @@
 // Branded numbers and names: what must not be swapped does not compile when swapped.
-// Owns: the conversions at the edge.  Never: knows what an id is used for.
-import { assert } from './assert.ts';
+// Never: knows what an id is used for.
 
 declare const brand: unique symbol;
 export type Branded<T, Name extends string> = T & { readonly [brand]: Name };
@@ -9,12 +8,6 @@ export type Branded<T, Name extends string> = T & { readonly [brand]: Name };
 export type Offset = Branded<number, 'Offset'>;
 /** Event time or wall clock, ms since the epoch. A safe integer. */
 export type TimestampMs = Branded<number, 'TimestampMs'>;
-
-/** Wire int64 to offset. Throws beyond ±(2^53-1) rather than rounding. Negative values keep Kafka's special meanings (-1 unknown …). */
-export function offsetFromWire(raw: bigint): Offset {
-  assert(raw >= -9n && raw <= BigInt(Number.MAX_SAFE_INTEGER), `offset out of range: ${raw}`);
-  return Number(raw) as Offset;
-}
 
 /** One partition of one topic. */
 export interface TopicPartition {
@@ -25,13 +18,6 @@ export interface TopicPartition {
 /** Text form `topic-partition`, unique because a partition is all digits; used as a map key and in messages. */
 export function partitionKey(topic: string, partition: number): string {
   return `${topic}-${partition}`;
-}
-
-/** The topic and partition behind a `partitionKey`. */
-export function parsePartitionKey(key: string): TopicPartition {
-  const dash = key.lastIndexOf('-');
-  assert(dash > 0, `not a partition key: ${key}`);
-  return { topic: key.slice(0, dash), partition: Number(key.slice(dash + 1)) };
 }
 
 const LEGAL_NAME = /^[A-Za-z0-9._-]{1,249}$/;

@@ -26,7 +26,7 @@ export {
   MillraceError,
 } from './errors.ts';
 export { createHeaders, noHeaders, type RecordHeaders } from './headers.ts';
-export { type Branded, isLegalName, type Offset, offsetFromWire, parsePartitionKey, partitionKey, type TimestampMs, type TopicPartition } from './ids.ts';
+export { type Branded, isLegalName, type Offset, partitionKey, type TimestampMs, type TopicPartition } from './ids.ts';
 export { jsonLogger, LOG_LEVELS, type Logger, type LogLevel, silentLogger } from './log.ts';
 export { type Counter, type Histogram, type MetricFactory, type MetricLabels, MetricRegistry, type MetricSample, type MetricSnapshot } from './metrics.ts';
 export type { ConnectOptions, Listener, Network, Socket, SocketEvents } from './network.ts';
@@ -38,4 +38,4 @@ export { readSafeInteger, writeSafeInteger } from './serde/numbers.ts';
 export { type DirectForm, decodeWith, type ErasedSerde, encodeWith, type Serde, type SerdeInfo } from './serde/serde.ts';
 export type { Thread, ThreadEvents, ThreadSide, Threads } from './threads.ts';
 export { sleep, type Timer, type Timers } from './timers.ts';
-export { tumblingWindowStart, type Window, type Windowed } from './windowed.ts';
+export type { Window, Windowed } from './windowed.ts';

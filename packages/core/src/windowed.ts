@@ -1,5 +1,4 @@
 // A key in a window: the key of every windowed table.
-import type { TimestampMs } from './ids.ts';
 
 /** Time windows: [start, end). Sliding and session windows: both bounds inclusive. Ms since the epoch. */
 export interface Window {
@@ -10,9 +9,4 @@ export interface Window {
 export interface Windowed<out K> {
   readonly key: K;
   readonly window: Window;
-}
-
-/** Start (inclusive) of the tumbling window holding `at`; right for times before 1970 too. */
-export function tumblingWindowStart(at: number, sizeMs: number): TimestampMs {
-  return (at - (((at % sizeMs) + sizeMs) % sizeMs)) as TimestampMs;
 }

@@ -138,8 +138,6 @@ export const ERROR_CODES = {
 
 /** Name of an error in Kafka's table. */
 export type KafkaErrorName = keyof typeof ERROR_CODES;
-/** Number of an error in Kafka's table. */
-export type KafkaErrorCode = (typeof ERROR_CODES)[KafkaErrorName];
 
 export interface KafkaError {
   readonly code: number;

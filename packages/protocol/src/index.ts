@@ -16,7 +16,7 @@ export { consumerProtocolAssignment, consumerProtocolSubscription } from './embe
 export { type DecodedEmbedded, decodeEmbedded, type EmbeddedSchema, embeddedVersion, encodeEmbedded } from './embedded/embedded.ts';
 export { groupMetadataKey, groupMetadataValue, offsetCommitKey, offsetCommitValue } from './embedded/group-records.ts';
 export { TRANSACTION_STATUS, transactionLogKey, transactionLogValue } from './embedded/transaction-records.ts';
-export { ERROR_CODES, isRetriableError, type KafkaError, type KafkaErrorCode, type KafkaErrorName, kafkaError, kafkaErrorName } from './errors-table.ts';
+export { ERROR_CODES, isRetriableError, type KafkaError, type KafkaErrorName, kafkaError, kafkaErrorName } from './errors-table.ts';
 export {
   correlationIdOf,
   type DecodedRequest,
@@ -43,5 +43,5 @@ export { batchEndAt, type ReadBatchesOptions, readBatches } from './record-batch
 export { RecordReader } from './record-batch/record-reader.ts';
 export { RecordBatchView, sequenceAfter } from './record-batch/view.ts';
 export type { Api, Decoded, Encodable, Field, Fields, RecordsInput, RequestBody, RequestInput, ResponseBody, ResponseInput, VersionRange } from './schema.ts';
-export { unsignedVarintSize, unzigzag32, varintSize, varlongSize, zigzag32 } from './varint.ts';
+export { unsignedVarintSize, varintSize, varlongSize } from './varint.ts';
 export { Writer } from './writer.ts';

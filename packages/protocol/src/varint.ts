@@ -1,18 +1,6 @@
-// Sizes and zigzag forms of Kafka's variable-length integers, for code that lays out bytes itself.
+// Sizes of Kafka's variable-length integers, for code that lays out bytes itself.
 // Owns: the arithmetic.  Never: reads or writes a buffer (reader.ts and writer.ts do).
-// V1 nothing wraps: what does not fit 32 bits goes through the 64-bit functions, which work on safe integers.
-
-const TWO_32 = 0x1_0000_0000;
-
-/** The unsigned form of a signed 32-bit integer: small magnitudes become small numbers. */
-export function zigzag32(value: number): number {
-  return ((value << 1) ^ (value >> 31)) >>> 0;
-}
-
-/** The signed integer of an unsigned 32-bit zigzag form. */
-export function unzigzag32(raw: number): number {
-  return (raw >>> 1) ^ -(raw & 1);
-}
+// V1 nothing wraps: what does not fit 32 bits goes through `varlongSize`, which works on safe integers.
 
 /** Bytes (1-5) of an unsigned 32-bit integer as a varint. */
 export function unsignedVarintSize(value: number): number {
@@ -35,14 +23,4 @@ export function varlongSize(value: number): number {
   let size = 5;
   for (let bound = 2 ** 34; size < 8 && magnitude >= bound; bound *= 128) size++;
   return size;
-}
-
-/** High and low 32 bits of the zigzag form of a safe integer; `high` is below 2^22. */
-export function zigzag64High(value: number): number {
-  const magnitude = value < 0 ? -(value + 1) : value;
-  return Math.floor(magnitude / 0x8000_0000);
-}
-export function zigzag64Low(value: number): number {
-  const magnitude = value < 0 ? -(value + 1) : value;
-  return ((magnitude % 0x8000_0000) * 2 + (value < 0 ? 1 : 0)) % TWO_32;
 }

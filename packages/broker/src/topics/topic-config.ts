@@ -3,8 +3,6 @@
 // C1 a name that is not in the table is refused; one that is listed but has no meaning on a single node is kept and shown, nothing more.
 // Source: Kafka's topic configuration reference; defaults as seen on 4.3.1 (protocol.md section 10).
 
-export type CleanupPolicy = 'delete' | 'compact' | 'compact,delete';
-
 /** What the log needs, parsed. Sizes in bytes, times in ms; -1 stands for "no limit" where Kafka says so. */
 export interface TopicConfig {
   readonly compact: boolean;
