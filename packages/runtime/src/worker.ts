@@ -15,36 +15,36 @@ import type { WorkerAssignment, WorkerOptions, WorkerPorts, WorkerSeat } from '.
 const RETRY_MS = 200;
 
 export async function runOnce(worker: LoopState): Promise<void> {
-  worker.intake.hold(await poll(worker)) //                               1 fetch: records; wakes for a due close, an answer, an assignment
+  worker.intake.hold(await poll(worker)); //                             1 fetch: records; wakes for a due close, an answer, an assignment
   worker.beginTurn();
-  await rebalance(worker) //                                              2 diff; commit and close, create, restore; rebuild what was dropped
-  for (const event of worker.intake.held()) worker.intake.take(event) //  3 queue raw bytes; pause what is full
-  worker.runTasks() //                                                    4 decode, stream time, graph, stores, outbox; within this turn's budget
-  worker.runTimers() //                                                   5 timers
+  await rebalance(worker); //                                            2 diff; commit and close, create, restore; rebuild what was dropped
+  for (const event of worker.intake.held()) worker.intake.take(event); // 3 queue raw bytes; pause what is full
+  worker.runTasks(); //                                                  4 decode, stream time, graph, stores, outbox; within this turn's budget
+  worker.runTimers(); //                                                 5 timers
   worker.intake.resumeDrained();
   worker.settleWhenDue(); //                                          a settle that is due by time, or was refused by the disk
   worker.purge.run(worker.turnMs);
   worker.tellDrops();
   if (!worker.closeIsDue) return worker.outbox.sendFull(); //         never due while a span is closing
-  const span = worker.closeSpan() //                                      6 drain emit buffers; freeze offsets, staging, outputs
+  const span = worker.closeSpan(); //                                    6 drain emit buffers; freeze offsets, staging, outputs
   if (span !== undefined) worker.startCommit(() => commitSpan(worker, span)); // beside the next turns; its failure is handled in step 2
 }
 
 async function commitSpan(worker: LoopState, span: Span): Promise<void> {
   const trace = worker.ports.trace;
   trace?.onStep?.(6, span.id, { records: span.records, offsets: span.tasks.flatMap(({ offsets }) => offsets) });
-  await worker.outbox.sendAll(span.output) //                             7 produce; acks bring changelog offsets
+  await worker.outbox.sendAll(span.output); //                           7 produce; acks bring changelog offsets
   trace?.onStep?.(7, span.id);
-  const plan = planCommit(span, worker.ownership) //                      8 pure, from what was frozen: offsets, group, transaction
+  const plan = planCommit(span, worker.ownership); //                    8 pure, from what was frozen: offsets, group, transaction
   trace?.onStep?.(8, span.id, plan);
   if (plan.kind === 'abort') throw new MillraceError('ERR_GENERATION', `tasks ${plan.notOurs.join(', ')} have gone to another member before their last commit`);
   if (plan.kind === 'commit') {
     const execute = worker.transactional ? executeTransaction : executeOffsetCommit;
-    await execute(span, plan, worker.commitPorts()); //                   9 commit offsets, or end the transaction
+    await execute(span, plan, worker.commitPorts()); //                  9 commit offsets, or end the transaction
   }
   trace?.onStep?.(9, span.id);
   worker.spanCommitted(span);
-  worker.settleWhenDue() //                                              10 committed writes + changelog offset, one batch per task
+  worker.settleWhenDue(); //                                            10 committed writes + changelog offset, one batch per task
 }
 
 async function poll(worker: LoopState) {
