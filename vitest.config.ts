@@ -18,8 +18,8 @@ export default defineConfig({
   test: {
     include: againstKafka ? ['test/kafka/**/*.test.ts'] : ['packages/*/src/**/*.test.ts', 'test/**/*.test.ts', 'examples/*/src/**/*.test.ts'],
     exclude: againstKafka ? outside : [...outside, 'test/kafka/**'],
-    testTimeout: 60_000,
-    hookTimeout: 60_000,
+    testTimeout: 180_000,
+    hookTimeout: 120_000,
     pool: 'forks',
     maxWorkers: 2,
   },
