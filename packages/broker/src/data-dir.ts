@@ -101,11 +101,11 @@ function checkFormat(disk: Disk, path: string): boolean {
     return true;
   }
   const parsed = readJson(disk, file);
-  if (parsed['format'] !== FORMAT_NAME) throw damaged(file, `${file} does not say that this is a data directory of this broker`, 'Choose another directory.');
-  if (parsed['version'] !== FORMAT_VERSION)
+  if (parsed.format !== FORMAT_NAME) throw damaged(file, `${file} does not say that this is a data directory of this broker`, 'Choose another directory.');
+  if (parsed.version !== FORMAT_VERSION)
     throw damaged(
       file,
-      `${file} says format version ${String(parsed['version'])}; this broker knows ${FORMAT_VERSION}`,
+      `${file} says format version ${String(parsed.version)}; this broker knows ${FORMAT_VERSION}`,
       'Use the Millrace version that wrote it, or choose another directory.',
     );
   return false;

@@ -6,6 +6,7 @@ import type { GroupCoordinator } from '../group/coordinator.ts';
 import { type HandlerEntry, handlerEntry } from '../handler.ts';
 import type { InternalLog } from '../internal-log.ts';
 import { byTopic } from './by-topic.ts';
+import { offsetsAsked } from './offsets-asked.ts';
 
 type Api = typeof APIS.offsetCommit;
 
@@ -22,16 +23,7 @@ export function offsetCommitHandler(groups: GroupCoordinator, internalLog: Pick<
       instanceId: request.groupInstanceId,
       retentionMs: request.retentionTimeMs < 0 ? undefined : request.retentionTimeMs,
       transaction: undefined,
-      offsets: request.topics.flatMap(({ name, partitions }) =>
-        partitions.map((asked) => ({
-          topic: name,
-          partition: asked.partitionIndex,
-          offset: asked.committedOffset,
-          leaderEpoch: asked.committedLeaderEpoch,
-          metadata: asked.committedMetadata ?? '',
-          partitionExists: internalLog.partitionExists(name, asked.partitionIndex),
-        })),
-      ),
+      offsets: offsetsAsked(request.topics, internalLog),
     });
     const remap = version < NAMES_UNKNOWN_GROUP && reply.errorCode === ERROR_CODES.GROUP_ID_NOT_FOUND;
     const code = (errorCode: number): number => (remap ? ERROR_CODES.ILLEGAL_GENERATION : errorCode);

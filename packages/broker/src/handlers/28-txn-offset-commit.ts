@@ -8,6 +8,7 @@ import { type HandlerEntry, handlerEntry } from '../handler.ts';
 import type { InternalLog } from '../internal-log.ts';
 import type { TransactionCoordinator } from '../transaction/coordinator.ts';
 import { byTopic } from './by-topic.ts';
+import { offsetsAsked } from './offsets-asked.ts';
 
 type Api = typeof APIS.txnOffsetCommit;
 
@@ -28,16 +29,7 @@ export function txnOffsetCommitHandler(
       instanceId: request.groupInstanceId,
       retentionMs: undefined,
       transaction: { producerId, producerEpoch },
-      offsets: request.topics.flatMap(({ name, partitions }) =>
-        partitions.map((asked) => ({
-          topic: name,
-          partition: asked.partitionIndex,
-          offset: asked.committedOffset,
-          leaderEpoch: asked.committedLeaderEpoch,
-          metadata: asked.committedMetadata ?? '',
-          partitionExists: internalLog.partitionExists(name, asked.partitionIndex),
-        })),
-      ),
+      offsets: offsetsAsked(request.topics, internalLog),
     };
     const refused = codeFor(transactions.checkOffsets(request, request.groupId), version);
     const reply = refused === ERROR_CODES.NONE ? await groups.ask(commit) : commitError(commit, refused);

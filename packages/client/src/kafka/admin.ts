@@ -8,6 +8,7 @@ import type { KafkaCluster } from './cluster.ts';
 import type { BrokerConnection } from './connection.ts';
 import { kafkaFailure } from './error-response.ts';
 import { EARLIEST, LATEST, listOffsets } from './list-offsets.ts';
+import { offsetTopics } from './offset-topics.ts';
 import { withCoordinator, withRetries } from './retry.ts';
 
 const UNKNOWN_TOPIC = 3;
@@ -129,15 +130,7 @@ export class KafkaAdmin implements LogAdmin {
 
   commitOffsets(group: GroupMetadata, offsets: readonly OffsetToCommit[]): Promise<void> {
     if (offsets.length === 0) return Promise.resolve();
-    const topics = groupByTopic(offsets).map(({ topic, items }) => ({
-      name: topic,
-      partitions: items.map((each) => ({
-        partitionIndex: each.partition,
-        committedOffset: each.offset,
-        committedLeaderEpoch: each.leaderEpoch,
-        committedMetadata: each.metadata,
-      })),
-    }));
+    const topics = offsetTopics(offsets);
     const body = {
       groupId: group.groupId,
       generationIdOrMemberEpoch: group.generation,

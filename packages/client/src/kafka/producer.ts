@@ -17,6 +17,7 @@ import { groupByTopic } from './by-topic.ts';
 import type { KafkaCluster } from './cluster.ts';
 import { type BrokerConnection, isConnectionFailure, wasSent } from './connection.ts';
 import { kafkaFailure } from './error-response.ts';
+import { offsetTopics } from './offset-topics.ts';
 import type { PartitionQueue } from './partition-queue.ts';
 import type { ProducerIdentity } from './produce-exchange.ts';
 import { withCoordinator, withRetries } from './retry.ts';
@@ -230,15 +231,7 @@ export class KafkaProducer implements LogProducer, SenderHost {
   }
 
   #commitOffsets(transactionalId: string, group: GroupMetadata, offsets: readonly OffsetToCommit[]): Promise<void> {
-    const topics = groupByTopic(offsets).map(({ topic, items }) => ({
-      name: topic,
-      partitions: items.map((each) => ({
-        partitionIndex: each.partition,
-        committedOffset: each.offset,
-        committedLeaderEpoch: each.leaderEpoch,
-        committedMetadata: each.metadata,
-      })),
-    }));
+    const topics = offsetTopics(offsets);
     const body = {
       transactionalId,
       groupId: group.groupId,
