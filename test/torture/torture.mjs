@@ -152,6 +152,7 @@ class Torture {
           commitInterval: 50,
           settleInterval: 200,
           createTopics: true,
+          connectionTimeout: 15_000, // an instance may start while the broker is away
           tuning: { sessionTimeout: sessionMs, purgeInterval: 2000, transactionTimeout: 5000 },
           ...(shared ? {} : { brokers: [this.address] }),
         },
