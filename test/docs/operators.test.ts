@@ -11,6 +11,7 @@ import { Driver } from '../golden/driver.ts';
 import aggregates, * as a from './operators/aggregates.ts';
 import branches, * as b from './operators/branches.ts';
 import joins, * as j from './operators/joins.ts';
+import processors, * as p from './operators/processors.ts';
 import regrouped, * as r from './operators/regrouped.ts';
 import stateless, * as s from './operators/stateless.ts';
 import tables, * as tt from './operators/tables.ts';
@@ -110,6 +111,22 @@ describe('what the programs do', () => {
       ['blue', 1],
       ['red', 0],
     ]);
+  });
+
+  test('processors', async () => {
+    const run = await Run.of(processors);
+    run.send(p.readings, 's1', 20, 60_000);
+    run.send(p.readings, 's2', 8, 100_000);
+    run.send(p.readings, 's1', 25, 110_000);
+    run.send(p.readings, 's2', 9, 179_000);
+    run.send(p.readings, 's2', 9, 180_000);
+    expect(run.output(p.steps)).toEqual([
+      ['s1', 5],
+      ['s2', 1],
+      ['s2', 0],
+    ]);
+    expect(run.output(p.alarms)).toEqual([['s1', 'silent']]);
+    expect(run.rows(p.latest)).toEqual([['s2', 9]]);
   });
 
   test('aggregates', async () => {

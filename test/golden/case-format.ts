@@ -27,6 +27,13 @@ export interface Windows {
   readonly grace?: number;
   readonly start?: number;
 }
+export interface StoreCase {
+  readonly type: string;
+  readonly name: string;
+  readonly key: SerdeName;
+  readonly value: SerdeName;
+  readonly logging?: false;
+}
 export interface Step {
   readonly id?: string;
   readonly op: string;
@@ -49,6 +56,9 @@ export interface Step {
   readonly aggregator?: string;
   readonly reducer?: string;
   readonly subtractor?: string;
+  /** addStateStore: one store; process: the names of those it uses. */
+  readonly store?: StoreCase;
+  readonly stores?: readonly string[];
   readonly branches?: readonly { readonly id?: string; readonly fn: string; readonly named?: string }[];
   readonly default?: { readonly id?: string; readonly named?: string };
   readonly joiner?: string;

@@ -6,6 +6,7 @@ import { type NodeProcessor, type SinkNode, type SourceNode, type StoreSpec, typ
 // The graph executor is the runtime's own part and not among its public names; this driver exists to test exactly it.
 import { TaskCursor } from '../../packages/runtime/src/task/cursor.ts';
 import { createGraph, type GraphHost, type TaskGraph } from '../../packages/runtime/src/task/graph.ts';
+import { Punctuations } from '../../packages/runtime/src/task/punctuations.ts';
 import { type Arrival, ArrivalQueue } from './arrival-queue.ts';
 
 export const APPLICATION_ID = 'parity';
@@ -24,6 +25,8 @@ export interface DriverOptions {
   readonly logEveryWrite: boolean;
   readonly skipsUndecodable: boolean;
   readonly skipsFailing: boolean;
+  /** Wall clock at the start, ms. */
+  readonly wallClockMs?: number;
 }
 
 type Store = StagedKeyValueStore<unknown, unknown> | StagedWindowStore<unknown, unknown>;
@@ -41,6 +44,8 @@ export class Driver {
   readonly #cursor = new TaskCursor('0_0');
   readonly #graph: TaskGraph;
   readonly #database: Database;
+  readonly #punctuations = new Punctuations();
+  #wallClockMs: number;
   /** Records that sinks have sent since the last commit. */
   #sent: Produced[] = [];
 
@@ -51,6 +56,7 @@ export class Driver {
 
   constructor(options: DriverOptions, database: OpenDatabase) {
     this.#options = options;
+    this.#wallClockMs = options.wallClockMs ?? 0;
     this.#database = database;
     const { topology } = options;
     for (const spec of topology.stores.values()) this.stores.set(spec.name, this.#openStore(spec));
@@ -65,10 +71,35 @@ export class Driver {
   /** Queues a record and runs until nothing is queued. Throws what the program throws. */
   pipe(arrival: Arrival): void {
     this.#queue.add(arrival);
+    this.#run();
+  }
+
+  /** Moves the wall clock, fires its timers once, and runs what that made. */
+  advanceWallClock(byMs: number): void {
+    this.#wallClockMs += byMs;
+    this.#punctuate(this.#wallClockMs, (at) => this.#punctuations.fireWallClock(at));
+    this.#commit();
+    this.#run();
+  }
+
+  #run(): void {
     for (let next = this.#queue.take(); next !== undefined; next = this.#queue.take()) {
       this.#process(next);
+      this.#punctuate(this.#cursor.streamTime, (at) => this.#punctuations.fireStreamTime(at));
       this.#commit();
     }
+  }
+
+  #punctuate(at: number, fire: (at: number) => void): void {
+    const cursor = this.#cursor;
+    const { source, headers, timestamp } = cursor;
+    cursor.source = undefined;
+    cursor.headers = noHeaders;
+    cursor.timestamp = at;
+    fire(at);
+    cursor.source = source;
+    cursor.headers = headers;
+    cursor.timestamp = timestamp;
   }
 
   #process(arrival: Arrival): void {
@@ -161,12 +192,10 @@ export class Driver {
       taskId: '0_0',
       partition: 0,
       log: silentLogger,
-      wallClockMs: () => 0,
+      wallClockMs: () => this.#wallClockMs,
       store: (name) => this.stores.get(name),
       createSink: (node) => this.#sink(node),
-      schedule() {
-        throw new Error('no operator of today sets a timer');
-      },
+      schedule: (everyMs, by, run, startAtMs) => this.#punctuations.schedule(everyMs, by, run, this.#wallClockMs, startAtMs),
       requestCommit() {},
       drop: () => void this.dropped++,
       judge: (policy, _stage, _node, error) => {

@@ -1,9 +1,10 @@
 // A recorded program, step by step, written in our DSL.
 // Types are erased here: the programs are data, and what they do is checked against what was recorded.
 import { type Emit, type KGroupedStream, type KGroupedTable, type KStream, type KTable, store, type TimeWindowedKStream, type Topic, type TopologyBuilder, topic, windows } from '@millrace/dsl';
-import type { Case, Materialized, SerdeName, Step, Windows } from './case-format.ts';
+import type { Case, Materialized, SerdeName, Step, StoreCase, Windows } from './case-format.ts';
 import * as functions from './functions.ts';
 import { NotExpressible } from './functions.ts';
+import { type CaseStore, fixedKeyProcessor, processor } from './processors.ts';
 import { serdeNamed } from './serdes.ts';
 
 type Stream = KStream<unknown, unknown>;
@@ -28,6 +29,7 @@ class Translation {
   readonly #case: Case;
   readonly #t: TopologyBuilder;
   readonly #made = new Map<string, Made>();
+  readonly #stores = new Map<string, CaseStore>();
   readonly #topics = new Map<string, Topic<unknown, unknown>>();
   readonly #emit: Emit;
 
@@ -48,6 +50,10 @@ class Translation {
   #step(step: Step): Made | undefined {
     if (step.op === 'stream') return { kind: 'stream', it: this.#stream(step) };
     if (step.op === 'table') return { kind: 'table', it: this.#table(step) };
+    if (step.op === 'addStateStore' && step.store !== undefined) {
+      this.#addStore(step.store);
+      return undefined;
+    }
     if (step.in === undefined) throw new NotExpressible(`operator ${step.op}`);
     const above = this.#made.get(step.in);
     if (above === undefined) throw new NotExpressible(`input ${step.in}`);
@@ -146,12 +152,32 @@ class Translation {
       case 'join':
       case 'leftJoin':
         return made(this.#join(stream, step));
+      case 'process': {
+        const connected = (step.stores ?? []).map((name) => this.#store(name));
+        return made(stream.process(processor(fn, connected, (name) => this.#store(name)), named));
+      }
+      case 'processValues':
+        if (step.stores !== undefined) throw new NotExpressible('processValues with stores');
+        return made(stream.processValues(fixedKeyProcessor(fn), named));
       case 'to':
         if (step.topic === undefined) throw new NotExpressible('to() with a topic per record');
         stream.to(this.#sinkTopic(step.topic, step), named);
         return undefined;
     }
     throw new NotExpressible(`stream.${step.op}`);
+  }
+
+  #addStore(given: StoreCase): void {
+    if (given.type !== 'kv' && given.type !== 'timestampedKv') throw new NotExpressible(`processor stores of type ${given.type}`);
+    if (this.#stores.has(given.name)) throw new NotExpressible('two stores of one name (handles are values)');
+    const handle = store.keyValue(given.name, options({ key: serdeNamed(given.key), value: serdeNamed(given.value), changelog: given.logging }) as never);
+    this.#stores.set(given.name, { handle: handle as CaseStore['handle'], isTimestamped: given.type === 'timestampedKv' });
+  }
+
+  #store(name: string): CaseStore {
+    const found = this.#stores.get(name);
+    if (found === undefined) throw new NotExpressible('a processor that reads a global table or an undeclared store');
+    return found;
   }
 
   #split(stream: Stream, step: Step): void {
@@ -271,7 +297,10 @@ class Translation {
     const { name, retention, logging, topicConfig } = materialized;
     // Serdes that a case leaves out are inherited: the handle is made without them.
     const given = options({ key: serdeOr(materialized.key), value: serdeOr(materialized.value), retention, changelog: logging === false ? false : topicConfig === undefined ? undefined : { config: topicConfig } });
-    return kind === 'window' ? store.window(name, given as never) : store.keyValue(name, given as never);
+    if (kind === 'window') return store.window(name, given as never);
+    const handle = store.keyValue(name, given as never);
+    this.#stores.set(name, { handle: handle as CaseStore['handle'], isTimestamped: true });
+    return handle;
   }
 
   #emitOf(materialized: Materialized | undefined): Emit {

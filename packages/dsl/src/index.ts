@@ -9,6 +9,7 @@ export {
   type KeyValueHandle,
   type KeyValueOptions,
   type Overrides,
+  type Punctuation,
   type RecordContext,
   type SourcePosition,
   type StoreHandle,
@@ -41,6 +42,19 @@ export type {
   ValueOptions,
   WindowTableOptions,
 } from './operator-options.ts';
+export type {
+  FixedKeyProcessor,
+  FixedKeyProcessorContext,
+  FixedKeyProcessorSpec,
+  FixedKeyRecord,
+  ForwardOptions,
+  Processor,
+  ProcessorContext,
+  ProcessorSpec,
+  StoreAccess,
+  StreamRecord,
+  TaskContext,
+} from './processor.ts';
 export { type Optimization, type TopologyBuilder, type TopologyOptions, topology } from './stream-builder.ts';
 export { type Topic, type TopicOptions, type TopicSink, type TopicSource, topic } from './topic.ts';
 export { type HoppingOptions, type SlidingOptions, type TimeWindows, type TumblingOptions, type UnlimitedOptions, windows } from './windows.ts';

@@ -15,6 +15,7 @@ import type {
   TableOptions,
   ValueOptions,
 } from './operator-options.ts';
+import type { FixedKeyProcessorSpec, ProcessorSpec } from './processor.ts';
 import type { TopicSink } from './topic.ts';
 
 /** A stream of records. Every operator returns a new description; nothing runs until the topology does. */
@@ -56,5 +57,9 @@ export interface KStream<in out K, in out V> {
   join<VT, R, T>(table: KTable<K, VT, T>, joiner: Joiner<Present<V>, VT, K, R>, options?: StreamTableJoinOptions<K, V, R>): KStream<K, R>;
   /** Like `join`, but a missing row is `undefined`. */
   leftJoin<VT, R, T>(table: KTable<K, VT, T>, joiner: Joiner<Present<V>, VT | undefined, K, R>, options?: StreamTableJoinOptions<K, V, R>): KStream<K, R>;
+  /** Code of your own, with stores, timers and any number of records out. What follows by key is repartitioned first. */
+  process<KOut = K, VOut = V>(spec: ProcessorSpec<K, V, KOut, VOut>, options?: KeyedOptions<KOut, VOut>): KStream<KOut, VOut>;
+  /** The same for records that keep their key: nothing is repartitioned. */
+  processValues<VOut = V>(spec: FixedKeyProcessorSpec<K, V, VOut>, options?: ValueOptions<VOut>): KStream<K, VOut>;
   to(sink: TopicSink<K, V>, options?: SinkOptions): void;
 }

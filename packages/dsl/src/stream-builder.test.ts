@@ -73,6 +73,23 @@ describe('a mistake in the graph throws at once, with a code and a fix', () => {
           .count(),
       /whole number from 1/,
     ],
+    [
+      'one store name for a table and a processor with handles of their own',
+      (t) => {
+        const twin = store.keyValue('counts', { key: serde.string(), value: serde.string() });
+        t.table(words, { store: twin });
+        t.stream(other).process({ stores: [counts], create: () => ({ process() {} }) });
+      },
+      /Declare the handle once/,
+    ],
+    [
+      'a window store that only a processor has',
+      (t) =>
+        void t
+          .stream(words)
+          .process({ stores: [store.window('w', { key: serde.string(), value: serde.string() })], create: () => ({ process() {} }) }),
+      /belongs to a windowed aggregate/,
+    ],
     ['an empty list of topics', (t) => void t.stream([]), /Name at least one topic/],
   ];
   test.each(cases)('%s', (_name, build, message) => {

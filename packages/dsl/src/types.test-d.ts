@@ -2,7 +2,7 @@
 import { serde, type Windowed } from '@millrace/core';
 import { store } from '@millrace/topology';
 import type { GroupFace, StreamFace, TableFace, TableGroupFace, WindowedFace } from './draft/faces.ts';
-import type { KGroupedStream, KGroupedTable, KStream, KTable, TimeWindowedKStream } from './index.ts';
+import type { KGroupedStream, KGroupedTable, KStream, KTable, ProcessorContext, TimeWindowedKStream } from './index.ts';
 import { topic, topology, windows } from './index.ts';
 
 type Equal<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false;
@@ -119,8 +119,27 @@ topology('inferred', (t) => {
   isType<KGroupedTable<string, number>>()(byName, true);
   isType<KTable<string, number, never>>()(byName.count(), true);
   isType<KTable<string, number>>()(byName.reduce({ add: (a, b) => a + b, subtract: (a, b) => (a === b ? null : a - b) }), true);
-  isType<KTable<string, string>>()(
-    byName.aggregate({ initial: () => '', add: (text, length) => text + String(length), subtract: () => null }),
+  isType<KTable<string, string>>()(byName.aggregate({ initial: () => '', add: (text, length) => text + String(length), subtract: () => null }), true);
+  // Processors: outputs as the inputs, as written, or as the context is annotated. Stores come typed from their handles.
+  isType<KStream<string, Order>>()(stream.process({ create: (context) => ({ process: (record) => context.forward(record) }) }), true);
+  isType<KStream<number, string>>()(
+    stream.process<number, string>({ create: (context) => ({ process: (record) => context.forward(record.withKey(record.value.cents).withValue(record.key)) }) }),
+    true,
+  );
+  isType<KStream<string, boolean>>()(
+    stream.process({ create: (context: ProcessorContext<string, boolean>) => ({ process: ({ key }) => context.forward(context.record(key, true, 0)) }) }),
+    true,
+  );
+  isType<KStream<string, number>>()(
+    stream.processValues<number>({
+      stores: [spent],
+      create: (context) => ({
+        process(record) {
+          isType<number | undefined>()(context.store(spent).get(record.key), true);
+          context.forward(record.withValue(record.value.cents));
+        },
+      }),
+    }),
     true,
   );
   stream.filter((order, id, context) => order.cents > 0 && id !== '' && context.timestamp > 0).to(orders);
@@ -164,12 +183,21 @@ topology('refused', (t) => {
   stream.leftJoin(t.table(customers), (_order, customer) => customer.name);
   // @ts-expect-error -- the store holds numbers
   stream.groupByKey().reduce((a) => a, { store: spent });
+  // @ts-expect-error -- the output has strings for keys
+  stream.process({ create: (context) => ({ process: (record) => context.forward(record.withKey(1)) }) });
+  // @ts-expect-error -- a record of processValues keeps its key
+  stream.processValues({ create: (context) => ({ process: (record) => context.forward(record.withKey('other')) }) });
+  // @ts-expect-error -- nobody would wait for it
+  stream.process({ create: () => ({ process: async () => {} }) });
+  // @ts-expect-error -- the store holds numbers
+  stream.process({ create: (context) => ({ process: ({ key }) => context.store(spent).put(key, 'much') }) });
   // @ts-expect-error -- a promise is always true
   stream.split({ dear: async (order: Order) => order.cents > 0 });
   // @ts-expect-error -- no such branch
   stream.split({ dear: (order) => order.cents > 0 }).cheap.to(orders);
+  const byName = t.table(customers).groupBy((customer) => ({ key: customer.name, value: 1 }));
   // @ts-expect-error -- what is not subtracted stays for ever
-  t.table(customers).groupBy((customer) => ({ key: customer.name, value: 1 })).reduce({ add: (a, b) => a + b });
+  byName.reduce({ add: (a, b) => a + b });
   // @ts-expect-error -- a window store cannot hold rows without window
   stream.groupByKey().count({ store: hourly });
   // @ts-expect-error -- records without key cannot be joined by key

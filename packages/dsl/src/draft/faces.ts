@@ -10,11 +10,13 @@ import { countFold, type ErasedFold } from '../operators/fold.ts';
 import { mapOperator } from '../operators/map.ts';
 import { mapValuesOperator } from '../operators/map-values.ts';
 import { peekOperator } from '../operators/peek.ts';
+import type { ErasedProcessorSpec } from '../operators/process.ts';
 import { selectKeyOperator } from '../operators/select-key.ts';
 import { type TableFold, tableCountFold } from '../operators/table-aggregate.ts';
 import { topicDeclaration } from '../topic.ts';
 import { type TimeWindows, type WindowSettings, windowSettings } from '../windows.ts';
 import { foldGroup, type GroupNode } from './group-node.ts';
+import { processStream } from './process-draft.ts';
 import { firstSerde } from './serde-hints.ts';
 import { splitStream } from './split-draft.ts';
 import type { ErasedOptions, StreamNode, TableNode } from './stream-node.ts';
@@ -103,6 +105,12 @@ export class StreamFace {
   }
   leftJoin(table: object, joiner: ErasedJoiner, options: JoinOptionsErased = {}): StreamFace {
     return new StreamFace(joinWithTable(this.node, sameTopology(table, TableFace, this.node.draft, 'leftJoin()').node, joiner, 'left', options));
+  }
+  process(spec: ErasedProcessorSpec, options: ErasedOptions = {}): StreamFace {
+    return new StreamFace(processStream(this.node, spec, 'free', options));
+  }
+  processValues(spec: ErasedProcessorSpec, options: ErasedOptions = {}): StreamFace {
+    return new StreamFace(processStream(this.node, spec, 'fixed', options));
   }
   to(sink: { readonly name: string }, options: ErasedOptions = {}): void {
     sinkStream(this.node, topicDeclaration(sink, 'to()'), options);

@@ -1,7 +1,7 @@
 // The plan while the user's build function runs: nodes are added, tables learn that somebody needs their rows or prior values.
 // Owns everything mutable of the DSL. `freeze` turns it into an immutable plan; after that it is not used any more.
 import type { ErasedSerde } from '@millrace/core';
-import { type ProcessorFactory, type StoreSpec, topologyError } from '@millrace/topology';
+import { type ProcessorFactory, type StoreDeclaration, type StoreSpec, topologyError } from '@millrace/topology';
 import { Names } from '../plan/names.ts';
 import type { OperatorPlan, Plan, PlanNode, RepartitionPlan, SinkPlan, SourcePlan, TableSourcePlan } from '../plan/nodes.ts';
 
@@ -19,6 +19,8 @@ export class PlanDraft {
   readonly #nodes: NodeDraft[] = [];
   /** Stores by name, as functions: a store exists only if it turns out to be needed. */
   readonly #stores = new Map<string, () => StoreSpec | undefined>();
+  /** Stores that processors connect. One that no operator keeps is made from its declaration. */
+  readonly #connected = new Map<string, { readonly declared: StoreDeclaration; readonly spec: () => StoreSpec }>();
   readonly #copartitioned: (readonly number[])[] = [];
   #frozen = false;
 
@@ -37,6 +39,14 @@ export class PlanDraft {
     if (this.#stores.has(name))
       throw topologyError(`Store "${name}" is given to two operators. Each needs a store of its own; declare another handle.`, { store: name });
     this.#stores.set(name, spec);
+  }
+
+  /** May come before the operator that keeps the store. `spec` is asked only if none does. */
+  connectStore(declared: StoreDeclaration, spec: () => StoreSpec): void {
+    this.#checkOpen();
+    const other = this.#connected.get(declared.name);
+    if (other !== undefined && other.declared !== declared) throw twoHandles(declared.name);
+    this.#connected.set(declared.name, { declared, spec });
   }
 
   addCopartitioned(sources: Iterable<number>): void {
@@ -59,6 +69,11 @@ export class PlanDraft {
   freeze(): Plan {
     this.#frozen = true;
     const stores = [...this.#stores.values()].flatMap((spec) => spec() ?? []);
+    for (const [name, { declared, spec }] of this.#connected) {
+      const kept = stores.find((store) => store.name === name);
+      if (kept === undefined) stores.push(spec());
+      else if (kept.kind !== declared.kind || kept.value !== declared.value) throw twoHandles(name);
+    }
     const nodes = this.#nodes.map((draft, id): PlanNode => {
       if (!('resolve' in draft)) return Object.freeze({ ...draft, id });
       const { resolve, ...node } = draft;
@@ -72,4 +87,8 @@ export class PlanDraft {
     if (this.#frozen)
       throw topologyError('A stream or table was used after its topology had been built. Call operators only inside topology(name, (t) => { … }).');
   }
+}
+
+function twoHandles(store: string): Error {
+  return topologyError(`Two stores are called "${store}". Declare the handle once, and use that value everywhere.`, { store });
 }

@@ -44,7 +44,7 @@ export class Names {
     return given;
   }
 
-  /** Like `node`, for operators whose own name takes no index when given (repartition). */
+  /** Like `node`, for operators whose own name takes no index when given (repartition, processors). */
   nodeUnlessGiven(given: string | undefined, prefix: NamePrefix): string {
     if (given === undefined) return `${prefix}${this.#index()}`;
     checkName(given, 'node');

@@ -43,6 +43,15 @@ test('cancel takes effect at once, also from inside a callback of the same momen
   expect(fired).toEqual(['first']);
 });
 
+test('of two that fall due together, the one that has waited longer goes first', () => {
+  const timers = new Punctuations();
+  const fired: string[] = [];
+  timers.schedule(10, 'streamTime', (at) => fired.push(`a${at}`), 0);
+  timers.schedule(5, 'streamTime', (at) => fired.push(`b${at}`), 0);
+  for (const time of [0, 5, 10]) timers.fireStreamTime(time);
+  expect(fired).toEqual(['a0', 'b0', 'b5', 'a10', 'b10']);
+});
+
 test('a period below a millisecond is refused', () => {
   expect(() => new Punctuations().schedule(0, 'wallClock', () => undefined, 0)).toThrow(/least is 1 ms/);
 });

@@ -65,11 +65,14 @@ function firstDue(everyMs: number, by: 'streamTime' | 'wallClock', nowMs: number
   return startAtMs + (Math.floor((nowMs - startAtMs) / everyMs) + 1) * everyMs;
 }
 
-function fire(list: readonly Schedule[], nowMs: number): number {
+/** Of those due at one time, the one that has waited longest goes first: what fires moves to the end. */
+function fire(list: Schedule[], nowMs: number): number {
   const due = list.filter((schedule) => schedule.dueMs <= nowMs).sort((left, right) => left.dueMs - right.dueMs);
   let fired = 0;
   for (const schedule of due) {
     if (schedule.cancelled) continue;
+    list.splice(list.indexOf(schedule), 1);
+    list.push(schedule);
     schedule.dueMs += (Math.floor((nowMs - schedule.dueMs) / schedule.everyMs) + 1) * schedule.everyMs;
     schedule.run(nowMs);
     fired += 1;

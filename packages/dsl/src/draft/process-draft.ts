@@ -1,0 +1,41 @@
+// Adds processors to the plan, and connects the stores they name.
+import { type StoreDeclaration, storeDeclaration, topologyError } from '@millrace/topology';
+import { type ErasedProcessorSpec, processOperator } from '../operators/process.ts';
+import type { PlanDraft } from './plan-draft.ts';
+import { keyValueSpec } from './store-draft.ts';
+import { type ErasedOptions, type StreamNode, streamNode } from './stream-node.ts';
+
+/** `fixed`: the key stays, so what follows by key needs no repartition. */
+export function processStream(stream: StreamNode, spec: ErasedProcessorSpec, keys: 'free' | 'fixed', options: ErasedOptions): StreamNode {
+  const { draft } = stream;
+  // A processor with a name takes no index, unlike most operators: so it is in Kafka Streams.
+  const name = draft.names.nodeUnlessGiven(options.as, keys === 'free' ? 'KSTREAM-PROCESSOR-' : 'KSTREAM-PROCESSVALUES-');
+  const stores = [...new Set((spec.stores ?? []).map((handle) => connect(draft, storeDeclaration(handle))))];
+  const create = processOperator(spec, keys);
+  const node = draft.add({
+    kind: 'operator',
+    name,
+    parents: [stream.node],
+    effect: keys === 'free' ? 'changesKey' : 'changesValue',
+    takesNullKeys: false,
+    onError: options.onError,
+    resolve: () => ({ stores, create }),
+  });
+  const key = keys === 'free' ? options.key : stream.key;
+  return streamNode({ draft, node, name, key, value: options.value, sources: stream.sources, keyChanged: keys === 'free' || stream.keyChanged });
+}
+
+function connect(draft: PlanDraft, declared: StoreDeclaration): string {
+  const { name, key, value } = declared;
+  draft.connectStore(declared, () => {
+    if (declared.kind !== 'keyValue')
+      throw topologyError(
+        `Store "${name}" is connected to a processor, but no operator keeps it. A ${declared.kind} store belongs to a windowed aggregate: give it the store, or use store.keyValue().`,
+        {
+          store: name,
+        },
+      );
+    return keyValueSpec(draft, { name, declared, key, value }, key, value);
+  });
+  return name;
+}

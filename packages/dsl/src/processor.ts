@@ -1,0 +1,83 @@
+// The Processor API as users see it: records with their time and headers, a context to forward, schedule and reach stores. Interfaces only.
+import type { Duration, Logger, RecordHeaders } from '@millrace/core';
+import type { KeyValueStore, WindowStore } from '@millrace/state';
+import type { KeyValueHandle, Punctuation, SourcePosition, StoreHandle, WindowHandle } from '@millrace/topology';
+import type { Nothing } from './callbacks.ts';
+
+/** One record, immutable: each `with` returns another. */
+export interface StreamRecord<out K, out V> {
+  readonly key: K;
+  readonly value: V;
+  /** Event time, ms since the epoch; never negative. */
+  readonly timestamp: number;
+  readonly headers: RecordHeaders;
+  withKey<K2>(key: K2): StreamRecord<K2, V>;
+  withValue<V2>(value: V2): StreamRecord<K, V2>;
+  /** Throws ERR_INVALID_TIMESTAMP for a negative one. */
+  withTimestamp(timestamp: number): StreamRecord<K, V>;
+  withHeaders(headers: RecordHeaders): StreamRecord<K, V>;
+}
+/** A record whose key cannot change: there is no withKey, and forward takes no other. */
+export interface FixedKeyRecord<out K, out V> extends Omit<StreamRecord<K, V>, 'withKey' | 'withValue' | 'withTimestamp' | 'withHeaders'> {
+  readonly '~fixedKey': true;
+  withValue<V2>(value: V2): FixedKeyRecord<K, V2>;
+  withTimestamp(timestamp: number): FixedKeyRecord<K, V>;
+  withHeaders(headers: RecordHeaders): FixedKeyRecord<K, V>;
+}
+
+/** From a handle to a store, synchronously, inside a task. A handle that was not connected throws ERR_STORE_NOT_CONNECTED. */
+export interface StoreAccess {
+  store<K, V>(handle: KeyValueHandle<K, V>): KeyValueStore<K, V>;
+  store<K, V>(handle: WindowHandle<K, V>): WindowStore<K, V>;
+}
+/** What a processor may ask of its task. One object per processor; valid as long as the processor. */
+export interface TaskContext extends StoreAccess {
+  readonly applicationId: string;
+  /** `subtopology_partition` */
+  readonly taskId: string;
+  readonly partition: number;
+  /** Of the current record; undefined in create and in punctuators. */
+  readonly source: SourcePosition | undefined;
+  /** Largest event time of the task so far, the current record included; -1 before the first. */
+  readonly streamTime: number;
+  /** Wall clock, ms, as of this turn of the worker. */
+  readonly wallClock: number;
+  readonly log: Logger;
+  /** Stream time: due times are multiples of `every`. Wall clock: from now, or aligned to `startAt`. Missed firings are not made up. */
+  schedule(every: Duration, by: 'streamTime' | 'wallClock', punctuate: (at: number) => Nothing, options?: { readonly startAt?: number }): Punctuation;
+  /** Commit soon after the current record. */
+  commit(): void;
+}
+
+/** `to`: one child, by its `as`; else all. */
+export interface ForwardOptions {
+  readonly to: string;
+}
+export interface ProcessorContext<in KOut, in VOut> extends TaskContext {
+  /** A new record without headers. Throws ERR_INVALID_TIMESTAMP for a negative time. */
+  record<K, V>(key: K, value: V, timestamp: number): StreamRecord<K, V>;
+  /** Hands a record on; returns when everything below has processed it. Only while processing or punctuating. */
+  forward(record: StreamRecord<KOut, VOut>, options?: ForwardOptions): void;
+}
+export interface FixedKeyProcessorContext<in K, in VOut> extends TaskContext {
+  forward(record: FixedKeyRecord<K, VOut>, options?: ForwardOptions): void;
+}
+
+export interface Processor<in K, in V> {
+  process(record: StreamRecord<K, V>): Nothing;
+  close?(): Nothing;
+}
+export interface FixedKeyProcessor<in K, in V> {
+  process(record: FixedKeyRecord<K, V>): Nothing;
+  close?(): Nothing;
+}
+/** `create` runs once per task. Output types: none to write if they equal the input; else `process<KOut, VOut>(…)` or an annotated `context`. */
+export interface ProcessorSpec<in K, in V, KOut, VOut> {
+  /** Connects them; nodes that share a store are one sub-topology. A store that no operator keeps is made for the processors that connect it. */
+  readonly stores?: readonly StoreHandle[];
+  readonly create: (context: ProcessorContext<KOut, VOut>) => Processor<K, V>;
+}
+export interface FixedKeyProcessorSpec<K, in V, VOut> {
+  readonly stores?: readonly StoreHandle[];
+  readonly create: (context: FixedKeyProcessorContext<K, VOut>) => FixedKeyProcessor<K, V>;
+}
