@@ -98,15 +98,22 @@ function rig(workers: number) {
   };
   const instance = new Instance(parts);
   const group = (generation: number): GroupMetadata => ({ groupId: 'claims', memberId: 'm', generation, instanceId: undefined });
-  const news = (tasks: readonly string[]): AssignmentNews => ({ tasks, vanished: [], known: [], instances: [], refusal: undefined });
+  const news = (tasks: readonly string[], vanished: readonly string[]): AssignmentNews => ({
+    tasks,
+    vanished,
+    known: ['claims-one-0', ...vanished],
+    instances: [],
+    refusal: undefined,
+  });
   return {
     brokers,
     instance,
     started,
     failures,
     rejoins,
-    assigned: (generation: number, tasks: readonly string[]) =>
-      hooks?.assigned(group(generation), { partitions: [], userData: encodeAssignmentNews(news(tasks)) }),
+    assigned: (generation: number, tasks: readonly string[], vanished: readonly string[] = []) =>
+      hooks?.assigned(group(generation), { partitions: [], userData: encodeAssignmentNews(news(tasks, vanished)) }),
+    known: () => decodeMemberNews(hooks?.userData() ?? Buffer.alloc(0), 'm').known,
     lost: () => hooks?.lost(new Error('gone'), false),
     claimed: () => decodeMemberNews(hooks?.userData() ?? Buffer.alloc(0), 'm').owned,
     /** Resolves when every hand-over begun so far has ended: the sum of tasks last given to living workers is `tasks`. */
@@ -155,6 +162,16 @@ describe('what a join claims', () => {
     expect(claimed()).toEqual(['0_1']);
     await instance.close(true);
   });
+});
+
+test('ids of the vanished are handed to the workers, and forgotten once the tasks have been taken', async () => {
+  const { instance, assigned, known, started } = rig(1);
+  await instance.start();
+  assigned(1, ['0_0'], ['claims-dead-0']);
+  while (known().length !== 1) await new Promise((resolve) => setImmediate(resolve));
+  expect(started[0]?.plans.at(-1)?.fence).toEqual(['claims-dead-0']);
+  expect(known()).toEqual(['claims-one-0']);
+  await instance.close(true);
 });
 
 describe('a worker in a hand-over', () => {

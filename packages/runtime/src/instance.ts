@@ -275,6 +275,9 @@ export class Instance {
     }
     const coming = [...wanted].filter((task) => !this.#owned.has(task));
     await this.#place(spread, news.vanished);
+    // What the vanished ran has been given out in this very round, and its new owners have ended their transactions: nobody needs
+    // their ids any more. (An owner that dies before leaves an open transaction to its timeout.)
+    this.#known = news.known.filter((id) => !news.vanished.includes(id));
     for (const task of coming) this.#owned.add(task);
     if (coming.length > 0) this.#parts.events.assigned(coming);
     this.#reportProgress();
