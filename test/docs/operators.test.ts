@@ -2,7 +2,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { decodeWith, noHeaders } from '@millrace/core';
-import type { StagedKeyValueStore, StagedWindowStore } from '@millrace/state';
+import type { StagedKeyValueStore, StagedSessionStore, StagedWindowStore } from '@millrace/state';
 import type { Topology } from '@millrace/topology';
 import type { Topic } from 'millrace';
 import ts from 'typescript';
@@ -13,6 +13,7 @@ import branches, * as b from './operators/branches.ts';
 import joins, * as j from './operators/joins.ts';
 import processors, * as p from './operators/processors.ts';
 import regrouped, * as r from './operators/regrouped.ts';
+import sessions, * as v from './operators/sessions.ts';
 import stateless, * as s from './operators/stateless.ts';
 import tables, * as tt from './operators/tables.ts';
 import windowed, * as w from './operators/windowed.ts';
@@ -60,7 +61,7 @@ class Run {
     return [...(this.#driver.stores.get(store.name) as StagedKeyValueStore<unknown, unknown>).range()].map((row) => [row.key, row.value]);
   }
   windows(store: { readonly name: string }): [number, unknown][] {
-    return [...(this.#driver.stores.get(store.name) as StagedWindowStore<unknown, unknown>).fetchAll()].map((row) => [row.key.window.start, row.value]);
+    return [...(this.#driver.stores.get(store.name) as StagedWindowStore<unknown, unknown> | StagedSessionStore<unknown, unknown>).fetchAll()].map((row) => [row.key.window.start, row.value]);
   }
 }
 
@@ -158,6 +159,23 @@ describe('what the programs do', () => {
     expect(run.windows(w.activity)).toContainEqual([60_000, 2]);
     expect(run.windows(w.activity)).toHaveLength(11);
     expect(run.windows(w.bursts)).toContainEqual([595_000, 1]);
+  });
+
+  test('sessions', async () => {
+    const run = await Run.of(sessions);
+    const minute = 60_000;
+    run.send(v.clicks, 'ada', '/', 0);
+    run.send(v.clicks, 'ada', '/hats', 50 * minute);
+    run.send(v.clicks, 'ada', '/shoes', 25 * minute); // joins the two
+    const key = (start: number, end: number) => ({ key: 'ada', window: { start: start * minute, end: end * minute } });
+    expect(run.output(v.visits)).toEqual([
+      [key(0, 0), { pages: ['/'] }],
+      [key(50, 50), { pages: ['/hats'] }],
+      [key(0, 0), null],
+      [key(50, 50), null],
+      [key(0, 50), { pages: ['/', '/hats', '/shoes'] }],
+    ]);
+    expect(run.windows(v.visitStore)).toEqual([[0, { pages: ['/', '/hats', '/shoes'] }]]);
   });
 
   test('joins', async () => {

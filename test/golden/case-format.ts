@@ -55,6 +55,7 @@ export interface Step {
   readonly init?: string;
   readonly aggregator?: string;
   readonly reducer?: string;
+  readonly merger?: string;
   readonly subtractor?: string;
   /** addStateStore: one store; process: the names of those it uses. */
   readonly store?: StoreCase;

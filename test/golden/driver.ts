@@ -1,7 +1,7 @@
 // Runs a topology on one thread with one partition a topic, as the recording driver did: every record is processed to its
 // end and committed before the next one. The graph is the runtime's own; topics are lists, stores are in memory.
 import { createHeaders, decodeWith, encodeWith, MillraceError, noHeaders, silentLogger } from '@millrace/core';
-import { type Database, META_STORE, memoryEngine, type OpenDatabase, type StagedStore, StagedKeyValueStore, StagedWindowStore, WriteBatch } from '@millrace/state';
+import { type Database, META_STORE, memoryEngine, type OpenDatabase, type StagedStore, StagedKeyValueStore, StagedSessionStore, StagedWindowStore, WriteBatch } from '@millrace/state';
 import { type NodeProcessor, type SinkNode, type SourceNode, type StoreSpec, type Subtopology, type Topology, topicName } from '@millrace/topology';
 // The graph executor is the runtime's own part and not among its public names; this driver exists to test exactly it.
 import { TaskCursor } from '../../packages/runtime/src/task/cursor.ts';
@@ -29,7 +29,7 @@ export interface DriverOptions {
   readonly wallClockMs?: number;
 }
 
-type Store = StagedKeyValueStore<unknown, unknown> | StagedWindowStore<unknown, unknown>;
+type Store = StagedKeyValueStore<unknown, unknown> | StagedWindowStore<unknown, unknown> | StagedSessionStore<unknown, unknown>;
 
 export class Driver {
   /** Everything that reached a topic, in order, changelogs included. */
@@ -182,6 +182,7 @@ export class Driver {
       logEveryWrite: this.#options.logEveryWrite,
     };
     if (spec.kind === 'keyValue') return new StagedKeyValueStore(shared);
+    if (spec.kind === 'session') return new StagedSessionStore({ ...shared, retentionMs: spec.retentionMs, onExpired: () => void this.dropped++ });
     const { windowSizeMs, retentionMs, duplicates } = spec;
     return new StagedWindowStore({ ...shared, windowSizeMs, retentionMs, duplicates, onExpired: () => void this.dropped++ });
   }

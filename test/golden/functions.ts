@@ -156,6 +156,13 @@ const reducers: Table<(a: unknown, b: unknown) => unknown> = {
   nullIf: (x) => (a, b) => (str(b) === x ? null : concat(a, b)),
 };
 
+const sessionMergers: Table<(k: unknown, a: unknown, b: unknown) => unknown> = {
+  concat: () => (_k, a, b) => `(${str(a)}&${str(b)})`,
+  keyConcat: () => (k, a, b) => `(${str(k)}:${str(a)}&${str(b)})`,
+  add: () => (_k, a, b) => num(a) + num(b),
+  null: () => () => null,
+};
+
 const joiners: Table<(k: unknown, l: unknown, r: unknown) => unknown> = {
   concat: () => (_k, l, r) => concat(l, r),
   left: () => (_k, l) => l,
@@ -185,5 +192,6 @@ export const flatValueMapper = (name: string) => choose('flat value mapper', fla
 export const initializer = (name: string) => choose('initializer', initializers, name);
 export const aggregator = (name: string) => choose('aggregator', aggregators, name);
 export const reducer = (name: string) => choose('reducer', reducers, name);
+export const sessionMerger = (name: string) => choose('session merger', sessionMergers, name);
 export const joiner = (name: string) => choose('joiner', joiners, name);
 export const extractor = (name: string) => choose('extractor', extractors, name);

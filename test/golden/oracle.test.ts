@@ -2,7 +2,7 @@
 // One seed a test; a failure prints it by the test's name.
 import { noHeaders, seededChance, serde, type Windowed } from '@millrace/core';
 import { store, topic, topology, windows } from '@millrace/dsl';
-import type { StagedKeyValueStore, StagedWindowStore } from '@millrace/state';
+import type { StagedKeyValueStore, StagedSessionStore, StagedWindowStore } from '@millrace/state';
 import type { Topology } from '@millrace/topology';
 import { describe, expect, test } from 'vitest';
 import { Driver } from './driver.ts';
@@ -15,9 +15,12 @@ interface Fact {
 const facts = topic('facts', { key: serde.string(), value: serde.safeInt() });
 const sums = store.keyValue('sums', { key: serde.string(), value: serde.safeInt() });
 const perWindow = store.window('per-window', { key: serde.string(), value: serde.safeInt(), retention: '1 day' });
+const visits = store.session('visits', { key: serde.string(), value: serde.safeInt(), retention: '1 day' });
+const visitUpdates = topic('visit-updates', { key: serde.sessionWindowed(serde.string()), value: serde.nullable(serde.safeInt()) });
 const updates = topic('updates', { key: serde.string(), value: serde.safeInt() });
 
 const SIZE_MS = 50;
+const GAP_MS = 12;
 const ADVANCE_MS = 20;
 const DISORDER_MS = 40;
 const RECORDS = 400;
@@ -89,6 +92,42 @@ describe.each([1, 2, 3])('seed %i', (seed) => {
     }
     expect(driver.dropped).toBe(0);
     expect(windowRows(driver)).toEqual(expected);
+  });
+
+  test.each(['onUpdate', 'onCommit'] as const)('sessions are the runs of records at most the gap apart, and their updates add up to them (%s)', async (emit) => {
+    const built = topology('sessions', (t) => {
+      t.stream(facts)
+        .groupByKey()
+        .windowedBy(windows.session({ gap: GAP_MS, grace: DISORDER_MS }))
+        .aggregate({ initial: () => 0, add: (sum: number, amount) => sum + amount, merge: (a, b) => a + b, store: visits, emit })
+        .toStream()
+        .to(visitUpdates);
+    });
+    const driver = await run(built, input);
+    const expected = new Map<string, number>();
+    for (const key of new Set(input.map((fact) => fact.key))) {
+      const own = input.filter((fact) => fact.key === key).sort((a, b) => a.timestamp - b.timestamp);
+      for (let at = 0; at < own.length; ) {
+        const first = at;
+        let sum = 0;
+        do sum += own[at++]?.amount ?? 0;
+        while (at < own.length && (own[at]?.timestamp ?? 0) - (own[at - 1]?.timestamp ?? 0) <= GAP_MS);
+        expected.set(`${key}@${own[first]?.timestamp}-${own[at - 1]?.timestamp}`, sum);
+      }
+    }
+    expect(driver.dropped).toBe(0);
+    expect(expected.size).toBeGreaterThan(20);
+    const idOf = ({ key, window }: Windowed<string>): string => `${key}@${window.start}-${window.end}`;
+    const rows = [...(driver.stores.get('visits') as StagedSessionStore<string, number>).fetchAll()];
+    expect(new Map(rows.map((row) => [idOf(row.key), row.value]))).toEqual(expected);
+    const shown = new Map<string, number>();
+    const info = { topic: 'visit-updates', headers: noHeaders } as const;
+    for (const record of driver.produced.filter((each) => each.topic === 'visit-updates')) {
+      const id = idOf(visitUpdates.key.deserialize(Buffer.from(record.key as Uint8Array), { ...info, role: 'key' }));
+      if (record.value === null) shown.delete(id);
+      else shown.set(id, visitUpdates.value.deserialize(Buffer.from(record.value), { ...info, role: 'value' }) ?? 0);
+    }
+    expect(shown).toEqual(expected);
   });
 
   test('without grace exactly the updates of closed windows are missing, and each is counted', async () => {

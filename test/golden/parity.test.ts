@@ -4,7 +4,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { decodeWith, noHeaders } from '@millrace/core';
 import { topology } from '@millrace/dsl';
-import { StagedKeyValueStore, type StagedWindowStore } from '@millrace/state';
+import { StagedKeyValueStore, StagedSessionStore, type StagedWindowStore } from '@millrace/state';
 import { type Topology, topicName } from '@millrace/topology';
 import { afterAll, describe, expect, test } from 'vitest';
 import type { Case, Pipe, Row, TopicSerdes } from './case-format.ts';
@@ -170,6 +170,10 @@ function headersOf(record: Produced): Pick<Row, 'headers'> {
 function storeRows(driver: Driver, name: string, withoutTimes: boolean): Row[] {
   const store = driver.stores.get(name);
   if (store instanceof StagedKeyValueStore) return [...store.range()].map((entry) => ({ key: toCase(entry.key), value: toCase(entry.value), ...(withoutTimes ? {} : { ts: entry.timestamp }) }));
+  if (store instanceof StagedSessionStore) {
+    const sessions = [...store.fetchAll()].map((entry) => ({ key: toCase(entry.key) as { key: unknown; start: number; end: number }, value: toCase(entry.value) }));
+    return sessions.sort((a, b) => (String(a.key.key) < String(b.key.key) ? -1 : String(a.key.key) > String(b.key.key) ? 1 : a.key.start - b.key.start));
+  }
   const rows = [...(store as StagedWindowStore<unknown, unknown>).fetchAll()].map((entry) => ({ key: toCase(entry.key) as { key: unknown; start: number; end: string }, value: toCase(entry.value), ts: entry.timestamp }));
   return rows.sort((a, b) => (String(a.key.key) < String(b.key.key) ? -1 : String(a.key.key) > String(b.key.key) ? 1 : a.key.start - b.key.start));
 }

@@ -1,6 +1,6 @@
 // A recorded program, step by step, written in our DSL.
 // Types are erased here: the programs are data, and what they do is checked against what was recorded.
-import { type Emit, type KGroupedStream, type KGroupedTable, type KStream, type KTable, store, type TimeWindowedKStream, type Topic, type TopologyBuilder, topic, windows } from '@millrace/dsl';
+import { type Emit, type KGroupedStream, type KGroupedTable, type KStream, type KTable, type SessionWindowedKStream, store, type TimeWindowedKStream, type Topic, type TopologyBuilder, topic, windows } from '@millrace/dsl';
 import type { Case, Materialized, SerdeName, Step, StoreCase, Windows } from './case-format.ts';
 import * as functions from './functions.ts';
 import { NotExpressible } from './functions.ts';
@@ -12,7 +12,8 @@ type Table = KTable<unknown, unknown, unknown>;
 type Group = KGroupedStream<unknown, unknown>;
 type TableGroup = KGroupedTable<unknown, unknown>;
 type Windowed = TimeWindowedKStream<unknown, unknown>;
-type Made = { readonly kind: 'stream'; readonly it: Stream } | { readonly kind: 'table'; readonly it: Table } | { readonly kind: 'group'; readonly it: Group } | { readonly kind: 'tableGroup'; readonly it: TableGroup } | { readonly kind: 'windowed'; readonly it: Windowed };
+type Sessions = SessionWindowedKStream<unknown, unknown>;
+type Made = { readonly kind: 'stream'; readonly it: Stream } | { readonly kind: 'table'; readonly it: Table } | { readonly kind: 'group'; readonly it: Group } | { readonly kind: 'tableGroup'; readonly it: TableGroup } | { readonly kind: 'windowed'; readonly it: Windowed } | { readonly kind: 'sessions'; readonly it: Sessions };
 
 type Options = Record<string, unknown>;
 /** Tables of every type are one here. */
@@ -63,12 +64,16 @@ class Translation {
       case 'table':
         return this.#onTable(above.it, step);
       case 'group':
+        if (step.op === 'windowedBy' && step.windows?.type === 'session')
+          return { kind: 'sessions', it: above.it.windowedBy(windows.session({ gap: step.windows.gap as number, grace: step.windows.grace ?? 0 })) };
         if (step.op === 'windowedBy') return { kind: 'windowed', it: above.it.windowedBy(windowsOf(step.windows as Windows)) };
         return { kind: 'table', it: this.#fold(above.it, step, 'keyValue') };
       case 'tableGroup':
         return { kind: 'table', it: this.#foldTable(above.it, step) };
       case 'windowed':
         return { kind: 'table', it: this.#fold(above.it, step, 'window') };
+      case 'sessions':
+        return { kind: 'table', it: this.#foldSessions(above.it, step) };
     }
   }
 
@@ -279,7 +284,26 @@ class Translation {
     throw new NotExpressible(`${kind === 'window' ? 'windowed' : 'grouped'}.${step.op}`);
   }
 
-  #tableOptions(step: Step, kind: 'keyValue' | 'window', derived: boolean): object {
+  #foldSessions(sessions: Sessions, step: Step): Table {
+    const given = this.#tableOptions(step, 'session', false);
+    switch (step.op) {
+      case 'count':
+        return asTable(sessions.count(given));
+      case 'reduce': {
+        const reduce = functions.reducer(step.reducer as string);
+        return asTable(sessions.reduce((a, b) => reduce(a, b), given));
+      }
+      case 'aggregate': {
+        const fold = functions.aggregator(step.aggregator as string);
+        const merge = functions.sessionMerger(step.merger as string);
+        const initial = functions.initializer(step.init as string);
+        return asTable(sessions.aggregate<unknown>({ initial: () => initial(), add: (a, v, k) => fold(k, v, a), merge: (a, b, k) => merge(k, a, b), ...given }));
+      }
+    }
+    throw new NotExpressible(`sessions.${step.op}`);
+  }
+
+  #tableOptions(step: Step, kind: 'keyValue' | 'window' | 'session', derived: boolean): object {
     const { materialized, named: as } = step;
     const emit = this.#emitOf(materialized);
     if (materialized === undefined) return options({ as, emit });
@@ -290,16 +314,15 @@ class Translation {
     return options({ as, emit, key, value: serdeOr(materialized.value) });
   }
 
-  #handle(materialized: Materialized | undefined, kind: 'keyValue' | 'window'): unknown {
+  #handle(materialized: Materialized | undefined, kind: 'keyValue' | 'window' | 'session'): unknown {
     if (materialized === undefined) return undefined;
     if (materialized.supplier !== undefined) throw new NotExpressible('store suppliers (versioned, plain)');
     if (materialized.name === undefined) return undefined;
     const { name, retention, logging, topicConfig } = materialized;
     // Serdes that a case leaves out are inherited: the handle is made without them.
     const given = options({ key: serdeOr(materialized.key), value: serdeOr(materialized.value), retention, changelog: logging === false ? false : topicConfig === undefined ? undefined : { config: topicConfig } });
-    if (kind === 'window') return store.window(name, given as never);
-    const handle = store.keyValue(name, given as never);
-    this.#stores.set(name, { handle: handle as CaseStore['handle'], isTimestamped: true });
+    const handle = store[kind](name, given as never);
+    if (kind === 'keyValue') this.#stores.set(name, { handle: handle as CaseStore['handle'], isTimestamped: true });
     return handle;
   }
 

@@ -2,11 +2,15 @@
 import type { Windowed } from '@millrace/core';
 import type { Adder, Fold, Present } from './callbacks.ts';
 import type { KTable } from './ktable.ts';
-import type { TableOptions, WindowTableOptions } from './operator-options.ts';
-import type { TimeWindows } from './windows.ts';
+import type { SessionTableOptions, TableOptions, WindowTableOptions } from './operator-options.ts';
+import type { SessionWindows, TimeWindows } from './windows.ts';
 
 export interface AggregateSpec<K, V, A, R extends A | null> extends TableOptions<K, A>, Fold<A, V, K, R> {}
 export interface WindowAggregateSpec<K, V, A, R extends A | null> extends WindowTableOptions<K, A>, Fold<A, V, K, R> {}
+export interface SessionAggregateSpec<K, V, A, R extends A | null> extends SessionTableOptions<K, A>, Fold<A, V, K, R> {
+  /** Two sessions become one. The initial value may be the first of them. */
+  merge(left: A, right: A, key: K): A;
+}
 
 export interface KGroupedStream<in out K, in out V> {
   /** Records per key. Records without key or value are dropped and counted. */
@@ -19,6 +23,8 @@ export interface KGroupedStream<in out K, in out V> {
   aggregate<A, R extends A | null = A>(spec: AggregateSpec<K, Present<V>, A, R>): KTable<K, A, Extract<R, null>>;
   /** One aggregate per key and window. Records later than window end + grace are dropped and counted. */
   windowedBy(windows: TimeWindows): TimeWindowedKStream<K, V>;
+  /** One aggregate per key and session; a record between two sessions makes one of them. */
+  windowedBy(windows: SessionWindows): SessionWindowedKStream<K, V>;
 }
 
 /** Values may be `null` here: windowed folds see every record that has a key. */
@@ -26,4 +32,12 @@ export interface TimeWindowedKStream<in out K, in out V> {
   count(options?: WindowTableOptions<K, number>): KTable<Windowed<K>, number, never>;
   reduce<R extends V | null>(combine: Adder<V, V, K, R>, options?: WindowTableOptions<K, V>): KTable<Windowed<K>, V, Extract<R, null>>;
   aggregate<A, R extends A | null = A>(spec: WindowAggregateSpec<K, V, A, R>): KTable<Windowed<K>, A, Extract<R, null>>;
+}
+
+/** Sessions delete what they merge away, so their tables always show tombstones. Values may be `null` here. */
+export interface SessionWindowedKStream<in out K, in out V> {
+  count(options?: SessionTableOptions<K, number>): KTable<Windowed<K>, number>;
+  /** `combine` also makes one of two sessions. */
+  reduce(combine: Adder<V, V, K, V>, options?: SessionTableOptions<K, V>): KTable<Windowed<K>, V>;
+  aggregate<A, R extends A | null = A>(spec: SessionAggregateSpec<K, V, A, R>): KTable<Windowed<K>, A>;
 }

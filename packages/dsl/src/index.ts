@@ -11,6 +11,7 @@ export {
   type Overrides,
   type Punctuation,
   type RecordContext,
+  type SessionHandle,
   type SourcePosition,
   type StoreHandle,
   type StoreKind,
@@ -23,7 +24,7 @@ export {
 } from '@millrace/topology';
 export type { Branches, Guarded } from './branches.ts';
 export type { Adder, AsyncNotAllowed, Fold, Joiner, KeyValue, Mapper, Nothing, NotPromise, Partitioner, Predicate, Present } from './callbacks.ts';
-export type { AggregateSpec, KGroupedStream, TimeWindowedKStream, WindowAggregateSpec } from './grouped.ts';
+export type { AggregateSpec, KGroupedStream, SessionAggregateSpec, SessionWindowedKStream, TimeWindowedKStream, WindowAggregateSpec } from './grouped.ts';
 export type { KGroupedTable, TableAggregateSpec, TableReduceSpec } from './grouped-table.ts';
 export type { KStream } from './kstream.ts';
 export type { KTable } from './ktable.ts';
@@ -34,6 +35,7 @@ export type {
   KeyOptions,
   OperatorOptions,
   RepartitionOptions,
+  SessionTableOptions,
   SinkOptions,
   SourceOptions,
   StreamTableJoinOptions,
@@ -57,4 +59,13 @@ export type {
 } from './processor.ts';
 export { type Optimization, type TopologyBuilder, type TopologyOptions, topology } from './stream-builder.ts';
 export { type Topic, type TopicOptions, type TopicSink, type TopicSource, topic } from './topic.ts';
-export { type HoppingOptions, type SlidingOptions, type TimeWindows, type TumblingOptions, type UnlimitedOptions, windows } from './windows.ts';
+export {
+  type HoppingOptions,
+  type SessionOptions,
+  type SessionWindows,
+  type SlidingOptions,
+  type TimeWindows,
+  type TumblingOptions,
+  type UnlimitedOptions,
+  windows,
+} from './windows.ts';

@@ -1,6 +1,6 @@
 // The options of operators: a name, serdes where bytes are made, where state lives, what is emitted when.
 import type { Duration, Serde } from '@millrace/core';
-import type { ErrorPolicy, KeyValueHandle, WindowHandle } from '@millrace/topology';
+import type { Engine, ErrorPolicy, KeyValueHandle, SessionHandle, WindowHandle } from '@millrace/topology';
 import type { Partitioner } from './callbacks.ts';
 
 export interface OperatorOptions {
@@ -45,6 +45,10 @@ export interface TableOptions<K, V> extends KeyedOptions<K, V> {
 }
 export interface WindowTableOptions<K, V> extends KeyedOptions<K, V> {
   readonly store?: WindowHandle<K, V>;
+  readonly emit?: Emit;
+}
+export interface SessionTableOptions<K, V> extends KeyedOptions<K, V> {
+  readonly store?: SessionHandle<K, V>;
   readonly emit?: Emit;
 }
 export interface TableSourceOptions<K, V> extends SourceOptions {

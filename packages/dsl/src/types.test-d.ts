@@ -1,8 +1,8 @@
 // What must compile and what must not. Nothing here runs: the compiler is the test, and a refusal that stops refusing is an error.
 import { serde, type Windowed } from '@millrace/core';
 import { store } from '@millrace/topology';
-import type { GroupFace, StreamFace, TableFace, TableGroupFace, WindowedFace } from './draft/faces.ts';
-import type { KGroupedStream, KGroupedTable, KStream, KTable, ProcessorContext, TimeWindowedKStream } from './index.ts';
+import type { GroupFace, SessionFace, StreamFace, TableFace, TableGroupFace, WindowedFace } from './draft/faces.ts';
+import type { KGroupedStream, KGroupedTable, KStream, KTable, ProcessorContext, SessionWindowedKStream, TimeWindowedKStream } from './index.ts';
 import { topic, topology, windows } from './index.ts';
 
 type Equal<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false;
@@ -25,6 +25,9 @@ const lines = topic('lines', { value: serde.string() });
 const totals = topic('totals', { key: serde.string(), value: serde.safeInt() });
 const perHour = topic('per-hour', { key: serde.windowed(serde.string(), { size: '1 hour' }), value: serde.safeInt() });
 const spent = store.keyValue('spent', { key: serde.string(), value: serde.safeInt() });
+const visits = store.session('visits', { key: serde.string(), value: serde.safeInt() });
+const perVisit = topic('per-visit', { key: serde.sessionWindowed(serde.string()), value: serde.nullable(serde.safeInt()) });
+const visitTotals = topic('visit-totals', { key: serde.sessionWindowed(serde.string()), value: serde.safeInt() });
 const hourly = store.window('hourly', { key: serde.string(), value: serde.safeInt() });
 
 // The faces have every method of the interfaces, so that the erased object can stand behind the typed one.
@@ -33,6 +36,7 @@ isType<true>()(true as Exclude<keyof KTable<string, string>, keyof TableFace> ex
 isType<true>()(true as Exclude<keyof KGroupedTable<string, string>, keyof TableGroupFace> extends never ? true : false, true);
 isType<true>()(true as Exclude<keyof KGroupedStream<string, string>, keyof GroupFace> extends never ? true : false, true);
 isType<true>()(true as Exclude<keyof TimeWindowedKStream<string, string>, keyof WindowedFace> extends never ? true : false, true);
+isType<true>()(true as Exclude<keyof SessionWindowedKStream<string, string>, keyof SessionFace> extends never ? true : false, true);
 
 topology('inferred', (t) => {
   const stream = t.stream(orders);
@@ -74,6 +78,17 @@ topology('inferred', (t) => {
       .count({ store: hourly }),
     true,
   );
+  // Sessions delete what they merge away, so their updates may always be deletes.
+  const sessions = stream.groupByKey().windowedBy(windows.session({ gap: '30 minutes', grace: 0 }));
+  isType<KTable<Windowed<string>, number, null>>()(sessions.count({ store: visits }), true);
+  isType<KTable<Windowed<string>, Order, null>>()(
+    sessions.reduce((a, b) => (a.cents > b.cents ? a : b)),
+    true,
+  );
+  sessions
+    .aggregate({ initial: () => 0, add: (sum, order) => sum + order.cents, merge: (a, b) => a + b })
+    .toStream()
+    .to(perVisit);
   stream
     .groupByKey()
     .windowedBy(windows.tumbling({ size: '1 hour', grace: '5m' }))
@@ -169,6 +184,13 @@ topology('refused', (t) => {
   windows.hopping({ size: '1 hour', grace: 0 });
   // @ts-expect-error -- sliding windows have a difference, not a size
   windows.sliding({ size: '1 hour', grace: 0 });
+  const sessions = stream.groupByKey().windowedBy(windows.session({ gap: '1 hour', grace: 0 }));
+  // @ts-expect-error -- two sessions that meet have to be merged
+  sessions.aggregate({ initial: () => 0, add: (sum, order) => sum + order.cents });
+  // @ts-expect-error -- sessions that are merged away are deletes, and the topic has no room for them
+  sessions.count().toStream().to(visitTotals);
+  // @ts-expect-error -- sessions lie in a session store
+  sessions.count({ store: hourly });
   // @ts-expect-error -- a string is not a list of strings
   stream.flatMapValues((order) => order.customer);
   // @ts-expect-error -- a table's updates may be deletes, and totals has no room for them

@@ -7,6 +7,17 @@ export interface TimeWindows {
   readonly grace: Duration;
 }
 
+export interface SessionWindows {
+  readonly kind: 'session';
+  readonly grace: Duration;
+}
+
+/** A session definition as operators use it: all times in ms. */
+export interface SessionSettings extends SessionWindows {
+  readonly gapMs: number;
+  readonly graceMs: number;
+}
+
 /** A window definition as operators use it: all times in ms. */
 export interface WindowSettings extends TimeWindows {
   /** End minus start of a window; `Number.MAX_SAFE_INTEGER` for unlimited ones. */
@@ -31,6 +42,11 @@ export interface SlidingOptions {
   readonly difference: Duration;
   readonly grace: Duration;
 }
+export interface SessionOptions {
+  /** Records of a key at most this far apart are in one session; at least 1 ms. */
+  readonly gap: Duration;
+  readonly grace: Duration;
+}
 export interface UnlimitedOptions {
   /** ms since the epoch; earlier records belong to no window. */
   readonly start: number;
@@ -42,6 +58,7 @@ export interface UnlimitedOptions {
  * windows.tumbling({ size: '1 day', grace: '1 hour' });
  * windows.hopping({ size: '10 minutes', advance: '1 minute', grace: 0 });
  * windows.sliding({ difference: '10 minutes', grace: '1 minute' });
+ * windows.session({ gap: '30 minutes', grace: '5 minutes' });
  * ```
  */
 export const windows = {
@@ -52,6 +69,12 @@ export const windows = {
     if (sizeMs === 0) throw new MillraceError('ERR_OPTION', 'windows.sliding: difference is 0; it must be at least 1 ms.', { option: 'difference' });
     const graceMs = graceOf('sliding', options.grace);
     const settings: WindowSettings = { kind: 'sliding', grace: options.grace, sizeMs, advanceMs: 0, graceMs, firstStart: 0 };
+    return Object.freeze(settings);
+  },
+  session(options: SessionOptions): SessionWindows {
+    const gapMs = durationMs(options.gap, 'windows.session: gap');
+    if (gapMs === 0) throw new MillraceError('ERR_OPTION', 'windows.session: gap is 0; it must be at least 1 ms.', { option: 'gap' });
+    const settings: SessionSettings = { kind: 'session', grace: options.grace, gapMs, graceMs: graceOf('session', options.grace) };
     return Object.freeze(settings);
   },
   unlimited(options: UnlimitedOptions): TimeWindows {
@@ -90,8 +113,13 @@ export function retentionNeededMs(windows: WindowSettings): number {
 /** Sound: `TimeWindows` are made by `windows.*` only. */
 export function windowSettings(of: TimeWindows): WindowSettings {
   if ((of as WindowSettings).sizeMs === undefined)
-    throw new MillraceError('ERR_OPTION', 'windowedBy() takes what windows.tumbling(), hopping(), sliding() or unlimited() returns.', {
+    throw new MillraceError('ERR_OPTION', 'windowedBy() takes what windows.tumbling(), hopping(), sliding(), session() or unlimited() returns.', {
       option: 'windows',
     });
   return of as WindowSettings;
+}
+
+/** Sound: `SessionWindows` are made by `windows.session` only. */
+export function sessionSettings(of: SessionWindows): SessionSettings {
+  return of as SessionSettings;
 }

@@ -14,7 +14,7 @@ import {
   systemClock,
   systemTimers,
 } from '@millrace/core';
-import type { KeyValueHandle, TopicSource, Topology, WindowHandle } from '@millrace/dsl';
+import type { KeyValueHandle, SessionHandle, TopicSource, Topology, WindowHandle } from '@millrace/dsl';
 import { createQueryServer, type QueryServer } from '@millrace/query';
 import { type AppEvent, type AppState, createRunningApp, type Feed, type RunningApp, type AppOptions as RuntimeOptions } from '@millrace/runtime';
 import { installedEngines } from './engines.ts';
@@ -85,7 +85,7 @@ export interface App {
   history<K, V>(topic: TopicSource<K, V> & { readonly key: Serde<K>; readonly value: Serde<V, never> }): AsyncIterable<HistoryEntry<K, V>>;
   /** This instance's partitions; committed data, at most `settleInterval` old. */
   store<K, V>(handle: KeyValueHandle<K, V>): KeyValueView<K, V>;
-  store<K, V>(handle: WindowHandle<K, V>): WindowView<K, V>;
+  store<K, V>(handle: WindowHandle<K, V> | SessionHandle<K, V>): WindowView<K, V>;
   /** The tasks of this instance: `subtopology_partition`, what they do, and where. */
   tasks(): readonly { readonly id: string; readonly state: string; readonly worker: string }[];
   /** Resolves when `signal` aborts or the app is closed; rejects when it has failed. */
@@ -233,8 +233,8 @@ class FacadeApp implements App {
     return this.#running.history(topic.name, topic.key as never, topic.value as never) as AsyncIterable<HistoryEntry<K, V>>;
   }
   store<K, V>(handle: KeyValueHandle<K, V>): KeyValueView<K, V>;
-  store<K, V>(handle: WindowHandle<K, V>): WindowView<K, V>;
-  store<K, V>(handle: KeyValueHandle<K, V> | WindowHandle<K, V>): KeyValueView<K, V> | WindowView<K, V> {
+  store<K, V>(handle: WindowHandle<K, V> | SessionHandle<K, V>): WindowView<K, V>;
+  store<K, V>(handle: KeyValueHandle<K, V> | WindowHandle<K, V> | SessionHandle<K, V>): KeyValueView<K, V> | WindowView<K, V> {
     return handle.kind === 'keyValue' ? keyValueViewOf<K, V>(this.#running.reads, handle.name) : windowViewOf<K, V>(this.#running.reads, handle.name);
   }
   tasks(): readonly { readonly id: string; readonly state: string; readonly worker: string }[] {

@@ -6,6 +6,12 @@ import type { Located, ReadRequest, ReadRow, RunningApp, StoreFacts } from '@mil
 
 type StoreSpec = StoreFacts['spec'];
 
+const WHERE_TO_ASK: Readonly<Record<StoreSpec['kind'], string>> = {
+  keyValue: 'this is a key-value store; ask /entries/{key}',
+  window: 'this is a window store; ask /windows/{key}',
+  session: 'this is a session store; ask /sessions/{key}',
+};
+
 export function queryHostOf(app: RunningApp, topology: Topology): QueryHost {
   const { reads } = app;
   const spec = (store: string): StoreSpec | undefined => reads.stores().get(store)?.spec;
@@ -38,15 +44,10 @@ export function queryHostOf(app: RunningApp, topology: Topology): QueryHost {
       return { kind: 'storeError', cause };
     }
   };
-  const known = (store: string, kind: StoreSpec['kind']): Refusal | undefined => {
+  const known = (store: string, ...kinds: readonly StoreSpec['kind'][]): Refusal | undefined => {
     const found = spec(store);
     if (found === undefined) return { kind: 'storeNotFound' };
-    return found.kind === kind
-      ? undefined
-      : {
-          kind: 'unsupported',
-          detail: found.kind === 'window' ? 'this is a window store; ask /windows/{key}' : 'this is a key-value store; ask /entries/{key}',
-        };
+    return kinds.includes(found.kind) ? undefined : { kind: 'unsupported', detail: WHERE_TO_ASK[found.kind] };
   };
   return {
     stores: () => [...reads.stores().values()].map((facts) => summaryOf(facts.spec, facts.partitions)),
@@ -58,7 +59,7 @@ export function queryHostOf(app: RunningApp, topology: Topology): QueryHost {
     },
     readKeyValue: async (store, key) => known(store, 'keyValue') ?? (await ask(store, reads.partitionOf(store, key), { kind: 'entry', key }, 1)),
     readWindows: async (store, key, range) =>
-      known(store, 'window') ??
+      known(store, 'window', 'session') ??
       (await ask(
         store,
         reads.partitionOf(store, key),
@@ -83,6 +84,7 @@ export function queryHostOf(app: RunningApp, topology: Topology): QueryHost {
 
 function summaryOf(spec: StoreSpec, partitions: number): StoreSummary {
   const shared = { name: spec.name, kind: spec.kind, keySerde: spec.key, valueFormat: spec.value.format, partitions, queryable: spec.queryable };
+  if (spec.kind === 'session') return { ...shared, retentionMs: spec.retentionMs };
   return spec.kind === 'window' ? { ...shared, retentionMs: spec.retentionMs, windowSizeMs: spec.windowSizeMs } : shared;
 }
 

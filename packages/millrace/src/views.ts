@@ -25,7 +25,7 @@ export interface KeyValueView<K, V> {
   }): AsyncIterable<StoreEntry<K, V>>;
 }
 
-/** Committed rows of a window store; bounds on the window start, inclusive, ms since the epoch. */
+/** Committed rows of a window or session store; bounds on the start of the window or session, inclusive, ms since the epoch. */
 export interface WindowView<K, V> {
   /** One window. Throws ERR_STORE_NOT_CONNECTED when the key's partition is not on this instance. */
   get(key: K, windowStart: number): Promise<V | undefined>;

@@ -40,6 +40,7 @@ function fakeHost(changes: Partial<QueryHost> = {}): QueryHost {
       store('by-number', 'keyValue', serde.int32()),
       store('big', 'keyValue', serde.int64()),
       store('state-delays', 'window'),
+      store('visits', 'session'),
       { ...store('secret', 'keyValue'), queryable: false },
     ],
     locate: () => ({ kind: 'local', partition: 0 }),
@@ -224,6 +225,15 @@ describe('windows', () => {
     expect(seen.status).toBe(200);
     expect(seen.body.items).toEqual(WINDOWS.slice(1, 4));
     expect(seen.body.meta).toEqual({ store: 'state-delays', partial: false, truncated: false, partitions: [meta] });
+  });
+
+  test('sessions are read the same way, under their own path', async () => {
+    const server = await serve();
+    const seen = await get(server, '/v1/stores/visits/sessions/CA?from=2001-01-02&to=2001-01-04');
+    expect(seen.body.items).toEqual(WINDOWS.slice(1, 4));
+    expect(await get(server, '/v1/stores/visits/sessions/XX')).toMatchObject(problem(404, 'key-not-found'));
+    expect(await get(server, '/v1/stores/visits/windows/CA')).toMatchObject(problem(400, 'query-unsupported'));
+    expect(await get(server, '/v1/stores/state-delays/sessions/CA')).toMatchObject(problem(400, 'query-unsupported'));
   });
 
   test('ms and times with a zone are understood, plus signs included', async () => {

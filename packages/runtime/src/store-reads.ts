@@ -1,13 +1,13 @@
 // One committed read of one task's store, as rows: the same code on the main thread (shared engines) and in the worker (memory engine).
 // Never: reads what is staged; returns more than the limit asked for (callers bound and page).
 import { MillraceError } from '@millrace/core';
-import { type Database, type Entry, keyValueView, windowView } from '@millrace/state';
+import { type Database, type Entry, keyValueView, sessionView, type WindowReadView, windowView } from '@millrace/state';
 import type { StoreSpec } from '@millrace/topology';
 import type { ReadRequest, ReadRow } from './worker-messages.ts';
 
 export function readStore(database: Database, spec: StoreSpec, query: ReadRequest['query']): readonly ReadRow[] {
   if (spec.kind === 'keyValue') return readKeyValue(database, spec, query);
-  return readWindows(database, spec, query);
+  return readWindows(spec, spec.kind === 'window' ? windowView(database, spec) : sessionView(database, spec), query);
 }
 
 function readKeyValue(database: Database, spec: StoreSpec & { kind: 'keyValue' }, query: ReadRequest['query']): readonly ReadRow[] {
@@ -25,8 +25,11 @@ function readKeyValue(database: Database, spec: StoreSpec & { kind: 'keyValue' }
   }
 }
 
-function readWindows(database: Database, spec: StoreSpec & { kind: 'window' }, query: ReadRequest['query']): readonly ReadRow[] {
-  const view = windowView<unknown, unknown>(database, spec);
+function readWindows(
+  spec: StoreSpec,
+  view: Pick<WindowReadView<unknown, unknown>, 'fetch' | 'fetchAll'>,
+  query: ReadRequest['query'],
+): readonly ReadRow[] {
   switch (query.kind) {
     case 'windows':
       return Array.from(view.fetch(query.key, { from: query.fromMs, to: query.toMs, reverse: query.reverse, limit: query.limit }), windowRow);
@@ -34,7 +37,7 @@ function readWindows(database: Database, spec: StoreSpec & { kind: 'window' }, q
       return Array.from(view.fetchAll({ from: query.fromMs, to: query.toMs, limit: query.limit }), windowRow);
     case 'entry':
     case 'range':
-      throw unsupported(spec, 'it is a window store: ask for windows');
+      throw unsupported(spec, `it is a ${spec.kind} store: ask for windows`);
   }
 }
 

@@ -15,10 +15,20 @@ export { type Checkpoint, decodeCheckpoint, encodeCheckpoint, META_STORE, putChe
 export { checksum32 } from './checksum.ts';
 export { type EngineSuite, engineConformance } from './conformance.ts';
 export { memoryEngine } from './memory-byte-store.ts';
-export { type KeyValueReadView, keyValueView, type ViewSpec, type WindowReadView, type WindowViewSpec, windowView } from './read-view.ts';
+export {
+  type KeyValueReadView,
+  keyValueView,
+  type SessionViewSpec,
+  sessionView,
+  type ViewSpec,
+  type WindowReadView,
+  type WindowViewSpec,
+  windowView,
+} from './read-view.ts';
 export { ownBounds, type ScanBounds, scanBounds } from './scan-bounds.ts';
 export { StagedEntry } from './staged-entry.ts';
 export type { ChangelogSink, StagedStore, StoreMemory } from './staged-store.ts';
-export type { Entry, KeyValueStore, Range, Rows, TimeRange, WindowStore } from './stores/contract.ts';
+export type { Entry, KeyValueStore, Range, Rows, SessionStore, TimeRange, WindowStore } from './stores/contract.ts';
 export { type KeyValueStoreOptions, StagedKeyValueStore } from './stores/key-value-store.ts';
+export { type SessionStoreOptions, StagedSessionStore, sessionEnd } from './stores/session-store.ts';
 export { StagedWindowStore, type WindowStoreOptions } from './stores/window-store.ts';

@@ -4,6 +4,7 @@ import { copyBytes, type ErasedSerde, prefixEnd, type Windowed } from '@millrace
 import type { ByteRows, Database } from './byte-store.ts';
 import { readCheckpoint } from './checkpoint.ts';
 import { rowTimestamp } from './layouts/key-value.ts';
+import { SESSION_SUFFIX_BYTES, sessionOfDiskKey, sessionScanBounds } from './layouts/session.ts';
 import {
   diskKeySegment,
   diskKeyStart,
@@ -27,6 +28,10 @@ export interface ViewSpec {
 
 export interface WindowViewSpec extends ViewSpec {
   readonly windowSizeMs: number;
+  readonly retentionMs: number;
+}
+
+export interface SessionViewSpec extends ViewSpec {
   readonly retentionMs: number;
 }
 
@@ -140,6 +145,43 @@ export function windowView<K, V>(database: Database, spec: WindowViewSpec): Wind
     fetch,
     fetchAll,
     approximateCount: () => disk.approximateCount(),
+  };
+}
+
+/** Sessions of a store, one key's or all; `range` is over session starts. Timestamps are session ends. */
+export function sessionView<K, V>(database: Database, spec: SessionViewSpec): Pick<WindowReadView<K, V>, 'fetch' | 'fetchAll'> {
+  const disk = database.store(spec.name);
+  const keys = createKeyForm(spec.key, spec.name, spec.name);
+  const values = createValueForm(spec.value, spec.name, spec.name);
+  const interval = segmentInterval(spec.retentionMs);
+
+  function* sessions(bytes: Buffer | undefined, range: TimeRange): Generator<Entry<Windowed<K>, V>> {
+    const checkpoint = readCheckpoint(database, spec.name);
+    const observed = checkpoint === undefined || checkpoint === 'corrupt' ? -1 : checkpoint.observedTime;
+    const from = range.from ?? 0;
+    const to = range.to ?? Number.MAX_SAFE_INTEGER;
+    const fromEnd = Math.max(0, from, observed - spec.retentionMs + 1);
+    const reverse = range.reverse === true;
+    const first = segmentOf(fromEnd, interval);
+    const last = segmentOf(Math.max(0, observed), interval);
+    let left = range.limit ?? Number.POSITIVE_INFINITY;
+    for (let step = 0; step <= last - first; step++) {
+      const segment = reverse ? last - step : first + step;
+      const bounds = bytes === undefined ? { gte: segmentStart(segment), lt: segmentStart(segment + 1) } : sessionScanBounds(bytes, segment, fromEnd, observed);
+      using rows = new Cursor(disk.scan({ ...bounds, reverse }));
+      while (left > 0 && rows.next()) {
+        if (bytes !== undefined && rows.key.length !== SEGMENT_BYTES + bytes.length + SESSION_SUFFIX_BYTES) continue; // a longer key may begin with this one
+        const { key, start, end } = sessionOfDiskKey(rows.key);
+        if (end < fromEnd || start < from || start > to) continue;
+        left--;
+        yield { key: { key: keys.fromBytes(copyBytes(key)) as K, window: { start, end } }, value: values.thaw(rows.value) as V, timestamp: end };
+      }
+    }
+  }
+
+  return {
+    fetch: (key, range = {}) => sessions(copyBytes(keys.bytesOf(key)), range),
+    fetchAll: (range = {}) => sessions(undefined, range),
   };
 }
 

@@ -9,9 +9,9 @@ export const GONE = 3;
 
 export class StagedEntry<V = unknown, K = unknown> {
   readonly key: K;
-  /** Window start, ms; 0 in a key-value store. */
+  /** Window or session start, ms; 0 in a key-value store. */
   readonly start: number;
-  /** Tells apart several values of one key and start; 0 otherwise. */
+  /** Tells apart several values of one key and start (a counter; in a session store the session's length); 0 otherwise. */
   readonly sequence: number;
   /** The newest value; undefined when absent. Do not change it in place: give a new one to `writeEntry`. */
   value: V | undefined = undefined;

@@ -6,6 +6,7 @@ export {
   type KeyValueHandle,
   type KeyValueOptions,
   type Overrides,
+  type SessionHandle,
   type StoreDeclaration,
   type StoreHandle,
   type StoreKind,
@@ -17,7 +18,7 @@ export {
   type WindowHandle,
   type WindowStoreOptions,
 } from './store-handle.ts';
-export type { KeyValueSpec, StoreSpec, WindowSpec } from './store-spec.ts';
+export type { KeyValueSpec, SessionSpec, StoreSpec, WindowSpec } from './store-spec.ts';
 export {
   type ErrorDecision,
   type ErrorPolicy,

@@ -3,7 +3,7 @@ import { assert } from '@millrace/core';
 import type { StoreSpec } from './store-spec.ts';
 import type { InternalTopic } from './topology.ts';
 
-/** A window store's changelog keeps rows this much longer than the store, so that clocks that disagree lose nothing. */
+/** The changelog of a window or session store keeps rows this much longer than the store, so that clocks that disagree lose nothing. */
 const ADDITIONAL_RETENTION_MS = 86_400_000;
 const RETENTION_MAX_MS = '9223372036854775807';
 
@@ -31,11 +31,12 @@ function changelogConfig(store: StoreSpec): Record<string, string> {
   switch (store.kind) {
     case 'keyValue':
       return { 'cleanup.policy': 'compact', ...createTime };
-    case 'window': {
+    case 'window':
+    case 'session': {
       const retentionMs = store.retentionMs + ADDITIONAL_RETENTION_MS;
       // Keys of a store with duplicates are never repeated, so compaction would be useless.
       return {
-        'cleanup.policy': store.duplicates ? 'delete' : 'compact,delete',
+        'cleanup.policy': store.kind === 'window' && store.duplicates ? 'delete' : 'compact,delete',
         ...createTime,
         'retention.ms': Number.isSafeInteger(retentionMs) ? String(retentionMs) : RETENTION_MAX_MS,
       };

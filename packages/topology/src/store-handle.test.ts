@@ -21,6 +21,11 @@ test('a handle is a frozen value that holds what it was declared with', () => {
   });
 });
 
+test('a session store has a retention like a window store', () => {
+  const handle = store.session('visits', { key: serde.string(), value: serde.safeInt(), retention: '1s' });
+  expect(storeDeclaration(handle)).toMatchObject({ kind: 'session', retentionMs: 1000 });
+});
+
 test('logging is on unless it is turned off', () => {
   const options = { key: serde.string(), value: serde.string() };
   expect(storeDeclaration(store.keyValue('a', options)).changelog).toEqual({ config: {} });

@@ -28,4 +28,10 @@ export interface WindowSpec extends StoreSpecBase {
   readonly duplicates: boolean;
 }
 
-export type StoreSpec = KeyValueSpec | WindowSpec;
+/** Value per key and session. Sessions whose end is at or below observed time - retention are gone. */
+export interface SessionSpec extends StoreSpecBase {
+  readonly kind: 'session';
+  readonly retentionMs: number;
+}
+
+export type StoreSpec = KeyValueSpec | WindowSpec | SessionSpec;

@@ -49,7 +49,7 @@ function nodeToJson(node: TopologyNode): object {
 }
 
 function storeToJson(store: StoreSpec): object {
-  const times = store.kind === 'window' ? { windowSizeMs: store.windowSizeMs, retentionMs: store.retentionMs, duplicates: store.duplicates } : {};
+  const times = timesOf(store);
   return {
     name: store.name,
     kind: store.kind,
@@ -60,6 +60,17 @@ function storeToJson(store: StoreSpec): object {
     queryable: store.queryable,
     engine: store.engine ?? null,
   };
+}
+
+function timesOf(store: StoreSpec): object {
+  switch (store.kind) {
+    case 'keyValue':
+      return {};
+    case 'window':
+      return { windowSizeMs: store.windowSizeMs, retentionMs: store.retentionMs, duplicates: store.duplicates };
+    case 'session':
+      return { retentionMs: store.retentionMs };
+  }
 }
 
 const formats = (of: { readonly key: ErasedSerde; readonly value: ErasedSerde }): object => ({ key: of.key.format, value: of.value.format });

@@ -12,12 +12,14 @@ import { mapValuesOperator } from '../operators/map-values.ts';
 import { peekOperator } from '../operators/peek.ts';
 import type { ErasedProcessorSpec } from '../operators/process.ts';
 import { selectKeyOperator } from '../operators/select-key.ts';
+import type { ErasedSessionFold } from '../operators/session-aggregate.ts';
 import { type TableFold, tableCountFold } from '../operators/table-aggregate.ts';
 import { topicDeclaration } from '../topic.ts';
-import { type TimeWindows, type WindowSettings, windowSettings } from '../windows.ts';
+import { type SessionSettings, type SessionWindows, sessionSettings, type TimeWindows, type WindowSettings, windowSettings } from '../windows.ts';
 import { foldGroup, type GroupNode } from './group-node.ts';
 import { processStream } from './process-draft.ts';
 import { firstSerde } from './serde-hints.ts';
+import { foldSessions } from './session-group.ts';
 import { splitStream } from './split-draft.ts';
 import type { ErasedOptions, StreamNode, TableNode } from './stream-node.ts';
 import { appendOperator, mergeStreams, repartitionStream, type Step, sinkStream } from './stream-operators.ts';
@@ -188,12 +190,34 @@ export class GroupFace extends FoldingFace {
   constructor(group: GroupNode) {
     super(group, undefined);
   }
-  windowedBy(windows: TimeWindows): WindowedFace {
-    return new WindowedFace(this.group, windowSettings(windows));
+  windowedBy(windows: TimeWindows | SessionWindows): WindowedFace | SessionFace {
+    return windows.kind === 'session' ? new SessionFace(this.group, sessionSettings(windows)) : new WindowedFace(this.group, windowSettings(windows));
   }
 }
 
 export class WindowedFace extends FoldingFace {}
+
+export class SessionFace {
+  readonly group: GroupNode;
+  readonly windows: SessionSettings;
+  constructor(group: GroupNode, windows: SessionSettings) {
+    this.group = group;
+    this.windows = windows;
+  }
+
+  count(options: TableSourceOptionsErased = {}): TableFace {
+    const fold: ErasedSessionFold = { ...countFold, merge: (left, right) => (left as number) + (right as number) };
+    return new TableFace(foldSessions(this.group, { fold, kind: 'count', options, windows: this.windows }));
+  }
+  reduce(combine: ErasedAdder, options: TableSourceOptionsErased = {}): TableFace {
+    const fold: ErasedSessionFold = { initial: undefined, add: combine, merge: combine };
+    return new TableFace(foldSessions(this.group, { fold, kind: 'reduce', options, windows: this.windows }));
+  }
+  aggregate(spec: TableSourceOptionsErased & Required<ErasedSessionFold>): TableFace {
+    const { initial, add, merge } = spec;
+    return new TableFace(foldSessions(this.group, { fold: { initial, add, merge }, kind: 'aggregate', options: spec, windows: this.windows }));
+  }
+}
 
 function serdesOf(node: StreamNode): { readonly key: ErasedSerde | undefined; readonly value: ErasedSerde | undefined } {
   return { key: node.key, value: node.value };

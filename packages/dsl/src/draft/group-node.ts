@@ -79,7 +79,7 @@ function addFold(
 }
 
 /** Where the aggregate hangs: below the stream, or below a repartition of it. A named group repartitions once for all its aggregates. */
-function repartitionGroup(
+export function repartitionGroup(
   group: GroupNode,
   store: StoreDraft,
   valueHint: ErasedSerde | undefined,

@@ -18,3 +18,10 @@ export function windowedKey(inner: ErasedSerde | undefined, sizeMs: number): Era
   const erased: Serde<Windowed<unknown>> = serdes.windowed(inner as Serde<unknown>, { size: sizeMs });
   return erased as ErasedSerde;
 }
+
+/** Serde of the keys of a table of sessions, as Kafka Streams writes them: key bytes, end, start. */
+export function sessionKey(inner: ErasedSerde | undefined): ErasedSerde | undefined {
+  if (inner === undefined) return undefined;
+  const erased: Serde<Windowed<unknown>> = serdes.sessionWindowed(inner as Serde<unknown>);
+  return erased as ErasedSerde;
+}

@@ -36,7 +36,7 @@ export function declaredStore(options: StoreOptionsErased, kind: StoreHandle['ki
   return declared;
 }
 
-const UNNAMED = { engine: undefined, changelog: { config: {} }, queryable: false } as const;
+export const UNNAMED = { engine: undefined, changelog: { config: {} }, queryable: false } as const;
 
 export function keyValueSpec(
   draft: PlanDraft,

@@ -1,7 +1,7 @@
 // Cursors over a table's rows by key: straight from a store, or through the operators of a table that keeps none.
 
 import type { Windowed } from '@millrace/core';
-import type { StagedKeyValueStore, StagedWindowStore } from '@millrace/state';
+import type { StagedKeyValueStore, StagedSessionStore, StagedWindowStore } from '@millrace/state';
 import type { NodeContext } from '@millrace/topology';
 import type { RowReader } from '../draft/table-rows.ts';
 import type { ErasedRowMapper, ErasedRowPredicate } from '../erased.ts';
@@ -12,6 +12,10 @@ export function keyValueStore(context: NodeContext, name: string): StagedKeyValu
 }
 export function windowStore(context: NodeContext, name: string): StagedWindowStore<unknown, unknown> {
   return context.store(name) as StagedWindowStore<unknown, unknown>;
+}
+
+export function sessionStore(context: NodeContext, name: string): StagedSessionStore<unknown, unknown> {
+  return context.store(name) as StagedSessionStore<unknown, unknown>;
 }
 
 class StoredRow implements RowReader {
@@ -42,6 +46,22 @@ class StoredWindowRow implements RowReader {
     if (entry === undefined) return false;
     this.value = entry.value;
     this.timestamp = entry.timestamp;
+    return entry.present;
+  }
+}
+
+class StoredSessionRow implements RowReader {
+  value: unknown = undefined;
+  timestamp = -1;
+  readonly #store: StagedSessionStore<unknown, unknown>;
+  constructor(store: StagedSessionStore<unknown, unknown>) {
+    this.#store = store;
+  }
+  find(key: unknown): boolean {
+    const session = key as Windowed<unknown>;
+    const entry = this.#store.find(session.key, session.window);
+    this.value = entry.value;
+    this.timestamp = session.window.end;
     return entry.present;
   }
 }
@@ -86,5 +106,6 @@ class MappedRow implements RowReader {
 
 export const readStored = (context: NodeContext, store: string): RowReader => new StoredRow(keyValueStore(context, store));
 export const readStoredWindows = (context: NodeContext, store: string): RowReader => new StoredWindowRow(windowStore(context, store));
+export const readStoredSessions = (context: NodeContext, store: string): RowReader => new StoredSessionRow(sessionStore(context, store));
 export const readFiltered = (parent: RowReader, predicate: ErasedRowPredicate, keep: boolean): RowReader => new FilteredRow(parent, predicate, keep);
 export const readMapped = (parent: RowReader, mapper: ErasedRowMapper): RowReader => new MappedRow(parent, mapper);

@@ -2,7 +2,7 @@
 // At a commit only the last change of each key goes on, in order of last write, with the row as it was at the last commit;
 // a row that came and went in between is never seen (semantics 16.5).
 import type { Windowed } from '@millrace/core';
-import type { StagedEntry, StagedKeyValueStore, StagedWindowStore } from '@millrace/state';
+import { type StagedEntry, type StagedKeyValueStore, type StagedSessionStore, type StagedWindowStore, sessionEnd } from '@millrace/state';
 import type { NodeContext } from '@millrace/topology';
 import { ChangeCell } from '../change.ts';
 
@@ -32,6 +32,19 @@ export function drainWindows(
     if (!entry.present && !entry.priorPresent) return;
     const key: Windowed<unknown> = { key: entry.key, window: { start: entry.start, end: windowEnd(entry.start) } };
     context.forwardAt(key, changeOf(cell, entry, sendsPrior), entry.timestamp);
+  };
+  return () => store.forEachOpen(visit);
+}
+
+/** Drains a session store at commit: keys are sessions, and so are times. */
+export function drainSessions(store: StagedSessionStore<unknown, unknown>, context: NodeContext, sendsPrior: boolean): () => void {
+  store.keepPrior();
+  const cell = new ChangeCell();
+  const visit = (entry: StagedEntry): void => {
+    if (!entry.present && !entry.priorPresent) return;
+    const end = sessionEnd(entry);
+    const key: Windowed<unknown> = { key: entry.key, window: { start: entry.start, end } };
+    context.forwardAt(key, changeOf(cell, entry, sendsPrior), end);
   };
   return () => store.forEachOpen(visit);
 }

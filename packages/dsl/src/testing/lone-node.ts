@@ -1,6 +1,6 @@
 // One node alone, for tests of operators: real stores in memory, what it forwards and drops in lists.
 import { createHeaders, type RecordHeaders, silentLogger } from '@millrace/core';
-import { META_STORE, memoryEngine, StagedKeyValueStore, StagedWindowStore, WriteBatch } from '@millrace/state';
+import { META_STORE, memoryEngine, StagedKeyValueStore, StagedSessionStore, StagedWindowStore, WriteBatch } from '@millrace/state';
 import type { NodeContext, NodeProcessor, ProcessorFactory, StoreSpec } from '@millrace/topology';
 import type { Change } from '../change.ts';
 
@@ -21,7 +21,7 @@ export class LoneNode {
   readonly forwarded: Forwarded[] = [];
   readonly dropped: string[] = [];
   readonly #record = { timestamp: 0, headers: createHeaders([]) as RecordHeaders, streamTime: -1, taskId: '0_0', source: undefined };
-  readonly #stores = new Map<string, StagedKeyValueStore<unknown, unknown> | StagedWindowStore<unknown, unknown>>();
+  readonly #stores = new Map<string, StagedKeyValueStore<unknown, unknown> | StagedWindowStore<unknown, unknown> | StagedSessionStore<unknown, unknown>>();
   #node: NodeProcessor = { process() {} };
 
   static async open(create: ProcessorFactory, ...specs: readonly StoreSpec[]): Promise<LoneNode> {
@@ -32,7 +32,9 @@ export class LoneNode {
       const store =
         spec.kind === 'keyValue'
           ? new StagedKeyValueStore(options)
-          : new StagedWindowStore({ ...options, windowSizeMs: spec.windowSizeMs, retentionMs: spec.retentionMs });
+          : spec.kind === 'session'
+            ? new StagedSessionStore({ ...options, retentionMs: spec.retentionMs })
+            : new StagedWindowStore({ ...options, windowSizeMs: spec.windowSizeMs, retentionMs: spec.retentionMs });
       lone.#stores.set(spec.name, store);
     }
     lone.#node = create(lone.#context());

@@ -1,4 +1,4 @@
-// Reads of window stores: the windows of one key whose start lies between two instants, both included.
+// Reads of window and session stores: the windows of one key whose start lies between two instants, both included.
 import { type Exchange, json } from '../exchange.ts';
 import { KEY_FORMATS, parseKey } from '../key-text.ts';
 import type { HttpReply } from '../node-http.ts';
@@ -10,9 +10,12 @@ import { askOwner } from './owner.ts';
 const EARLIEST_MS = -8.64e15;
 const LATEST_MS = 8.64e15;
 
-export async function readWindows(exchange: Exchange): Promise<HttpReply> {
+export const readWindows = (exchange: Exchange): Promise<HttpReply> => readByStart(exchange, 'window');
+export const readSessions = (exchange: Exchange): Promise<HttpReply> => readByStart(exchange, 'session');
+
+async function readByStart(exchange: Exchange, kind: 'window' | 'session'): Promise<HttpReply> {
   const parameters = exchange.parameters(['from', 'to', 'limit', 'keyFormat', 'routing', 'timeout']);
-  const store = exchange.storeOf('window', 'ask GET /v1/stores/{store}/entries/{key} instead.');
+  const store = exchange.storeOf(kind, 'GET /v1/stores shows the kind of each store; entries/{key}, windows/{key} and sessions/{key} read them.');
   const key = parseKey(store.keySerde, exchange.segments[1] as string, parameters.choice('keyFormat', KEY_FORMATS));
   const fromMs = parameters.instant('from') ?? EARLIEST_MS;
   const toMs = parameters.instant('to') ?? LATEST_MS;
@@ -24,7 +27,7 @@ export async function readWindows(exchange: Exchange): Promise<HttpReply> {
     // No window in the range: is the key known at all? An empty list and an unknown key are two answers.
     const any = await exchange.host.readWindows(store.name, key, { fromMs: EARLIEST_MS, toMs: LATEST_MS, limit: 1 });
     if (any.kind === 'rows' && any.rows.length === 0)
-      throw new Problem('key-not-found', `"${store.name}" holds no window of this key.`, { partition: answer.meta.partition });
+      throw new Problem('key-not-found', `"${store.name}" holds no ${kind} of this key.`, { partition: answer.meta.partition });
     return answer;
   });
   if (found.kind === 'reply') return found.reply;

@@ -3,7 +3,7 @@
 // T1 `checkpointOffset` is committed and applied here, never merely produced (I2 of reliability.md).
 // T2 data and checkpoint of all stores of the task go into one write batch.
 import { asBuffer, assert, noHeaders } from '@millrace/core';
-import { type ChangelogSink, type Database, putCheckpoint, StagedKeyValueStore, type StagedStore, StagedWindowStore, WriteBatch } from '@millrace/state';
+import { type ChangelogSink, type Database, putCheckpoint, StagedKeyValueStore, StagedSessionStore, type StagedStore, StagedWindowStore, WriteBatch } from '@millrace/state';
 import { type StoreSpec, type Topology, topicName } from '@millrace/topology';
 import type { Lane, SpanOutput } from '../outbox.ts';
 import type { TaskCursor } from './cursor.ts';
@@ -141,7 +141,9 @@ function openStore(options: TaskStoresOptions, name: string): TaskStore {
           duplicates: spec.duplicates,
           onExpired: () => options.onExpired(name),
         })
-      : new StagedKeyValueStore(common);
+      : spec.kind === 'session'
+        ? new StagedSessionStore({ ...common, retentionMs: spec.retentionMs, onExpired: () => options.onExpired(name) })
+        : new StagedKeyValueStore(common);
   return { spec, store, log, sink: log.kind === 'changelog' ? changelogSink(log.lane) : undefined, topicId: '', leaderEpoch: -1, checkpointOffset: 0 };
 }
 

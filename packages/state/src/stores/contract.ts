@@ -1,5 +1,5 @@
 // The stores as a user's code sees them inside a task: typed, synchronous, every value with a timestamp.
-import type { Windowed } from '@millrace/core';
+import type { Window, Windowed } from '@millrace/core';
 
 export interface Entry<K, V> {
   readonly key: K;
@@ -51,4 +51,15 @@ export interface WindowStore<K, V> {
   fetchAll(range?: TimeRange & { readonly fromKey?: K | undefined; readonly toKey?: K | undefined }): Rows<Entry<Windowed<K>, V>>;
   put(key: K, value: V, windowStart: number): void;
   delete(key: K, windowStart: number): void;
+}
+
+/** Sessions are [start, end], both included. Entries carry the session's end as their timestamp. */
+export interface SessionStore<K, V> {
+  get(key: K, window: Window): V | undefined;
+  /** One key, by session end; `range` is over session starts. */
+  fetch(key: K, range?: TimeRange): Rows<Entry<Windowed<K>, V>>;
+  /** Sessions of a key that end at or after `earliestEnd` and begin at or before `latestStart`, by end, then start. */
+  findSessions(key: K, bounds: { readonly earliestEnd: number; readonly latestStart: number }): Rows<Entry<Windowed<K>, V>>;
+  put(session: Windowed<K>, value: V): void;
+  delete(session: Windowed<K>): void;
 }
