@@ -1,7 +1,7 @@
 // The named processors that the recorded programs use, over our Processor API.
 import { createHeaders } from '@millrace/core';
-import type { FixedKeyProcessorSpec, KeyValueHandle, ProcessorContext, ProcessorSpec, StreamRecord, TaskContext } from '@millrace/dsl';
-import { mapper, NotExpressible, str } from './functions.ts';
+import type { FixedKeyProcessorSpec, KeyValueHandle, ProcessorContext, ProcessorSpec, StreamRecord, TaskContext, ValueTransformerSpec } from '@millrace/dsl';
+import { mapper, NotExpressible, str, valueMapper } from './functions.ts';
 
 /** A store of a case: our handle, and whether Java's store shows timestamps. */
 export interface CaseStore {
@@ -174,4 +174,25 @@ export function fixedKeyProcessor(name: string): FixedKeyProcessorSpec<unknown, 
   const make = either[op];
   if (make === undefined) throw new NotExpressible(`fixed-key processor ${op}`);
   return { create: (context) => ({ process: (record) => make(argument.join(':'))(record as unknown as Plain, (out) => context.forward(out as never), context) }) };
+}
+
+/** Transformers of table values. */
+export function transformer(name: string, handles: readonly CaseStore[], stores: StoreLookup): ValueTransformerSpec<unknown, unknown, unknown> {
+  const [op, counted = ''] = name.split(':');
+  const connected = handles.map(({ handle }) => handle);
+  if (op === 'bang' || op === 'upper') {
+    const map = valueMapper(op);
+    return { stores: connected, create: () => (value, key) => map(key, value) };
+  }
+  if (op !== 'calls') throw new NotExpressible(`transformer ${op}`);
+  const { handle } = stores(counted);
+  return {
+    stores: connected,
+    create: (context) => (value, key) => {
+      const store = context.store(handle);
+      const count = Number(store.get(key) ?? 0) + 1;
+      store.put(key, count);
+      return isNothing(value) ? null : `${str(value)}#${count}`;
+    },
+  };
 }

@@ -4,6 +4,7 @@ import type { KeyValue, NotPromise } from './callbacks.ts';
 import type { KGroupedTable } from './grouped-table.ts';
 import type { KStream } from './kstream.ts';
 import type { GroupOptions, OperatorOptions, TableOptions } from './operator-options.ts';
+import type { ValueTransformerSpec } from './processor.ts';
 
 /**
  * A table. `Tombstone` says whether its update stream may carry deletes: `null` (default, may) or `never` (cannot). It is inferred.
@@ -15,6 +16,8 @@ export interface KTable<in out K, in out V, in out Tombstone = null> {
   filter(predicate: (value: V, key: K) => boolean, options?: TableOptions<K, V>): KTable<K, V>;
   filterNot(predicate: (value: V, key: K) => boolean, options?: TableOptions<K, V>): KTable<K, V>;
   mapValues<R>(mapper: (value: V, key: K) => NotPromise<R>, options?: TableOptions<K, R>): KTable<K, R, Tombstone>;
+  /** `mapValues` with stores of its own; the transformer sees deletes as well. It runs again for a row that is looked up or asked for as it was, unless a `store` keeps the rows. */
+  transformValues<R>(spec: ValueTransformerSpec<K, V | Tombstone, R>, options?: TableOptions<K, R>): KTable<K, R, Tombstone>;
   /** The rows under another key, to be counted or folded; a row without new key or value is in no group. */
   groupBy<K2, V2>(selector: (value: V, key: K) => NotPromise<KeyValue<K2, V2>>, options?: GroupOptions<K2, V2>): KGroupedTable<K2, V2>;
   /** The updates as records; a delete is `null`. */

@@ -2,7 +2,7 @@
 import type { Duration, Logger, RecordHeaders } from '@millrace/core';
 import type { KeyValueStore, WindowStore } from '@millrace/state';
 import type { KeyValueHandle, Punctuation, SourcePosition, StoreHandle, WindowHandle } from '@millrace/topology';
-import type { Nothing } from './callbacks.ts';
+import type { Nothing, NotPromise } from './callbacks.ts';
 
 /** One record, immutable: each `with` returns another. */
 export interface StreamRecord<out K, out V> {
@@ -80,4 +80,9 @@ export interface ProcessorSpec<in K, in V, KOut, VOut> {
 export interface FixedKeyProcessorSpec<K, in V, VOut> {
   readonly stores?: readonly StoreHandle[];
   readonly create: (context: FixedKeyProcessorContext<K, VOut>) => FixedKeyProcessor<K, V>;
+}
+/** A value of a table to another, with stores of its own. */
+export interface ValueTransformerSpec<in K, in V, R> {
+  readonly stores?: readonly StoreHandle[];
+  readonly create: (context: TaskContext) => (value: V, key: K) => NotPromise<R>;
 }

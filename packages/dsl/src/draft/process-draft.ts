@@ -10,7 +10,7 @@ export function processStream(stream: StreamNode, spec: ErasedProcessorSpec, key
   const { draft } = stream;
   // A processor with a name takes no index, unlike most operators: so it is in Kafka Streams.
   const name = draft.names.nodeUnlessGiven(options.as, keys === 'free' ? 'KSTREAM-PROCESSOR-' : 'KSTREAM-PROCESSVALUES-');
-  const stores = [...new Set((spec.stores ?? []).map((handle) => connect(draft, storeDeclaration(handle))))];
+  const stores = [...new Set((spec.stores ?? []).map((handle) => connectStore(draft, storeDeclaration(handle))))];
   const create = processOperator(spec, keys);
   const node = draft.add({
     kind: 'operator',
@@ -25,7 +25,7 @@ export function processStream(stream: StreamNode, spec: ErasedProcessorSpec, key
   return streamNode({ draft, node, name, key, value: options.value, sources: stream.sources, keyChanged: keys === 'free' || stream.keyChanged });
 }
 
-function connect(draft: PlanDraft, declared: StoreDeclaration): string {
+export function connectStore(draft: PlanDraft, declared: StoreDeclaration): string {
   const { name, key, value } = declared;
   draft.connectStore(declared, () => {
     if (declared.kind !== 'keyValue')

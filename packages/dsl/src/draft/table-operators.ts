@@ -1,14 +1,16 @@
 // Adds table operators to the plan: filter, mapValues, toStream.
 // They keep rows of their own only in a store that the user named (semantics 9.4).
 import type { ErasedSerde } from '@millrace/core';
-import type { ProcessorFactory } from '@millrace/topology';
+import { type NodeContext, type ProcessorFactory, storeDeclaration } from '@millrace/topology';
 import type { ErasedRowMapper, ErasedRowPredicate } from '../erased.ts';
 import { readFiltered, readMapped, readStored } from '../operators/row-readers.ts';
 import type { Emission } from '../operators/table-emission.ts';
 import { tableFilterOperator } from '../operators/table-filter.ts';
 import { tableMapValuesOperator } from '../operators/table-map-values.ts';
+import { type ErasedTransformerSpec, readTransformed, tableTransformOperator } from '../operators/table-transform.ts';
 import { toStreamOperator } from '../operators/to-stream.ts';
 import type { NamePrefix } from '../plan/names.ts';
+import { connectStore } from './process-draft.ts';
 import { firstSerde } from './serde-hints.ts';
 import { declaredStore, keyValueSpec } from './store-draft.ts';
 import { type ErasedOptions, type StreamNode, streamNode, type TableNode } from './stream-node.ts';
@@ -18,7 +20,9 @@ import type { TableSourceOptionsErased } from './table-sources.ts';
 /** What a derived table is made of. */
 interface Derivation {
   readonly prefix: NamePrefix;
-  readonly read: (parent: RowReader) => RowReader;
+  readonly read: (parent: RowReader, context: NodeContext) => RowReader;
+  /** Stores that the user's own code reads and writes. */
+  readonly stores?: readonly string[];
   readonly create: (settings: { readonly store: string | undefined; readonly sendsPrior: boolean; readonly emit: Emission }) => ProcessorFactory;
   readonly value: ErasedSerde | undefined;
   /** Filters ask for the row before, if it comes for free. */
@@ -53,6 +57,21 @@ export function mapTable(table: TableNode, mapper: ErasedRowMapper, options: Tab
   );
 }
 
+export function transformTable(table: TableNode, spec: ErasedTransformerSpec, options: TableSourceOptionsErased): TableNode {
+  return deriveTable(
+    table,
+    {
+      prefix: 'KTABLE-TRANSFORMVALUES-',
+      read: (parent, context) => readTransformed(parent, spec, context),
+      stores: (spec.stores ?? []).map((handle) => connectStore(table.draft, storeDeclaration(handle))),
+      create: (settings) => tableTransformOperator({ ...settings, spec }),
+      value: undefined,
+      wantsPrior: false,
+    },
+    options,
+  );
+}
+
 function deriveTable(table: TableNode, derivation: Derivation, options: TableSourceOptionsErased): TableNode {
   const { draft } = table;
   const declared = declaredStore(options, 'keyValue');
@@ -62,7 +81,8 @@ function deriveTable(table: TableNode, derivation: Derivation, options: TableSou
   const key = firstSerde(declared?.key, options.key, table.key);
   const value = firstSerde(declared?.value, options.value, derivation.value);
   if (declared !== undefined) draft.addStore(declared.name, () => keyValueSpec(draft, { name: declared.name, declared, key, value }, key, value));
-  const rows = new DerivedRows(table.rows, declared?.name, derivation.read);
+  const connected = derivation.stores ?? [];
+  const rows = new DerivedRows(table.rows, declared?.name, derivation.read, connected);
   // A filter asks its parent, not its own store: so does Kafka Streams, and it decides how many deletes are shown.
   if (derivation.wantsPrior) rows.sendsPrior = table.rows.sendPrior(false);
   const emit = (): Emission => (draft.hasChildren(node) ? (options.emit ?? 'onCommit') : 'never');
@@ -74,7 +94,7 @@ function deriveTable(table: TableNode, derivation: Derivation, options: TableSou
     takesNullKeys: false,
     onError: options.onError,
     resolve: () => ({
-      stores: declared === undefined ? [] : [declared.name],
+      stores: declared === undefined ? connected : [declared.name, ...connected],
       create: derivation.create({ store: declared?.name, sendsPrior: rows.sendsPrior, emit: emit() }),
     }),
   });
@@ -86,12 +106,14 @@ class DerivedRows implements TableRows {
   sendsPrior = false;
   readonly #parent: TableRows;
   readonly #store: string | undefined;
-  readonly #read: (parent: RowReader) => RowReader;
+  readonly #read: Derivation['read'];
+  readonly #connected: readonly string[];
 
-  constructor(parent: TableRows, store: string | undefined, read: (parent: RowReader) => RowReader) {
+  constructor(parent: TableRows, store: string | undefined, read: Derivation['read'], connected: readonly string[]) {
     this.#parent = parent;
     this.#store = store;
     this.#read = read;
+    this.#connected = connected;
   }
 
   sendPrior(force: boolean): boolean {
@@ -103,7 +125,7 @@ class DerivedRows implements TableRows {
     const store = this.#store;
     if (store !== undefined) return { stores: [store], open: (context) => readStored(context, store) };
     const parent = this.#parent.view();
-    return { stores: parent.stores, open: (context) => this.#read(parent.open(context)) };
+    return { stores: [...new Set([...parent.stores, ...this.#connected])], open: (context) => this.#read(parent.open(context), context) };
   }
 }
 

@@ -55,7 +55,8 @@ function checkProcessor(processor: unknown, made: WeakSet<ErasedProcessor>, node
   made.add(processor as ErasedProcessor);
 }
 
-abstract class NodeTaskContext implements TaskContext {
+/** What user code may ask of the task its node lives in. */
+export class NodeTaskContext implements TaskContext {
   /** True while a record is processed or a timer runs. */
   active = false;
   protected readonly node: NodeContext;
