@@ -16,6 +16,7 @@ import regrouped, * as r from './operators/regrouped.ts';
 import sessions, * as v from './operators/sessions.ts';
 import stateless, * as s from './operators/stateless.ts';
 import tables, * as tt from './operators/tables.ts';
+import transformed, * as x from './operators/transformed.ts';
 import windowed, * as w from './operators/windowed.ts';
 
 const root = fileURLToPath(new URL('../../', import.meta.url));
@@ -112,6 +113,19 @@ describe('what the programs do', () => {
       ['blue', 1],
       ['red', 0],
     ]);
+  });
+
+  test('transformed', async () => {
+    const run = await Run.of(transformed);
+    run.send(x.prices, 'hat', 5);
+    run.send(x.prices, 'hat', 4);
+    run.send(x.prices, 'hat', null);
+    expect(run.output(x.trends)).toEqual([
+      ['hat', 'at its highest'],
+      ['hat', 'has been dearer'],
+      ['hat', 'no longer sold'],
+    ]);
+    expect(run.rows(x.highest)).toEqual([['hat', 5]]);
   });
 
   test('processors', async () => {

@@ -4,7 +4,7 @@ import { type Emit, type KGroupedStream, type KGroupedTable, type KStream, type 
 import type { Case, Materialized, SerdeName, Step, StoreCase, Windows } from './case-format.ts';
 import * as functions from './functions.ts';
 import { NotExpressible } from './functions.ts';
-import { type CaseStore, fixedKeyProcessor, processor } from './processors.ts';
+import { type CaseStore, fixedKeyProcessor, processor, transformer } from './processors.ts';
 import { serdeNamed } from './serdes.ts';
 
 type Stream = KStream<unknown, unknown>;
@@ -230,6 +230,11 @@ class Translation {
       case 'mapValues': {
         const map = functions.valueMapper(fn);
         return { kind: 'table', it: asTable(table.mapValues<unknown>((v, k) => map(k, v), this.#tableOptions(step, 'keyValue', true))) };
+      }
+      case 'transformValues': {
+        const connected = (step.stores ?? []).map((name) => this.#store(name));
+        const spec = transformer(fn, connected, (name) => this.#store(name));
+        return { kind: 'table', it: asTable(table.transformValues(spec, this.#tableOptions(step, 'keyValue', true))) };
       }
       case 'groupBy': {
         const map = functions.mapper(fn);

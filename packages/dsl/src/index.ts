@@ -56,6 +56,7 @@ export type {
   StoreAccess,
   StreamRecord,
   TaskContext,
+  ValueTransformerSpec,
 } from './processor.ts';
 export { type Optimization, type TopologyBuilder, type TopologyOptions, topology } from './stream-builder.ts';
 export { type Topic, type TopicOptions, type TopicSink, type TopicSource, topic } from './topic.ts';

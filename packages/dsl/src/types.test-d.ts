@@ -129,6 +129,18 @@ topology('inferred', (t) => {
   isType<KStream<string, Order | null>>()(byKind.empty, true);
   isType<KStream<string, Order | null>>()(byKind.rest, true);
 
+  // A transformer of table values sees deletes where the table can have them.
+  isType<KTable<string, number>>()(
+    table.transformValues({
+      stores: [spent],
+      create: (context) => (customer, id) => {
+        isType<Customer | null>()(customer, true);
+        return context.store(spent).get(id) ?? 0;
+      },
+    }),
+    true,
+  );
+
   // A regrouped table: key and value from the selector, aggregates as those of streams.
   const byName = table.groupBy((customer, id) => ({ key: customer.name, value: id.length }));
   isType<KGroupedTable<string, number>>()(byName, true);
@@ -213,6 +225,8 @@ topology('refused', (t) => {
   stream.process({ create: () => ({ process: async () => {} }) });
   // @ts-expect-error -- the store holds numbers
   stream.process({ create: (context) => ({ process: ({ key }) => context.store(spent).put(key, 'much') }) });
+  // @ts-expect-error -- a transformer is synchronous
+  t.table(customers).transformValues({ create: () => async (customer) => customer });
   // @ts-expect-error -- a promise is always true
   stream.split({ dear: async (order: Order) => order.cents > 0 });
   // @ts-expect-error -- no such branch

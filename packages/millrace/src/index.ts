@@ -77,6 +77,7 @@ export {
   topology,
   type UnlimitedOptions,
   type ValueOptions,
+  type ValueTransformerSpec,
   type WindowAggregateSpec,
   type WindowTableOptions,
   windows,

@@ -14,6 +14,7 @@ import type { ErasedProcessorSpec } from '../operators/process.ts';
 import { selectKeyOperator } from '../operators/select-key.ts';
 import type { ErasedSessionFold } from '../operators/session-aggregate.ts';
 import { type TableFold, tableCountFold } from '../operators/table-aggregate.ts';
+import type { ErasedTransformerSpec } from '../operators/table-transform.ts';
 import { topicDeclaration } from '../topic.ts';
 import { type SessionSettings, type SessionWindows, sessionSettings, type TimeWindows, type WindowSettings, windowSettings } from '../windows.ts';
 import { foldGroup, type GroupNode } from './group-node.ts';
@@ -25,7 +26,7 @@ import type { ErasedOptions, StreamNode, TableNode } from './stream-node.ts';
 import { appendOperator, mergeStreams, repartitionStream, type Step, sinkStream } from './stream-operators.ts';
 import { type JoinOptionsErased, joinWithTable } from './stream-table-join.ts';
 import { foldTableGroup, groupTable, type TableGroup } from './table-group.ts';
-import { filterTable, mapTable, tableToStream } from './table-operators.ts';
+import { filterTable, mapTable, tableToStream, transformTable } from './table-operators.ts';
 import { type TableSourceOptionsErased, tableFromStream } from './table-sources.ts';
 import { sameTopology } from './typed.ts';
 
@@ -138,6 +139,9 @@ export class TableFace {
   }
   mapValues(mapper: ErasedRowMapper, options: TableSourceOptionsErased = {}): TableFace {
     return new TableFace(mapTable(this.node, mapper, options));
+  }
+  transformValues(spec: ErasedTransformerSpec, options: TableSourceOptionsErased = {}): TableFace {
+    return new TableFace(transformTable(this.node, spec, options));
   }
   groupBy(selector: ErasedRowMapper, options: GroupOptionsErased = {}): TableGroupFace {
     return new TableGroupFace(groupTable(this.node, selector, options));
