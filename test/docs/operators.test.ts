@@ -15,6 +15,8 @@ import processors, * as p from './operators/processors.ts';
 import regrouped, * as r from './operators/regrouped.ts';
 import sessions, * as v from './operators/sessions.ts';
 import stateless, * as s from './operators/stateless.ts';
+import streamJoins, * as sj from './operators/stream-joins.ts';
+import tableJoins, * as tj from './operators/table-joins.ts';
 import tables, * as tt from './operators/tables.ts';
 import transformed, * as x from './operators/transformed.ts';
 import windowed, * as w from './operators/windowed.ts';
@@ -62,7 +64,10 @@ class Run {
     return [...(this.#driver.stores.get(store.name) as StagedKeyValueStore<unknown, unknown>).range()].map((row) => [row.key, row.value]);
   }
   windows(store: { readonly name: string }): [number, unknown][] {
-    return [...(this.#driver.stores.get(store.name) as StagedWindowStore<unknown, unknown> | StagedSessionStore<unknown, unknown>).fetchAll()].map((row) => [row.key.window.start, row.value]);
+    return [...(this.#driver.stores.get(store.name) as StagedWindowStore<unknown, unknown> | StagedSessionStore<unknown, unknown>).fetchAll()].map((row) => [
+      row.key.window.start,
+      row.value,
+    ]);
   }
 }
 
@@ -190,6 +195,48 @@ describe('what the programs do', () => {
       [key(0, 50), { pages: ['/', '/hats', '/shoes'] }],
     ]);
     expect(run.windows(v.visitStore)).toEqual([[0, { pages: ['/', '/hats', '/shoes'] }]]);
+  });
+
+  test('stream joins', async () => {
+    const run = await Run.of(streamJoins);
+    const minute = 60_000;
+    run.send(sj.impressions, 'ada', { ad: 'hats' }, 0);
+    run.send(sj.impressions, 'bob', { ad: 'shoes' }, minute);
+    run.send(sj.clicks, 'ada', { url: '/hats' }, 9 * minute);
+    run.send(sj.clicks, 'eve', { url: '/' }, 9 * minute);
+    run.send(sj.impressions, 'zoe', { ad: 'bags' }, 30 * minute);
+    expect(run.output(sj.clicked)).toEqual([['ada', 'hats led to /hats']]);
+    expect(run.output(sj.outcomes)).toEqual([
+      ['ada', 'hats: /hats'],
+      ['bob', 'shoes: ignored'],
+    ]);
+    expect(run.output(sj.audit)).toEqual([
+      ['ada', 'both'],
+      ['bob', 'no click'],
+      ['eve', 'no impression'],
+    ]);
+  });
+
+  test('table joins', async () => {
+    const run = await Run.of(tableJoins);
+    run.send(tj.products, '1', { name: 'hat' });
+    run.send(tj.prices, '1', 500);
+    run.send(tj.products, '2', { name: 'shoe' });
+    run.send(tj.prices, '3', 9);
+    expect(run.rows(tj.offers)).toEqual([['1', 'hat for 500']]);
+    expect(run.rows(tj.gaps)).toEqual([
+      ['1', 'complete'],
+      ['2', 'no price'],
+      ['3', 'no name'],
+    ]);
+    run.send(tj.prices, '1', null);
+    expect(run.rows(tj.offers)).toEqual([]);
+    expect(run.output(tj.labels)).toEqual([
+      ['1', 'hat not for sale'],
+      ['1', 'hat 500'],
+      ['2', 'shoe not for sale'],
+      ['1', 'hat not for sale'],
+    ]);
   });
 
   test('joins', async () => {

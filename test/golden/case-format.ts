@@ -63,7 +63,17 @@ export interface Step {
   readonly branches?: readonly { readonly id?: string; readonly fn: string; readonly named?: string }[];
   readonly default?: { readonly id?: string; readonly named?: string };
   readonly joiner?: string;
-  readonly joined?: { readonly key?: SerdeName; readonly value?: SerdeName; readonly otherValue?: SerdeName; readonly named?: string; readonly grace?: number };
+  readonly joined?: {
+    readonly key?: SerdeName;
+    readonly value?: SerdeName;
+    readonly otherValue?: SerdeName;
+    readonly named?: string;
+    readonly grace?: number;
+    readonly storeName?: string;
+    readonly thisStore?: object;
+    readonly otherStore?: object;
+    readonly logging?: false;
+  };
 }
 export interface Pipe {
   readonly topic: string;

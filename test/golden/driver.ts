@@ -1,6 +1,6 @@
 // Runs a topology on one thread with one partition a topic, as the recording driver did: every record is processed to its
 // end and committed before the next one. The graph is the runtime's own; topics are lists, stores are in memory.
-import { createHeaders, decodeWith, encodeWith, MillraceError, noHeaders, silentLogger } from '@millrace/core';
+import { createHeaders, decodeWith, encodeWith, MillraceError, noHeaders, type RecordHeaders, silentLogger } from '@millrace/core';
 import { type Database, META_STORE, memoryEngine, type OpenDatabase, type StagedStore, StagedKeyValueStore, StagedSessionStore, StagedWindowStore, WriteBatch } from '@millrace/state';
 import { type NodeProcessor, type SinkNode, type SourceNode, type StoreSpec, type Subtopology, type Topology, topicName } from '@millrace/topology';
 // The graph executor is the runtime's own part and not among its public names; this driver exists to test exactly it.
@@ -157,7 +157,7 @@ export class Driver {
     for (const spec of this.#options.topology.stores.values()) {
       const store: StagedStore = this.stores.get(spec.name) as Store;
       const isLogged = spec.changelog !== false && spec.sourceTopic === undefined;
-      store.close(isLogged ? { append: (key, value, timestamp) => this.#append(`${APPLICATION_ID}-${spec.name}-changelog`, key, value, timestamp) } : undefined);
+      store.close(isLogged ? { append: (key, value, timestamp, headers) => this.#append(`${APPLICATION_ID}-${spec.name}-changelog`, key, value, timestamp, headers) } : undefined);
       store.committed();
       store.settle(batch);
     }
@@ -168,8 +168,8 @@ export class Driver {
     for (const record of sent) if (this.#sources.has(record.topic)) this.#queue.add(record);
   }
 
-  #append(topic: string, key: Uint8Array, value: Uint8Array | null, timestamp: number): void {
-    this.produced.push({ topic, key: Buffer.from(key), value: value === null ? null : Buffer.from(value), timestamp, headers: [] });
+  #append(topic: string, key: Uint8Array, value: Uint8Array | null, timestamp: number, headers: RecordHeaders = noHeaders): void {
+    this.produced.push({ topic, key: Buffer.from(key), value: value === null ? null : Buffer.from(value), timestamp, headers: [...headers] });
   }
 
   #openStore(spec: StoreSpec): Store {
@@ -184,7 +184,7 @@ export class Driver {
     if (spec.kind === 'keyValue') return new StagedKeyValueStore(shared);
     if (spec.kind === 'session') return new StagedSessionStore({ ...shared, retentionMs: spec.retentionMs, onExpired: () => void this.dropped++ });
     const { windowSizeMs, retentionMs, duplicates } = spec;
-    return new StagedWindowStore({ ...shared, windowSizeMs, retentionMs, duplicates, onExpired: () => void this.dropped++ });
+    return new StagedWindowStore({ ...shared, windowSizeMs, retentionMs, duplicates, currentHeaders: () => this.#cursor.headers, onExpired: () => void this.dropped++ });
   }
 
   #host(): GraphHost {
@@ -194,6 +194,7 @@ export class Driver {
       partition: 0,
       log: silentLogger,
       wallClockMs: () => this.#wallClockMs,
+      emitIntervalMs: 0,
       store: (name) => this.stores.get(name),
       createSink: (node) => this.#sink(node),
       schedule: (everyMs, by, run, startAtMs) => this.#punctuations.schedule(everyMs, by, run, this.#wallClockMs, startAtMs),

@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { decodeWith, noHeaders } from '@millrace/core';
 import { topology } from '@millrace/dsl';
 import { StagedKeyValueStore, StagedSessionStore, type StagedWindowStore } from '@millrace/state';
-import { type Topology, topicName } from '@millrace/topology';
+import { type StoreSpec, type Topology, topicName } from '@millrace/topology';
 import { afterAll, describe, expect, test } from 'vitest';
 import type { Case, Pipe, Row, TopicSerdes } from './case-format.ts';
 import { Driver, type Produced } from './driver.ts';
@@ -20,6 +20,9 @@ const areas = [...readdirSync(`${root}cases`).map((area) => `cases/${area}`), 'd
 /** Where we differ on purpose, and in what. */
 const DIFFERENT: Readonly<Record<string, { readonly part: 'internalTopics' | 'build'; readonly why: string }>> = {
   'caching/delete-of-absent': { part: 'internalTopics', why: 'a key that came and went between two commits leaves a tombstone in our changelog; Kafka Streams with its cache writes none' },
+  'caching/random-1001': { part: 'internalTopics', why: 'as delete-of-absent' },
+  'caching/random-1003': { part: 'internalTopics', why: 'as delete-of-absent' },
+  'caching/table-self-join': { part: 'internalTopics', why: 'as delete-of-absent' },
   'window-sliding/zero-difference': { part: 'build', why: 'a difference of 0 is refused when the window is declared; Kafka Streams fails at the first record' },
 };
 
@@ -72,7 +75,7 @@ async function check(given: Case): Promise<void> {
 
 function build(given: Case): Topology {
   const optimization = given.config['topology.optimization'] ?? 'none';
-  const optimize = optimization === 'all' ? true : ([...(optimization.includes('reuse') ? ['reuseSourceTopics' as const] : []), ...(optimization.includes('merge') ? ['mergeRepartitions' as const] : [])] as const);
+  const optimize = optimization === 'all' ? true : ([...(optimization.includes('reuse') ? ['reuseSourceTopics' as const] : []), ...(optimization.includes('merge') ? ['mergeRepartitions' as const] : []), ...(optimization.includes('self') ? ['singleStoreSelfJoin' as const] : [])] as const);
   const defaults = { key: serdeNamed(given.config['default.key.serde'] as string), value: serdeNamed(given.config['default.value.serde'] as string) };
   return topology('parity', (t) => translate(given, t), { optimize, defaults });
 }
@@ -113,7 +116,7 @@ async function checkRun(given: Case, built: Topology): Promise<void> {
     expect(rows).toEqual(expected.internalTopics);
   }
   if (expected.stores !== undefined && !kindMatters.has('stores')) {
-    expect([...driver.stores.keys()].sort()).toEqual(Object.keys(expected.stores).sort());
+    expect([...driver.stores.keys()].filter((name) => !isJoinBuffer(built.stores.get(name))).sort()).toEqual(Object.keys(expected.stores).sort());
     for (const [name, rows] of Object.entries(expected.stores)) expect(storeRows(driver, name, rows.some((row) => row.ts === undefined)), `store ${name}`).toEqual(rows.map((row) => ({ ...row, key: normalized(row.key) })));
   }
 }
@@ -176,4 +179,9 @@ function storeRows(driver: Driver, name: string, withoutTimes: boolean): Row[] {
   }
   const rows = [...(store as StagedWindowStore<unknown, unknown>).fetchAll()].map((entry) => ({ key: toCase(entry.key) as { key: unknown; start: number; end: string }, value: toCase(entry.value), ts: entry.timestamp }));
   return rows.sort((a, b) => (String(a.key.key) < String(b.key.key) ? -1 : String(a.key.key) > String(b.key.key) ? 1 : a.key.start - b.key.start));
+}
+
+/** The cases do not list the buffers of joins. */
+function isJoinBuffer(spec: StoreSpec | undefined): boolean {
+  return spec?.kind === 'window' ? spec.duplicates : spec?.key.format.startsWith('unmatched(') === true;
 }

@@ -156,6 +156,7 @@ class Translation {
       }
       case 'join':
       case 'leftJoin':
+      case 'outerJoin':
         return made(this.#join(stream, step));
       case 'process': {
         const connected = (step.stores ?? []).map((name) => this.#store(name));
@@ -207,13 +208,44 @@ class Translation {
 
   #join(stream: Stream, step: Step): Stream {
     const other = this.#made.get(step.other as string);
-    if (step.windows !== undefined || other?.kind !== 'table') throw new NotExpressible(other?.kind === 'stream' || step.windows !== undefined ? 'stream-stream join' : 'global table join');
+    if (other?.kind === 'stream') return this.#joinStreams(stream, other.it, step);
+    if (other?.kind !== 'table') throw new NotExpressible('global table join');
     if (step.joined?.grace !== undefined) throw new NotExpressible('stream-table join with grace');
     const join = functions.joiner(step.joiner as string);
     const { key, value, named } = step.joined ?? {};
     const given = options({ as: named, key: serdeOr(key), value: serdeOr(value) });
     const joiner = (l: unknown, r: unknown, k: unknown): unknown => join(k, l, r);
     return step.op === 'join' ? stream.join<unknown, unknown, unknown>(other.it, joiner, given) : stream.leftJoin<unknown, unknown, unknown>(other.it, joiner, given);
+  }
+
+  #joinStreams(stream: Stream, other: Stream, step: Step): Stream {
+    const { key, value, otherValue, named, storeName, logging, thisStore, otherStore } = step.joined ?? {};
+    if (thisStore !== undefined || otherStore !== undefined) throw new NotExpressible('join buffers of the user');
+    const { before, after, grace } = step.windows as { before?: number; after?: number; grace?: number };
+    const join = functions.joiner(step.joiner as string);
+    const joiner = (l: unknown, r: unknown, k: unknown): unknown => join(k, l, r);
+    const changelog = logging === false ? false : undefined;
+    const given = {
+      before: before ?? 0,
+      after: after ?? 0,
+      grace: grace ?? 0,
+      ...options({ as: named, storeName, changelog, key: serdeOr(key), value: serdeOr(value), otherValue: serdeOr(otherValue) }),
+    };
+    if (step.op === 'join') return stream.join<unknown, unknown>(other, joiner, given);
+    if (step.op === 'leftJoin') return stream.leftJoin<unknown, unknown>(other, joiner, given);
+    return stream.outerJoin<unknown, unknown>(other, joiner, given);
+  }
+
+  #joinTables(table: Table, step: Step): Table {
+    if ((step as { foreignKey?: string; foreignKeyWithKey?: string }).foreignKey !== undefined || 'foreignKeyWithKey' in step) throw new NotExpressible('foreign key join');
+    const other = this.#other(step, 'table') as Table;
+    const join = functions.joiner(step.joiner as string);
+    // Joins of tables give the recorded joiners no key.
+    const joiner = (l: unknown, r: unknown): unknown => join(null, l, r);
+    const given = this.#tableOptions(step, 'keyValue', true);
+    if (step.op === 'join') return asTable(table.join<unknown, unknown, unknown>(other, joiner, given));
+    if (step.op === 'leftJoin') return asTable(table.leftJoin<unknown, unknown, unknown>(other, joiner, given));
+    return asTable(table.outerJoin<unknown, unknown, unknown>(other, joiner, given));
   }
 
   #onTable(table: Table, step: Step): Made {
@@ -241,6 +273,10 @@ class Translation {
         const given = options({ as: step.named, key: serdeOr(step.key), value: serdeOr(step.value), partitions: step.partitions });
         return { kind: 'tableGroup', it: table.groupBy<unknown, unknown>((v, k) => map(k, v) as { key: unknown; value: unknown }, given) };
       }
+      case 'join':
+      case 'leftJoin':
+      case 'outerJoin':
+        return { kind: 'table', it: this.#joinTables(table, step) };
       case 'toStream': {
         const stream = table.toStream(options({ as: step.named })) as Stream;
         if (step.fn === undefined) return { kind: 'stream', it: stream };

@@ -11,6 +11,7 @@ import { mergeRepartitions } from './plan/passes/merge-repartitions.ts';
 import { mergeSources } from './plan/passes/merge-sources.ts';
 import { keepNullKeys } from './plan/passes/null-keys.ts';
 import { reuseSourceTopics } from './plan/passes/reuse-source-topics.ts';
+import { joinOverOneStore } from './plan/passes/self-join.ts';
 import type { Optimization } from './stream-builder.ts';
 
 export function compile(name: string, plan: Plan, optimizations: ReadonlySet<Optimization>): Topology {
@@ -26,6 +27,7 @@ export function applyPasses(plan: Plan, optimizations: ReadonlySet<Optimization>
   let next = mergeSources(plan);
   if (optimizations.has('reuseSourceTopics')) next = reuseSourceTopics(next);
   if (optimizations.has('mergeRepartitions')) next = mergeRepartitions(next);
+  if (optimizations.has('singleStoreSelfJoin')) next = joinOverOneStore(next);
   return keepNullKeys(next);
 }
 
@@ -63,7 +65,8 @@ function addRepartition(graph: GraphBuilder, node: RepartitionPlan, parents: rea
   const value = node.carriesChanges ? changeSerde(plain) : plain;
   graph.addRepartitionTopic(node.topic, node.partitions);
   const { filterName } = node;
-  if (filterName !== undefined) graph.addProcessor({ name: filterName, parents, stores: [], create: node.keepsNullKeys ? passThroughOperator : nullKeyFilterOperator });
+  if (filterName !== undefined)
+    graph.addProcessor({ name: filterName, parents, stores: [], create: node.keepsNullKeys ? passThroughOperator : nullKeyFilterOperator });
   graph.addSink({ name: node.sinkName, parents: filterName === undefined ? parents : [filterName], topic, key, value, partitioner: node.partitioner });
   graph.addSource({
     name: node.name,

@@ -26,6 +26,7 @@ export type { Branches, Guarded } from './branches.ts';
 export type { Adder, AsyncNotAllowed, Fold, Joiner, KeyValue, Mapper, Nothing, NotPromise, Partitioner, Predicate, Present } from './callbacks.ts';
 export type { AggregateSpec, KGroupedStream, SessionAggregateSpec, SessionWindowedKStream, TimeWindowedKStream, WindowAggregateSpec } from './grouped.ts';
 export type { KGroupedTable, TableAggregateSpec, TableReduceSpec } from './grouped-table.ts';
+export type { JoinWindow } from './join-window.ts';
 export type { KStream } from './kstream.ts';
 export type { KTable } from './ktable.ts';
 export type {
@@ -38,6 +39,8 @@ export type {
   SessionTableOptions,
   SinkOptions,
   SourceOptions,
+  StreamJoinOptions,
+  StreamJoinSettings,
   StreamTableJoinOptions,
   TableOptions,
   TableSourceOptions,

@@ -1,7 +1,7 @@
 // KStream as users see it: a sequence of independent facts. Interfaces only; `draft/stream-draft.ts` stands behind them.
 import type { RecordContext } from '@millrace/topology';
-import type { Joiner, KeyValue, Mapper, Predicate, Present } from './callbacks.ts';
 import type { Branches } from './branches.ts';
+import type { Joiner, KeyValue, Mapper, Predicate, Present } from './callbacks.ts';
 import type { KGroupedStream } from './grouped.ts';
 import type { KTable } from './ktable.ts';
 import type {
@@ -11,6 +11,7 @@ import type {
   OperatorOptions,
   RepartitionOptions,
   SinkOptions,
+  StreamJoinOptions,
   StreamTableJoinOptions,
   TableOptions,
   ValueOptions,
@@ -55,8 +56,18 @@ export interface KStream<in out K, in out V> {
   toTable(options?: TableOptions<K, Present<V>>): KTable<K, Present<V>, Extract<V, null>>;
   /** Looks up the table's row of the same key; without a row nothing comes out. Only the stream triggers. */
   join<VT, R, T>(table: KTable<K, VT, T>, joiner: Joiner<Present<V>, VT, K, R>, options?: StreamTableJoinOptions<K, V, R>): KStream<K, R>;
+  /** Pairs records of equal keys whose times are near enough; either side triggers, and each pair comes once. */
+  join<VO, R>(other: KStream<K, VO>, joiner: Joiner<Present<V>, Present<VO>, K, R>, options: StreamJoinOptions<K, V, VO, R>): KStream<K, R>;
   /** Like `join`, but a missing row is `undefined`. */
   leftJoin<VT, R, T>(table: KTable<K, VT, T>, joiner: Joiner<Present<V>, VT | undefined, K, R>, options?: StreamTableJoinOptions<K, V, R>): KStream<K, R>;
+  /** Also each record of this side that found no partner, once its window has closed; the right side is `undefined` then. */
+  leftJoin<VO, R>(other: KStream<K, VO>, joiner: Joiner<Present<V>, Present<VO> | undefined, K, R>, options: StreamJoinOptions<K, V, VO, R>): KStream<K, R>;
+  /** Also each record of either side that found no partner; the other side is `undefined` then. */
+  outerJoin<VO, R>(
+    other: KStream<K, VO>,
+    joiner: Joiner<Present<V> | undefined, Present<VO> | undefined, K, R>,
+    options: StreamJoinOptions<K, V, VO, R>,
+  ): KStream<K, R>;
   /** Code of your own, with stores, timers and any number of records out. What follows by key is repartitioned first. */
   process<KOut = K, VOut = V>(spec: ProcessorSpec<K, V, KOut, VOut>, options?: KeyedOptions<KOut, VOut>): KStream<KOut, VOut>;
   /** The same for records that keep their key: nothing is repartitioned. */

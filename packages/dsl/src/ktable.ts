@@ -1,6 +1,6 @@
 // KTable as users see it: the latest value per key. Interfaces only; `draft/table-draft.ts` stands behind them.
 // Table callbacks get (value, key) only: a row may be recomputed for a lookup, outside any record.
-import type { KeyValue, NotPromise } from './callbacks.ts';
+import type { Joiner, KeyValue, NotPromise } from './callbacks.ts';
 import type { KGroupedTable } from './grouped-table.ts';
 import type { KStream } from './kstream.ts';
 import type { GroupOptions, OperatorOptions, TableOptions } from './operator-options.ts';
@@ -20,6 +20,16 @@ export interface KTable<in out K, in out V, in out Tombstone = null> {
   transformValues<R>(spec: ValueTransformerSpec<K, V | Tombstone, R>, options?: TableOptions<K, R>): KTable<K, R, Tombstone>;
   /** The rows under another key, to be counted or folded; a row without new key or value is in no group. */
   groupBy<K2, V2>(selector: (value: V, key: K) => NotPromise<KeyValue<K2, V2>>, options?: GroupOptions<K2, V2>): KGroupedTable<K2, V2>;
+  /** Rows of equal keys on both sides; a change of either side brings the result up to date. Both sides need equal partitioning. */
+  join<VO, R, T2>(other: KTable<K, VO, T2>, joiner: Joiner<V, VO, K, R>, options?: TableOptions<K, R>): KTable<K, R, Tombstone | T2>;
+  /** Every row of this side; a missing row of the other is `undefined`. */
+  leftJoin<VO, R, T2>(other: KTable<K, VO, T2>, joiner: Joiner<V, VO | undefined, K, R>, options?: TableOptions<K, R>): KTable<K, R, Tombstone>;
+  /** Every row of either side; the missing one is `undefined`, never both. */
+  outerJoin<VO, R, T2>(
+    other: KTable<K, VO, T2>,
+    joiner: Joiner<V | undefined, VO | undefined, K, R>,
+    options?: TableOptions<K, R>,
+  ): KTable<K, R, Tombstone & T2>;
   /** The updates as records; a delete is `null`. */
   toStream(options?: OperatorOptions): KStream<K, V | Tombstone>;
 }

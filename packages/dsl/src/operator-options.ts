@@ -2,6 +2,7 @@
 import type { Duration, Serde } from '@millrace/core';
 import type { Engine, ErrorPolicy, KeyValueHandle, SessionHandle, WindowHandle } from '@millrace/topology';
 import type { Partitioner } from './callbacks.ts';
+import type { JoinWindow } from './join-window.ts';
 
 export interface OperatorOptions {
   /** Names the operator, and with it the internal topic it may need. */
@@ -36,6 +37,21 @@ export interface RepartitionOptions<K, V> extends GroupOptions<K, V> {
 export interface StreamTableJoinOptions<K, V, R> extends KeyedOptions<K, V> {
   readonly result?: Serde<R>;
 }
+/** `otherValue` is the serde of the other side's values; `result` of what the joiner returns. `as` names the nodes and the repartition topics. */
+export interface StreamJoinSettings<K, V, VO, R> extends KeyedOptions<K, V> {
+  /** How late, behind stream time, a record may still find a partner. Unmatched records go on once the window and this have passed. */
+  readonly grace: Duration;
+  readonly otherValue?: Serde<VO>;
+  readonly result?: Serde<R>;
+  /** Where both buffers lie; the app's engine unless given. */
+  readonly engine?: Engine;
+  /** True (default): the buffers are logged. False: they are lost with their disk. */
+  readonly changelog?: boolean;
+  /** Base name of the buffers; generated unless given. */
+  readonly storeName?: string;
+}
+/** The other record's time lies in [own - before, own + after], seen from the left; `within` sets both. */
+export type StreamJoinOptions<K, V, VO, R> = JoinWindow & StreamJoinSettings<K, V, VO, R>;
 /** onUpdate: every change. onCommit (default): the last change per key and commit. */
 export type Emit = 'onUpdate' | 'onCommit';
 /** Where state lives. Give a `store` to name it, query it and keep it over refactorings; or only serdes for an anonymous one. */

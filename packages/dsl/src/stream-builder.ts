@@ -22,7 +22,7 @@ export interface TopologyBuilder {
   table<K, V>(source: TopicSource<K, V | null>, options?: TableSourceOptions<K, V>): KTable<K, V>;
 }
 
-export type Optimization = 'reuseSourceTopics' | 'mergeRepartitions';
+export type Optimization = 'reuseSourceTopics' | 'mergeRepartitions' | 'singleStoreSelfJoin';
 
 export interface TopologyOptions {
   /** True (default): all optimizations. False: none, which is the default of a Java application that is taken over. */
@@ -31,7 +31,7 @@ export interface TopologyOptions {
   readonly defaults?: { readonly key?: Serde<unknown, never>; readonly value?: Serde<unknown, never> };
 }
 
-const ALL_OPTIMIZATIONS: readonly Optimization[] = ['reuseSourceTopics', 'mergeRepartitions'];
+const ALL_OPTIMIZATIONS: readonly Optimization[] = ['reuseSourceTopics', 'mergeRepartitions', 'singleStoreSelfJoin'];
 
 /**
  * Describes a program. Runs `build` at once; mistakes in the graph throw here, with a code and a place.

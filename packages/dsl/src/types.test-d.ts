@@ -150,7 +150,9 @@ topology('inferred', (t) => {
   // Processors: outputs as the inputs, as written, or as the context is annotated. Stores come typed from their handles.
   isType<KStream<string, Order>>()(stream.process({ create: (context) => ({ process: (record) => context.forward(record) }) }), true);
   isType<KStream<number, string>>()(
-    stream.process<number, string>({ create: (context) => ({ process: (record) => context.forward(record.withKey(record.value.cents).withValue(record.key)) }) }),
+    stream.process<number, string>({
+      create: (context) => ({ process: (record) => context.forward(record.withKey(record.value.cents).withValue(record.key)) }),
+    }),
     true,
   );
   isType<KStream<string, boolean>>()(
@@ -170,6 +172,50 @@ topology('inferred', (t) => {
     true,
   );
   stream.filter((order, id, context) => order.cents > 0 && id !== '' && context.timestamp > 0).to(orders);
+});
+
+topology('joins of two streams and two tables', (t) => {
+  const stream = t.stream(orders);
+  const other = t.stream(updates);
+  isType<KStream<string, number>>()(
+    stream.join(other, (a, b) => a.cents + b.cents, { within: '5m', grace: 0 }),
+    true,
+  );
+  isType<KStream<string, string>>()(
+    stream.leftJoin(other, (a, b) => `${a.cents} ${b?.cents ?? 'none'}`, { before: 0, after: '1h', grace: '10s' }),
+    true,
+  );
+  isType<KStream<string, string>>()(
+    stream.outerJoin(other, (a, b) => a?.customer ?? b?.customer ?? '', { within: 1000, grace: 0 }),
+    true,
+  );
+  const counts = stream.groupByKey().count();
+  isType<KTable<string, string, null>>()(
+    counts.join(t.table(customers), (count, customer) => `${customer.name} ${count}`),
+    true,
+  );
+  isType<KTable<string, string, never>>()(
+    counts.leftJoin(t.table(customers), (count, customer) => `${customer?.name ?? ''} ${count}`),
+    true,
+  );
+  isType<KTable<string, number, never>>()(
+    counts.outerJoin(t.table(customers), (count) => count ?? 0),
+    true,
+  );
+  // @ts-expect-error -- grace has no default
+  stream.join(other, (a) => a, { within: 1 });
+  // @ts-expect-error -- both bounds or within
+  stream.join(other, (a) => a, { before: 1, grace: 0 });
+  // @ts-expect-error -- within sets both bounds
+  stream.join(other, (a) => a, { within: 1, before: 1, after: 1, grace: 0 });
+  // @ts-expect-error -- a join of streams needs its window
+  stream.outerJoin(other, (a) => a);
+  // @ts-expect-error -- the left side may be missing in an outer join
+  stream.outerJoin(other, (a) => a.cents, { within: 1, grace: 0 });
+  // @ts-expect-error -- the other table's row may be missing in a left join
+  counts.leftJoin(t.table(customers), (_count, customer) => customer.name);
+  // @ts-expect-error -- a joiner is synchronous
+  stream.join(other, async (a) => a, { within: 1, grace: 0 });
 });
 
 topology('refused', (t) => {

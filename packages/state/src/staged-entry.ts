@@ -1,5 +1,6 @@
 // One key of a store in memory: its newest value, and frozen rows of older spans only until they are on disk.
 // Operators hold an entry between `find` and `writeEntry`; they read the public fields and write through the store.
+import type { RecordHeaders } from '@millrace/core';
 
 /** Where an entry stands. In no list: a closing or committed row holds it. Gone: evicted or dropped; a write goes to its successor. */
 export const IN_NONE = 0;
@@ -23,6 +24,8 @@ export class StagedEntry<V = unknown, K = unknown> {
   priorTimestamp = -1;
   priorPresent = false;
 
+  /** @internal Headers for the changelog record, where the store logs them (windows with duplicates). */
+  headers: RecordHeaders | undefined = undefined;
   /** @internal Map key of `key`. */
   readonly text: string;
   /** @internal Key on disk, own bytes. */

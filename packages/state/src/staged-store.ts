@@ -5,12 +5,13 @@
 //
 // One entry per key holds the newest value and the mark; frozen bytes of a closing or committed value are kept beside it
 // only until they are settled. Nothing but `settle` and `applyRestored` reaches the engine. At most one span is closing.
+import type { RecordHeaders } from '@millrace/core';
 import type { WriteBatch } from './byte-store.ts';
 
 /** Takes the changelog records of a closing span, in order of last write. */
 export interface ChangelogSink {
   /** `value` null is a tombstone. The bytes are copied before the call returns. */
-  append(key: Uint8Array, value: Uint8Array | null, timestamp: number): void;
+  append(key: Uint8Array, value: Uint8Array | null, timestamp: number, headers?: RecordHeaders): void;
 }
 
 /** What a store keeps with its checkpoint besides the offset. */

@@ -3,7 +3,7 @@
 // S1 an entry is in the open list iff the open span wrote it; its place there is its last write.
 // S2 a closing or committed row never changes; of several committed rows of a key only the newest is settled.
 // S3 the clean cache is within its bound after every settle and every load.
-import { assert, explainError, MillraceError } from '@millrace/core';
+import { assert, explainError, MillraceError, type RecordHeaders } from '@millrace/core';
 import type { WriteBatch } from './byte-store.ts';
 import { EntryList } from './entry-list.ts';
 import { GONE, IN_CLEAN, IN_NONE, IN_OPEN, type StagedEntry } from './staged-entry.ts';
@@ -29,6 +29,7 @@ interface LoggedWrite {
   readonly key: Buffer;
   readonly row: Buffer | null;
   readonly timestamp: number;
+  readonly headers: RecordHeaders | undefined;
 }
 
 export class Staging<V, K> {
@@ -79,7 +80,7 @@ export class Staging<V, K> {
       this.#openBytes += entry.size;
       this.open.append(entry);
     }
-    if (this.#everyWrite) this.#log.push({ key: entry.diskKey, row: this.#freeze(entry), timestamp: entry.timestamp });
+    if (this.#everyWrite) this.#log.push({ key: entry.diskKey, row: this.#freeze(entry), timestamp: entry.timestamp, headers: entry.headers });
   }
 
   /** An entry just read from disk. May leave memory again at once when the cache has no room. */
@@ -130,10 +131,13 @@ export class Staging<V, K> {
       entry.size = entry.diskKey.length + ENTRY_BYTES + (row?.length ?? 0);
       this.#frozenBytes += entry.size;
       this.#closing.push(entry);
-      if (sink !== undefined && !this.#everyWrite) sink.append(logKey(entry.diskKey, keyOffset), row === null ? null : row.subarray(8), entry.timestamp);
+      if (sink !== undefined && !this.#everyWrite)
+        sink.append(logKey(entry.diskKey, keyOffset), row === null ? null : row.subarray(8), entry.timestamp, entry.headers);
+      entry.headers = undefined;
     }
     if (sink !== undefined)
-      for (const write of this.#log) sink.append(logKey(write.key, keyOffset), write.row === null ? null : write.row.subarray(8), write.timestamp);
+      for (const write of this.#log)
+        sink.append(logKey(write.key, keyOffset), write.row === null ? null : write.row.subarray(8), write.timestamp, write.headers);
     this.#log = [];
   }
 

@@ -3,6 +3,7 @@
 // Invariants: parents are added before children; a topic is read by one source; names are unique; what `build` returned never changes.
 import type { ErasedSerde } from '@millrace/core';
 import { assert } from '@millrace/core';
+import { uniteGroups } from './copartition.ts';
 import { describeTopology } from './describe.ts';
 import { changelogTopic, repartitionTopic } from './internal-topics.ts';
 import type { ProcessorFactory } from './processor.ts';
@@ -145,7 +146,7 @@ export class GraphBuilder {
       stores,
       subtopologies,
       internalTopics: [...this.#repartitions.values(), ...changelogs],
-      copartitionGroups: [...this.#copartitioned],
+      copartitionGroups: uniteGroups(this.#copartitioned),
       userTopics: [...this.#userTopics.values()],
       describe: () => describeTopology(topology, parents),
       toJSON: () => topologyToJson(topology),

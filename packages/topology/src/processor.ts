@@ -44,6 +44,8 @@ export interface NodeContext {
   readonly log: Logger;
   /** Wall clock, ms, as of this turn of the worker. */
   wallClockMs(): number;
+  /** Least wall-clock time, ms, between two looks for results that the passing of stream time has made due; 0: look each time. */
+  readonly emitIntervalMs: number;
   /** To every child, in the order in which they were connected. */
   forward(key: unknown, value: unknown): void;
   /** To every child with another timestamp; the cursor's own is restored. */

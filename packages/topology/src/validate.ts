@@ -50,7 +50,8 @@ export function checkNewStore(spec: StoreSpec, stores: ReadonlyMap<string, Store
   const other = stores.get(spec.name);
   if (other !== undefined && other !== spec) throw topologyError(`Two stores are called "${spec.name}". Give one of them another name.`, { store: spec.name });
   if (spec.kind === 'window') {
-    if (!(spec.windowSizeMs > 0))
+    // The buffer of a join of equal times has a window of 0.
+    if (!(spec.windowSizeMs > 0 || (spec.duplicates && spec.windowSizeMs === 0)))
       throw topologyError(`Window store "${spec.name}" has a window of ${spec.windowSizeMs} ms; it must be longer than 0.`, { store: spec.name });
     if (spec.retentionMs < spec.windowSizeMs)
       throw topologyError(

@@ -24,10 +24,12 @@ import { foldSessions } from './session-group.ts';
 import { splitStream } from './split-draft.ts';
 import type { ErasedOptions, StreamNode, TableNode } from './stream-node.ts';
 import { appendOperator, mergeStreams, repartitionStream, type Step, sinkStream } from './stream-operators.ts';
+import { checkJoinOptions, joinStreams, type StreamJoinKind } from './stream-stream-join.ts';
 import { type JoinOptionsErased, joinWithTable } from './stream-table-join.ts';
 import { foldTableGroup, groupTable, type TableGroup } from './table-group.ts';
 import { filterTable, mapTable, tableToStream, transformTable } from './table-operators.ts';
 import { type TableSourceOptionsErased, tableFromStream } from './table-sources.ts';
+import { joinTables } from './table-table-join.ts';
 import { sameTopology } from './typed.ts';
 
 type GroupOptionsErased = ErasedOptions & { readonly partitions?: number };
@@ -103,11 +105,14 @@ export class StreamFace {
   toTable(options: TableSourceOptionsErased = {}): TableFace {
     return new TableFace(tableFromStream(this.node, options));
   }
-  join(table: object, joiner: ErasedJoiner, options: JoinOptionsErased = {}): StreamFace {
-    return new StreamFace(joinWithTable(this.node, sameTopology(table, TableFace, this.node.draft, 'join()').node, joiner, 'inner', options));
+  join(other: object, joiner: ErasedJoiner, options: object = {}): StreamFace {
+    return this.#join(other, joiner, 'inner', options);
   }
-  leftJoin(table: object, joiner: ErasedJoiner, options: JoinOptionsErased = {}): StreamFace {
-    return new StreamFace(joinWithTable(this.node, sameTopology(table, TableFace, this.node.draft, 'leftJoin()').node, joiner, 'left', options));
+  leftJoin(other: object, joiner: ErasedJoiner, options: object = {}): StreamFace {
+    return this.#join(other, joiner, 'left', options);
+  }
+  outerJoin(other: object, joiner: ErasedJoiner, options?: object): StreamFace {
+    return this.#joinStream(other, joiner, 'outer', options);
   }
   process(spec: ErasedProcessorSpec, options: ErasedOptions = {}): StreamFace {
     return new StreamFace(processStream(this.node, spec, 'free', options));
@@ -119,6 +124,17 @@ export class StreamFace {
     sinkStream(this.node, topicDeclaration(sink, 'to()'), options);
   }
 
+  /** A table is looked up; a stream is met within a window. */
+  #join(other: object, joiner: ErasedJoiner, kind: 'inner' | 'left', options: object): StreamFace {
+    if (!(other instanceof TableFace)) return this.#joinStream(other, joiner, kind, options);
+    const table = sameTopology(other, TableFace, this.node.draft, 'a join');
+    return new StreamFace(joinWithTable(this.node, table.node, joiner, kind, options as JoinOptionsErased));
+  }
+  #joinStream(other: object, joiner: ErasedJoiner, kind: StreamJoinKind, options: object | undefined): StreamFace {
+    const { node } = sameTopology(other, StreamFace, this.node.draft, 'a join');
+    checkJoinOptions(options, 'A join');
+    return new StreamFace(joinStreams(this.node, node, joiner, kind, options));
+  }
   #append(step: Step, options: ErasedOptions): StreamFace {
     return new StreamFace(appendOperator(this.node, step, options));
   }
@@ -145,6 +161,15 @@ export class TableFace {
   }
   groupBy(selector: ErasedRowMapper, options: GroupOptionsErased = {}): TableGroupFace {
     return new TableGroupFace(groupTable(this.node, selector, options));
+  }
+  join(other: object, joiner: ErasedJoiner, options: TableSourceOptionsErased = {}): TableFace {
+    return new TableFace(joinTables(this.node, sameTopology(other, TableFace, this.node.draft, 'join()').node, joiner, 'inner', options));
+  }
+  leftJoin(other: object, joiner: ErasedJoiner, options: TableSourceOptionsErased = {}): TableFace {
+    return new TableFace(joinTables(this.node, sameTopology(other, TableFace, this.node.draft, 'leftJoin()').node, joiner, 'left', options));
+  }
+  outerJoin(other: object, joiner: ErasedJoiner, options: TableSourceOptionsErased = {}): TableFace {
+    return new TableFace(joinTables(this.node, sameTopology(other, TableFace, this.node.draft, 'outerJoin()').node, joiner, 'outer', options));
   }
   toStream(options: ErasedOptions = {}): StreamFace {
     return new StreamFace(tableToStream(this.node, options));

@@ -23,6 +23,11 @@ export type NamePrefix =
   | 'KSTREAM-REDUCE-'
   | 'KSTREAM-JOIN-'
   | 'KSTREAM-LEFTJOIN-'
+  | 'KSTREAM-WINDOWED-'
+  | 'KSTREAM-JOINTHIS-'
+  | 'KSTREAM-JOINOTHER-'
+  | 'KSTREAM-OUTERTHIS-'
+  | 'KSTREAM-OUTEROTHER-'
   | 'KTABLE-SOURCE-'
   | 'KTABLE-FILTER-'
   | 'KTABLE-MAPVALUES-'
@@ -30,6 +35,9 @@ export type NamePrefix =
   | 'KTABLE-SELECT-'
   | 'KTABLE-AGGREGATE-'
   | 'KTABLE-REDUCE-'
+  | 'KTABLE-MERGE-'
+  | 'KTABLE-JOINTHIS-'
+  | 'KTABLE-JOINOTHER-'
   | 'KTABLE-TOSTREAM-';
 
 const GENERATED = /^KSTREAM.*-[0-9]{10}$/;
@@ -55,6 +63,11 @@ export class Names {
   /** A given base name with a suffix (`x-source`), or the next generated name; an index is taken either way. */
   suffixed(given: string | undefined, suffix: string, prefix: NamePrefix): string {
     return this.node(given === undefined ? undefined : `${given}${suffix}`, prefix);
+  }
+
+  /** The next generated name, whatever the user has given. */
+  generated(prefix: NamePrefix): string {
+    return `${prefix}${this.#index()}`;
   }
 
   /** The next generated store name. */

@@ -38,6 +38,18 @@ export interface TableSourcePlan extends PlanNodeBase {
 /** What an operator does to keys and values, as far as moving a repartition past it is concerned. */
 export type OperatorEffect = 'keepsAll' | 'changesValue' | 'changesKey' | 'merges';
 
+/** How the result node of a stream-stream join looks when both sides turn out to be one stream. */
+export interface SelfJoinPlan {
+  readonly thisBuffer: number;
+  readonly otherBuffer: number;
+  readonly thisJoin: number;
+  readonly otherJoin: number;
+  readonly store: string;
+  /** No longer needed. */
+  readonly otherStores: readonly string[];
+  readonly create: ProcessorFactory;
+}
+
 export interface OperatorPlan extends PlanNodeBase {
   readonly kind: 'operator';
   readonly effect: OperatorEffect;
@@ -46,6 +58,7 @@ export interface OperatorPlan extends PlanNodeBase {
   readonly stores: readonly string[];
   readonly create: ProcessorFactory;
   readonly onError: ErrorPolicy | undefined;
+  readonly overOneStore?: SelfJoinPlan | undefined;
 }
 
 /** An internal topic with its null-key filter, sink and source; `name` is the source's. */

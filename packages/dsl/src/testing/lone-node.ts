@@ -34,7 +34,7 @@ export class LoneNode {
           ? new StagedKeyValueStore(options)
           : spec.kind === 'session'
             ? new StagedSessionStore({ ...options, retentionMs: spec.retentionMs })
-            : new StagedWindowStore({ ...options, windowSizeMs: spec.windowSizeMs, retentionMs: spec.retentionMs });
+            : new StagedWindowStore({ ...options, windowSizeMs: spec.windowSizeMs, retentionMs: spec.retentionMs, duplicates: spec.duplicates });
       lone.#stores.set(spec.name, store);
     }
     lone.#node = create(lone.#context());
@@ -77,6 +77,7 @@ export class LoneNode {
       record,
       log: silentLogger,
       wallClockMs: () => 0,
+      emitIntervalMs: 0,
       forward: (key, value) => note(key, value, record.timestamp),
       forwardAt: (key, value, timestamp) => note(key, value, timestamp),
       forwardTo: (_child, key, value) => note(key, value, record.timestamp),

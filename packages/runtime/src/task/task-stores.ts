@@ -2,8 +2,17 @@
 // Owns: the typed stores, their checkpoints in the making.  Never: sends, restores, decides when to settle.
 // T1 `checkpointOffset` is committed and applied here, never merely produced (I2 of reliability.md).
 // T2 data and checkpoint of all stores of the task go into one write batch.
-import { asBuffer, assert, noHeaders } from '@millrace/core';
-import { type ChangelogSink, type Database, putCheckpoint, StagedKeyValueStore, StagedSessionStore, type StagedStore, StagedWindowStore, WriteBatch } from '@millrace/state';
+import { asBuffer, assert, noHeaders, type RecordHeaders } from '@millrace/core';
+import {
+  type ChangelogSink,
+  type Database,
+  putCheckpoint,
+  StagedKeyValueStore,
+  StagedSessionStore,
+  type StagedStore,
+  StagedWindowStore,
+  WriteBatch,
+} from '@millrace/state';
 import { type StoreSpec, type Topology, topicName } from '@millrace/topology';
 import type { Lane, SpanOutput } from '../outbox.ts';
 import type { TaskCursor } from './cursor.ts';
@@ -139,6 +148,7 @@ function openStore(options: TaskStoresOptions, name: string): TaskStore {
           windowSizeMs: spec.windowSizeMs,
           retentionMs: spec.retentionMs,
           duplicates: spec.duplicates,
+          currentHeaders: () => cursor.headers,
           onExpired: () => options.onExpired(name),
         })
       : spec.kind === 'session'
@@ -156,11 +166,18 @@ function changeLogOf(options: TaskStoresOptions, spec: StoreSpec): ChangeLog {
 
 function changelogSink(lane: Lane): ChangelogSink {
   return {
-    append(key, value, timestamp) {
+    append(key, value, timestamp, headers = noHeaders) {
       const keyBytes = asBuffer(key);
       const valueBytes = value === null ? null : asBuffer(value);
       const length = valueBytes?.length ?? 0;
-      lane.room(keyBytes.length + length + 64).append(timestamp, keyBytes, 0, keyBytes.length, valueBytes, 0, length, noHeaders);
+      lane.room(keyBytes.length + length + headerBytes(headers) + 64).append(timestamp, keyBytes, 0, keyBytes.length, valueBytes, 0, length, headers);
     },
   };
+}
+
+/** At most what the headers take in a record. */
+function headerBytes(headers: RecordHeaders): number {
+  let bytes = 0;
+  for (const [name, value] of headers) bytes += 3 * name.length + (value?.length ?? 0) + 10;
+  return bytes;
 }

@@ -53,7 +53,7 @@ describe('bytes', () => {
     expect(diskRows(database)).toEqual(['00000000000000016b000000000001117000000000 000000000001164276']);
   });
 
-  test('with duplicates the sequence counts from 1, goes with the checkpoint, and a delete does nothing', async () => {
+  test('with duplicates the sequence counts from 1, goes with the checkpoint, and a delete takes a number but no row', async () => {
     const database = await openDatabase();
     const store = windows(database, { duplicates: true });
     const log = new RecordingLog();
@@ -61,8 +61,13 @@ describe('bytes', () => {
     store.put('k', 'b', 0);
     store.delete('k', 0);
     commitAll(database, store, log);
-    expect(log.closing.map((record) => record.key.toString('hex'))).toEqual(['6b000000000000000000000001', '6b000000000000000000000002']);
-    expect(store.memory()).toEqual({ observedTime: 0, duplicates: 2 });
+    expect(log.closing.map((record) => record.key.toString('hex'))).toEqual([
+      '6b000000000000000000000001',
+      '6b000000000000000000000002',
+      '6b000000000000000000000003',
+    ]);
+    expect(log.closing.at(-1)?.value).toBeNull();
+    expect(store.memory()).toEqual({ observedTime: 0, duplicates: 3 });
     expect(Array.from(store.fetch('k'), (row) => row.value)).toEqual(['a', 'b']);
     expect(store.get('k', 0)).toBe('b');
     const again = windows(database, { duplicates: true });

@@ -3,7 +3,7 @@
 // Observed time is the largest window start ever written. A row whose start is at or below observed - retention is hidden:
 // such a write is logged like any other (as Kafka Streams does) but never reaches the disk.
 // W1 expiry on disk goes by the committed observed time, so that a dropped span has expired nothing.
-import { asBuffer, copyBytes, MillraceError, type Windowed } from '@millrace/core';
+import { asBuffer, copyBytes, MillraceError, type RecordHeaders, type Windowed } from '@millrace/core';
 import type { ByteRows, ByteStore, WriteBatch } from '../byte-store.ts';
 import { rowTimestamp, timestampedValue } from '../layouts/key-value.ts';
 import { LayoutMark } from '../layouts/layout-mark.ts';
@@ -34,6 +34,8 @@ export interface WindowStoreOptions extends KeyValueStoreOptions {
   readonly retentionMs: number;
   /** Several values per key and start. */
   readonly duplicates?: boolean | undefined;
+  /** Headers of the record in hand: changelog records of a store with duplicates carry them, as Kafka Streams' do. */
+  readonly currentHeaders?: (() => RecordHeaders) | undefined;
   /** A write older than the retention was refused (and logged). */
   readonly onExpired?: (() => void) | undefined;
 }
@@ -47,6 +49,7 @@ export class StagedWindowStore<K, V> implements WindowStore<K, V>, StagedStore {
   readonly retentionMs: number;
   readonly #intervalMs: number;
   readonly #duplicatesKept: boolean;
+  readonly #currentHeaders: (() => RecordHeaders) | undefined;
   readonly #onExpired: (() => void) | undefined;
   readonly #keys: KeyForm;
   readonly #values: ValueForm;
@@ -73,6 +76,7 @@ export class StagedWindowStore<K, V> implements WindowStore<K, V>, StagedStore {
     this.retentionMs = options.retentionMs;
     this.#intervalMs = segmentInterval(options.retentionMs);
     this.#duplicatesKept = options.duplicates ?? false;
+    this.#currentHeaders = options.currentHeaders;
     this.#onExpired = options.onExpired;
     this.#keys = createKeyForm(options.key, options.name, topic);
     this.#values = createValueForm(options.value, options.name, topic);
@@ -112,12 +116,21 @@ export class StagedWindowStore<K, V> implements WindowStore<K, V>, StagedStore {
     const text = this.#keys.textOf(key);
     const run = this.#runs.get(text) ?? this.#runOf(key, text);
     if (this.#duplicatesKept) {
-      if (value === null || value === undefined) return; // as in Kafka Streams: no single row is meant
       this.#sequence = (this.#sequence + 1) & SEQUENCE_MASK;
-      this.writeEntry(findInRun(run, start, this.#sequence) ?? this.#entryFor(run, start, this.#sequence), value, timestamp);
+      const entry = findInRun(run, start, this.#sequence) ?? this.#entryFor(run, start, this.#sequence);
+      entry.headers = this.#currentHeaders?.();
+      if (value === null || value === undefined) this.#logNothing(entry, timestamp);
+      else this.writeEntry(entry, value, timestamp);
       return;
     }
     this.writeEntry(findInRun(run, start, 0) ?? (this.#keepPrior ? this.#load(run, start) : this.#entryFor(run, start, 0)), value, timestamp);
+  }
+
+  /** Null means no single row among duplicates: it takes a number and is logged, but moves no time, as in Kafka Streams. */
+  #logNothing(entry: StagedEntry<V, K>, timestamp: number): void {
+    entry.timestamp = timestamp;
+    if (entry.place === IN_NONE) this.#admit(entry);
+    this.#staging.touch(entry);
   }
 
   /** Same entry, no second lookup. `value` null or undefined deletes. */
