@@ -2,7 +2,6 @@
 
 // What users of the DSL meet of the layer below.
 export {
-  type Engine,
   type ErrorDecision,
   type ErrorPolicy,
   type Failure,

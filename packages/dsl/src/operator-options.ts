@@ -1,6 +1,6 @@
 // The options of operators: a name, serdes where bytes are made, where state lives, what is emitted when.
 import type { Duration, Serde } from '@millrace/core';
-import type { Engine, ErrorPolicy, KeyValueHandle, SessionHandle, WindowHandle } from '@millrace/topology';
+import type { ErrorPolicy, KeyValueHandle, SessionHandle, WindowHandle } from '@millrace/topology';
 import type { Partitioner } from './callbacks.ts';
 import type { JoinWindow } from './join-window.ts';
 
@@ -43,8 +43,6 @@ export interface StreamJoinSettings<K, V, VO, R> extends KeyedOptions<K, V> {
   readonly grace: Duration;
   readonly otherValue?: Serde<VO>;
   readonly result?: Serde<R>;
-  /** Where both buffers lie; the app's engine unless given. */
-  readonly engine?: Engine;
   /** True (default): the buffers are logged. False: they are lost with their disk. */
   readonly changelog?: boolean;
   /** Base name of the buffers; generated unless given. */

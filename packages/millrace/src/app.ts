@@ -136,7 +136,7 @@ class FacadeApp implements App {
       throw new MillraceError('ERR_TOPOLOGY', "The app was given no topology. Pass what topology('name', …) returns: createApp(orders) or run(orders).");
     }
     const embedded = options.brokers === undefined;
-    if (embedded && process.env['NODE_ENV'] === 'production') {
+    if (embedded && process.env.NODE_ENV === 'production') {
       throw new MillraceError(
         'ERR_OPTION',
         "NODE_ENV is production and no brokers are given. Set brokers: ['host:port', …]; the embedded broker is for development and single machines (unset NODE_ENV to use it).",

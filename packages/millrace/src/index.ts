@@ -84,7 +84,6 @@ export {
 } from '@millrace/dsl';
 export type { AppEvent, AppState, ErrorPolicies, Feed, FeedObserver, FeedOptions, Subscription, Tuning } from '@millrace/runtime';
 export {
-  type Engine,
   type ErrorDecision,
   type ErrorPolicy,
   type Failure,
@@ -92,8 +91,8 @@ export {
   type KeyValueOptions,
   type Overrides,
   type RecordContext,
-  type SourcePosition,
   type SessionHandle,
+  type SourcePosition,
   type StoreHandle,
   type StoreKind,
   type StoreOptions,

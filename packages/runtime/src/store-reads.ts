@@ -25,11 +25,7 @@ function readKeyValue(database: Database, spec: StoreSpec & { kind: 'keyValue' }
   }
 }
 
-function readWindows(
-  spec: StoreSpec,
-  view: Pick<WindowReadView<unknown, unknown>, 'fetch' | 'fetchAll'>,
-  query: ReadRequest['query'],
-): readonly ReadRow[] {
+function readWindows(spec: StoreSpec, view: Pick<WindowReadView<unknown, unknown>, 'fetch' | 'fetchAll'>, query: ReadRequest['query']): readonly ReadRow[] {
   switch (query.kind) {
     case 'windows':
       return Array.from(view.fetch(query.key, { from: query.fromMs, to: query.toMs, reverse: query.reverse, limit: query.limit }), windowRow);

@@ -2,7 +2,6 @@
 export { GraphBuilder, type ProcessorSpec, type SinkSpec, type SourceSpec } from './graph-builder.ts';
 export type { DropReason, NodeContext, NodeProcessor, ProcessorFactory, Punctuation, RecordContext, RecordCursor, SourcePosition } from './processor.ts';
 export {
-  type Engine,
   type KeyValueHandle,
   type KeyValueOptions,
   type Overrides,

@@ -7,7 +7,6 @@ test('a handle is a frozen value that holds what it was declared with', () => {
     key: serde.string(),
     value: serde.safeInt(),
     retention: '2 days',
-    engine: 'auto',
     changelog: { config: { 'segment.ms': 5 } },
   });
   expect(Object.isFrozen(handle)).toBe(true);
@@ -15,7 +14,6 @@ test('a handle is a frozen value that holds what it was declared with', () => {
     kind: 'window',
     name: 'per-day',
     retentionMs: 172_800_000,
-    engine: undefined,
     changelog: { config: { 'segment.ms': '5' } },
     queryable: true,
   });

@@ -3,8 +3,6 @@
 import { type Duration, durationMs, type ErasedSerde, type Serde } from '@millrace/core';
 import { checkName } from './validate.ts';
 
-/** Engine by name; `auto`: the app's choice. */
-export type Engine = 'auto' | 'rocksdb' | 'lmdb' | 'memory';
 /** Settings of a Kafka topic by their Kafka names. */
 export type Overrides = Readonly<Record<string, string | number | boolean>>;
 
@@ -13,8 +11,6 @@ export interface StoreOptions<K, V> {
   /** For window and session stores: of the key without its window. */
   readonly key: Serde<K>;
   readonly value: Serde<V>;
-  /** The app's unless given. */
-  readonly engine?: Engine;
   /** True (default): every write is logged to a compacted topic, whose settings `config` overrides. False: the store is lost with its disk. */
   readonly changelog?: boolean | { readonly config: Overrides };
   /** True (default): readable over HTTP. */
@@ -43,7 +39,6 @@ export type SessionHandle<K, V, N extends string = string> = TypedHandle<'sessio
 export interface StoreDeclaration extends StoreHandle {
   readonly key: ErasedSerde;
   readonly value: ErasedSerde;
-  readonly engine: string | undefined;
   readonly changelog: false | { readonly config: Readonly<Record<string, string>> };
   readonly queryable: boolean;
   /** Window and session stores: undefined means what the windows need. */
@@ -89,7 +84,6 @@ function declare<Kind extends StoreKind, K, V, N extends string>(
     name,
     key: options.key,
     value: options.value,
-    engine: options.engine === 'auto' ? undefined : options.engine,
     changelog: logged === false ? false : { config: settings(logged === true ? {} : logged.config) },
     queryable: options.queryable ?? true,
     retentionMs,

@@ -10,8 +10,6 @@ interface StoreSpecBase {
   /** A source topic that serves as changelog (the store of an unchanged `table()`); its name as read. */
   readonly sourceTopic?: string | undefined;
   readonly queryable: boolean;
-  /** Engine by name; undefined: the app's. */
-  readonly engine?: string | undefined;
 }
 
 /** Latest value per key, with its timestamp. */

@@ -58,7 +58,6 @@ function storeToJson(store: StoreSpec): object {
     changelog: store.changelog,
     sourceTopic: store.sourceTopic ?? null,
     queryable: store.queryable,
-    engine: store.engine ?? null,
   };
 }
 

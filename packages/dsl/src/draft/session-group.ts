@@ -54,7 +54,7 @@ export function foldSessions(group: GroupNode, wish: SessionFoldWish): TableNode
 
 /** Made at once, so that a wrong retention is reported where the operator is written. */
 function sessionSpec(draft: PlanDraft, store: StoreDraft, windows: SessionSettings, serdesOf: Pick<StoreDraft, 'key' | 'value'>): SessionSpec {
-  const { engine, changelog, queryable } = store.declared ?? UNNAMED;
+  const { changelog, queryable } = store.declared ?? UNNAMED;
   const needed = windows.gapMs + windows.graceMs;
   const retentionMs = store.declared?.retentionMs ?? needed;
   if (retentionMs < needed) {
@@ -65,7 +65,7 @@ function sessionSpec(draft: PlanDraft, store: StoreDraft, windows: SessionSettin
     );
   }
   const [key, value] = [draft.keySerde(serdesOf.key), draft.valueSerde(serdesOf.value)];
-  return Object.freeze({ kind: 'session', name: store.name, key, value, changelog, queryable, engine, retentionMs });
+  return Object.freeze({ kind: 'session', name: store.name, key, value, changelog, queryable, retentionMs });
 }
 
 /** Rows of sessions are always kept. Their time is the session's end. */

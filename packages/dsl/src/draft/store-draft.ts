@@ -36,7 +36,7 @@ export function declaredStore(options: StoreOptionsErased, kind: StoreHandle['ki
   return declared;
 }
 
-export const UNNAMED = { engine: undefined, changelog: { config: {} }, queryable: false } as const;
+export const UNNAMED = { changelog: { config: {} }, queryable: false } as const;
 
 export function keyValueSpec(
   draft: PlanDraft,
@@ -45,7 +45,7 @@ export function keyValueSpec(
   value: ErasedSerde | undefined,
   sourceTopic?: string,
 ): KeyValueSpec {
-  const { engine, changelog, queryable } = store.declared ?? UNNAMED;
+  const { changelog, queryable } = store.declared ?? UNNAMED;
   return Object.freeze({
     kind: 'keyValue',
     name: store.name,
@@ -53,7 +53,6 @@ export function keyValueSpec(
     value: draft.valueSerde(value),
     changelog,
     queryable,
-    engine,
     sourceTopic,
   });
 }
@@ -65,7 +64,7 @@ export function windowSpec(
   key: ErasedSerde | undefined,
   value: ErasedSerde | undefined,
 ): WindowSpec {
-  const { engine, changelog, queryable } = store.declared ?? UNNAMED;
+  const { changelog, queryable } = store.declared ?? UNNAMED;
   const needed = retentionNeededMs(windows);
   const retentionMs = store.declared?.retentionMs ?? needed;
   if (retentionMs < needed) {
@@ -82,7 +81,6 @@ export function windowSpec(
     value: draft.valueSerde(value),
     changelog,
     queryable,
-    engine,
     windowSizeMs: windows.sizeMs,
     retentionMs,
     duplicates: false,

@@ -1,7 +1,7 @@
 // Adds a join of two streams to the plan: for each side a buffer node and a join node, one node where both come together, the stores between
 // them (semantics 2.4 to 2.6, 10.1). The last one also says how the join looks when both sides are one stream (plan/passes/self-join.ts).
 import type { Duration, ErasedSerde } from '@millrace/core';
-import { checkName, type Engine, type StoreSpec, topologyError } from '@millrace/topology';
+import { checkName, type StoreSpec, topologyError } from '@millrace/topology';
 import type { ErasedJoiner } from '../erased.ts';
 import { type JoinWindow, type JoinWindowSettings, joinWindowSettings } from '../join-window.ts';
 import { joinBufferOperator } from '../operators/join-buffer.ts';
@@ -22,7 +22,6 @@ export type StreamJoinOptionsErased = ErasedOptions &
     readonly grace: Duration;
     readonly otherValue?: ErasedSerde;
     readonly result?: ErasedSerde;
-    readonly engine?: Engine;
     readonly changelog?: boolean;
     readonly storeName?: string;
   };
@@ -98,11 +97,9 @@ interface StoreFacts {
 
 function addStores(draft: PlanDraft, names: JoinNames, facts: StoreFacts): void {
   const { kind, window, options } = facts;
-  const { engine } = options;
   const shared = {
     changelog: options.changelog === false ? (false as const) : { config: {} },
     queryable: false,
-    engine: engine === 'auto' ? undefined : engine,
   };
   const key = draft.keySerde(facts.key);
   const left = draft.valueSerde(facts.left);
