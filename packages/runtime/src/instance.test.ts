@@ -67,7 +67,7 @@ function rig(workers: number) {
       quarantine: unused,
       release() {},
     },
-    databases: { open: async () => undefined, get: () => undefined, close: async () => {}, closeAll: async () => {} },
+    databases: { open: async () => undefined, get: () => undefined, endThread: (_, terminate) => terminate(), close: async () => {}, closeAll: async () => {} },
     // The one thing asked of it is which topics there are.
     admin: {
       describeTopics: async () => {

@@ -172,7 +172,7 @@ export class Instance {
       this.#parts.log.warn({ worker: workerName(seat.index) }, `the worker did not stop cleanly: ${explainError(error)}`);
     } finally {
       seat.host = undefined;
-      await host.terminate();
+      await this.#parts.databases.endThread(seat.tasks, () => host.terminate());
       seat.tasks = [];
     }
   }
@@ -448,7 +448,7 @@ export class Instance {
     this.#parts.log.warn({ worker: workerName(seat.index) }, `worker restarted after: ${explainError(error)}`);
     const { host, tasks } = seat;
     seat.host = undefined;
-    await host?.terminate();
+    if (host !== undefined) await this.#parts.databases.endThread(tasks, () => host.terminate());
     for (const task of tasks) {
       this.#taskStates.delete(task);
       await this.#parts.databases.close(task);

@@ -13,6 +13,8 @@ export interface TaskDatabases {
   open(taskId: string): Promise<DatabaseTicket | undefined>;
   /** The open database of a task, for reads on this thread. */
   get(taskId: string): OpenDatabase | undefined;
+  /** Ends a thread by force while no write to the databases of its tasks is under way. */
+  endThread(taskIds: readonly string[], terminate: () => Promise<void>): Promise<void>;
   close(taskId: string): Promise<void>;
   closeAll(): Promise<void>;
 }
@@ -52,6 +54,18 @@ export function createTaskDatabases(options: TaskDatabasesOptions): TaskDatabase
       return database?.ticket;
     },
     get: (taskId) => open.get(taskId),
+    async endThread(taskIds, terminate) {
+      const releases: (() => void)[] = [];
+      try {
+        for (const taskId of taskIds) {
+          const release = await open.get(taskId)?.holdWrites();
+          if (release !== undefined) releases.push(release);
+        }
+        await terminate();
+      } finally {
+        for (const release of releases) release();
+      }
+    },
     async close(taskId) {
       const database = open.get(taskId);
       open.delete(taskId);

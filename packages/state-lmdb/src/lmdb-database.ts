@@ -14,6 +14,7 @@ import {
   type WriteOperation,
 } from '@millrace/state';
 import type { RootDatabase, Database as Table } from 'lmdb';
+import type { WriteGate } from './write-gate.ts';
 
 export const EMPTY_KEYS = '$empty';
 /** Longest key in bytes, with pages of 4 KiB. */
@@ -34,6 +35,7 @@ export interface OpenTables {
   readonly root: BinaryRoot;
   readonly stores: ReadonlyMap<string, BinaryTable>;
   readonly emptyKeys: BinaryTable;
+  readonly gate: WriteGate;
   readonly directory: string;
 }
 
@@ -72,6 +74,7 @@ export class LmdbDatabase implements Database {
     }
     if (batch.operations.length === 0) return;
     for (const operation of batch.operations) if (operation.kind === 'expireRange') this.#expiring.push(operation);
+    this.#tables.gate.enter();
     try {
       this.#expiring = this.#tables.root.transactionSync(() => {
         for (const operation of batch.operations) this.#apply(operation);
@@ -79,6 +82,8 @@ export class LmdbDatabase implements Database {
       }, ABORTABLE | COMMITTED_ON_RETURN);
     } catch (error) {
       throw this.failed(error, `writing ${batch.operations.length} operations`);
+    } finally {
+      this.#tables.gate.leave();
     }
   }
 

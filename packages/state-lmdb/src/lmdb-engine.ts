@@ -7,6 +7,7 @@ import { MillraceError } from '@millrace/core';
 import type { ByteStoreEngine, Database, DatabaseTicket, OpenDatabase, OpenOptions } from '@millrace/state';
 import { open as openEnvironment } from 'lmdb';
 import { type BinaryRoot, type BinaryTable, EMPTY_KEYS, LmdbDatabase, lmdbFailure, type OpenTables } from './lmdb-database.ts';
+import { WriteGate } from './write-gate.ts';
 
 /** Room for stores that an older version of the program had. */
 const SPARE_TABLES = 32;
@@ -19,7 +20,23 @@ interface HeldTables extends OpenTables {
 /** Environments open in this thread, by directory. */
 const HELD = new Map<string, HeldTables>();
 
-function hold(directory: string, stores: readonly string[]): HeldTables {
+/** Gates of the databases that this thread opened. */
+const OWNED = new Set<WriteGate>();
+const EXIT_WAIT_MS = 5_000;
+let watchingExit = false;
+
+/** The process is ending its threads: none may be in the middle of a write (see write-gate.ts). */
+function holdForExit(): void {
+  for (const gate of OWNED) {
+    try {
+      gate.enter(EXIT_WAIT_MS);
+    } catch {
+      // Its disk hangs: the process ends as well as it can.
+    }
+  }
+}
+
+function hold(directory: string, stores: readonly string[], gate: WriteGate): HeldTables {
   const known = HELD.get(directory);
   if (known !== undefined && stores.every((name) => known.stores.has(name))) {
     known.holders++;
@@ -30,7 +47,7 @@ function hold(directory: string, stores: readonly string[]): HeldTables {
   try {
     const root: BinaryRoot = openEnvironment({ path: join(directory, 'lmdb'), noSubdir: false, maxDbs: stores.length + SPARE_TABLES, ...TABLE_OPTIONS });
     const table = (name: string): BinaryTable => root.openDB<Uint8Array, Uint8Array>(name, TABLE_OPTIONS);
-    const held: HeldTables = { root, stores: new Map(stores.map((name) => [name, table(name)])), emptyKeys: table(EMPTY_KEYS), directory, holders: 1 };
+    const held: HeldTables = { root, stores: new Map(stores.map((name) => [name, table(name)])), emptyKeys: table(EMPTY_KEYS), gate, directory, holders: 1 };
     HELD.set(directory, held);
     return held;
   } catch (error) {
@@ -67,12 +84,18 @@ class OwnedLmdb extends LmdbDatabase implements OpenDatabase {
     this.ticket = ticket;
   }
   override detach(): void {} // the owner leaves by `close`
+  async holdWrites(): Promise<() => void> {
+    const { gate } = this.#held;
+    await gate.enterLater();
+    return () => gate.leave();
+  }
   close(): Promise<void> {
     this.#closing ??= this.#close();
     return this.#closing;
   }
   async #close(): Promise<void> {
     super.detach();
+    OWNED.delete(this.#held.gate);
     await release(this.#held);
   }
 }
@@ -87,7 +110,11 @@ async function open(options: OpenOptions): Promise<OpenDatabase> {
   } catch (error) {
     throw lmdbFailure(error, 'opening', directory);
   }
-  return new OwnedLmdb(hold(directory, stores), { engine: 'lmdb', directory, stores, handle: undefined });
+  const held = hold(directory, stores, new WriteGate(directory));
+  OWNED.add(held.gate);
+  if (!watchingExit) process.once('exit', holdForExit);
+  watchingExit = true;
+  return new OwnedLmdb(held, { engine: 'lmdb', directory, stores, handle: held.gate.shared });
 }
 
 function attach(ticket: DatabaseTicket): Database {
@@ -95,7 +122,7 @@ function attach(ticket: DatabaseTicket): Database {
     throw new MillraceError('ERR_ENGINE_UNAVAILABLE', `no LMDB database lies in ${ticket.directory}; the main thread opens it first and sends its ticket`, {
       directory: ticket.directory,
     });
-  return new AttachedLmdb(hold(ticket.directory, ticket.stores));
+  return new AttachedLmdb(hold(ticket.directory, ticket.stores, new WriteGate(ticket.directory, ticket.handle as SharedArrayBuffer)));
 }
 
 /** LMDB behind the byte-store contract: Linux, macOS and Windows, x64 and arm64. Keys of up to 1978 bytes. */

@@ -53,6 +53,11 @@ class OwnedDatabase implements OpenDatabase {
     return database;
   }
 
+  /** A write is one native call here: a thread ends before or after it. */
+  holdWrites(): Promise<() => void> {
+    return Promise.resolve(() => {});
+  }
+
   close(): Promise<void> {
     this.#closing ??= this.#close();
     return this.#closing;

@@ -25,6 +25,11 @@ export interface OpenOptions {
 /** A database open in this thread. */
 export interface OpenDatabase extends Database {
   readonly ticket: DatabaseTicket;
+  /**
+   * Waits until no thread is in the middle of a write and keeps all from beginning one until the function it resolves to is called.
+   * Take it before an attached thread is ended by force. Rejects with ERR_STATE_LOCKED when a write does not return (half a minute).
+   */
+  holdWrites(): Promise<() => void>;
   /** Closes for everyone: call only after every attached thread has detached. Idempotent. */
   close(): Promise<void>;
 }

@@ -264,6 +264,11 @@ class MemoryDatabase implements OpenDatabase {
 
   detach(): void {}
 
+  /** Its one thread is its owner's. */
+  holdWrites(): Promise<() => void> {
+    return Promise.resolve(() => {});
+  }
+
   async close(): Promise<void> {
     this.#closed = true;
     OPEN.delete(this.ticket.handle as number);
