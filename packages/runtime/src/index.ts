@@ -6,5 +6,8 @@ export type { HistoryRecord } from './history.ts';
 export type { TaskView } from './instance.ts';
 export type { AppState } from './lifecycle.ts';
 export type { AppOptions, Connection, ErrorPolicies, Overrides, Tuning } from './options.ts';
+export type { OutputLane } from './outbox.ts';
 export type { Located, ReadFacade, StoreFacts } from './read-facade.ts';
+export { Task, type TaskHost } from './task/task.ts';
+export { planTopics, type TopicPlan, type TopicPlanInput } from './topic-plan.ts';
 export type { ReadRequest, ReadRow } from './worker-messages.ts';

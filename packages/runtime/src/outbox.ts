@@ -22,8 +22,18 @@ export interface OutboxOptions {
   readonly wake: () => void;
 }
 
-/** One partition's batch in the making. Sinks keep their lanes: asking one for room is the hot path. */
-export class Lane {
+/** What writes to one partition see of it. Sinks keep their lanes: asking one for room is the hot path. */
+export interface OutputLane {
+  /** A builder for one more record of at most `bytes`. */
+  room(bytes: number): BatchBuilder;
+  /** True if the batch in the making holds nothing but the last record. */
+  readonly holdsOne: boolean;
+  /** Takes a record that turned out too large out again: it is alone in its batch. */
+  discardLast(): void;
+}
+
+/** One partition's batch in the making. */
+export class Lane implements OutputLane {
   readonly topic: string;
   readonly partition: number;
   readonly #outbox: Outbox;
@@ -36,21 +46,18 @@ export class Lane {
     this.#outbox = outbox;
   }
 
-  /** A builder for one more record of at most `bytes`. */
   room(bytes: number): BatchBuilder {
     const builder = this.#builder;
     if (builder !== undefined && builder.sizeBytes + bytes <= BATCH_BYTES) return builder;
     return this.#another();
   }
 
-  /** Takes a record that turned out too large out again: it is alone in its batch. */
   discardLast(): void {
     assert(this.#builder?.count === 1, 'only a batch of one record is taken back');
     this.#builder.release();
     this.#builder = undefined;
   }
 
-  /** True if the batch in the making holds nothing but the last record. */
   get holdsOne(): boolean {
     return this.#builder?.count === 1;
   }
@@ -103,7 +110,7 @@ export class SpanOutput {
   begun = false;
   failure: unknown = undefined;
   /** The offset after the last acknowledged record, by lane. */
-  readonly ends = new Map<Lane, number>();
+  readonly ends = new Map<OutputLane, number>();
   readonly waiting: WaitingBatch[] = [];
   #settled: (() => void) | undefined;
 

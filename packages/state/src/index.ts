@@ -14,7 +14,7 @@ export {
 export { type Checkpoint, decodeCheckpoint, encodeCheckpoint, META_STORE, putCheckpoint, readCheckpoint } from './checkpoint.ts';
 export { checksum32 } from './checksum.ts';
 export { type EngineSuite, engineConformance } from './conformance.ts';
-export { memoryEngine } from './memory-byte-store.ts';
+export { memoryEngine, openMemoryDatabase } from './memory-byte-store.ts';
 export {
   type KeyValueReadView,
   keyValueView,

@@ -34,6 +34,7 @@ function start(nodes: Readonly<Record<string, NodeDraft>>, defaultPolicy: ErrorP
   const cursor = new TaskCursor('0_0');
   const judged: [node: string, stage: string][] = [];
   const host: GraphHost = {
+    emitIntervalMs: 0,
     applicationId: 'app',
     taskId: '0_0',
     partition: 0,

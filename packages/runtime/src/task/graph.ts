@@ -17,8 +17,6 @@ import type {
 } from '@millrace/topology';
 import type { TaskCursor } from './cursor.ts';
 
-const EMIT_INTERVAL_MS = 1000;
-
 /** All a graph may ask of the task that hosts it. */
 export interface GraphHost {
   readonly applicationId: string;
@@ -26,8 +24,8 @@ export interface GraphHost {
   readonly partition: number;
   readonly log: Logger;
   wallClockMs(): number;
-  /** See NodeContext; a second unless given. */
-  readonly emitIntervalMs?: number;
+  /** See NodeContext. */
+  readonly emitIntervalMs: number;
   store(name: string): unknown;
   schedule(everyMs: number, by: 'streamTime' | 'wallClock', run: (atMs: number) => void, startAtMs: number | undefined): Punctuation;
   requestCommit(): void;
@@ -170,7 +168,7 @@ class Context implements NodeContext {
     this.partition = host.partition;
     this.record = cursor;
     this.log = host.log;
-    this.emitIntervalMs = host.emitIntervalMs ?? EMIT_INTERVAL_MS;
+    this.emitIntervalMs = host.emitIntervalMs;
     const forward = linkTo(children, hop.index, at);
     this.forward = forward;
     this.forwardAt = (key, value, timestamp) => {

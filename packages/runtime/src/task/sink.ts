@@ -4,7 +4,7 @@
 // What fails here is judged by the sink's own produce policy; it never reaches the policy of a node further up.
 import { type ErasedSerde, MillraceError, murmur2, noHeaders } from '@millrace/core';
 import type { ErrorPolicy, NodeProcessor, SinkNode } from '@millrace/topology';
-import type { Lane } from '../outbox.ts';
+import type { OutputLane } from '../outbox.ts';
 import type { TaskCursor } from './cursor.ts';
 import type { RecordQueue } from './record-queue.ts';
 
@@ -14,7 +14,7 @@ const RECORD_OVERHEAD = 64;
 
 /** All a sink may ask of the task that hosts it. */
 export interface SinkHost {
-  lane(topic: string, partition: number): Lane;
+  lane(topic: string, partition: number): OutputLane;
   /** The queue of the record in hand; undefined below a timer. */
   readonly input: RecordQueue | undefined;
   /** Where records without a key go next: any partition, the same for a while. */
@@ -78,7 +78,7 @@ class Sink implements NodeProcessor {
   readonly #cursor: TaskCursor;
   readonly #policy: ErrorPolicy;
   readonly #host: SinkHost;
-  readonly #lanes: (Lane | undefined)[];
+  readonly #lanes: (OutputLane | undefined)[];
   readonly #keyBytes: KeyBytes;
   readonly #toText: ((value: unknown, role: 'key' | 'value') => string) | undefined;
   readonly #nullable: boolean;
@@ -91,7 +91,7 @@ class Sink implements NodeProcessor {
     this.#cursor = cursor;
     this.#policy = policy;
     this.#host = host;
-    this.#lanes = new Array<Lane | undefined>(partitions).fill(undefined);
+    this.#lanes = new Array<OutputLane | undefined>(partitions).fill(undefined);
     this.#keyBytes = new KeyBytes(node.key, topic);
     const direct = node.value['~direct'];
     this.#toText = direct?.kind === 'text' ? direct.toText : undefined;
@@ -179,7 +179,7 @@ class Sink implements NodeProcessor {
   }
 
   /** A batch this large holds one record (a batch is full long before). */
-  #checkSize(lane: Lane, sizeBytes: number): void {
+  #checkSize(lane: OutputLane, sizeBytes: number): void {
     if (!lane.holdsOne) return;
     lane.discardLast();
     throw new MillraceError(

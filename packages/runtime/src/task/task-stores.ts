@@ -14,12 +14,12 @@ import {
   WriteBatch,
 } from '@millrace/state';
 import { type StoreSpec, type Topology, topicName } from '@millrace/topology';
-import type { Lane, SpanOutput } from '../outbox.ts';
+import type { OutputLane, SpanOutput } from '../outbox.ts';
 import type { TaskCursor } from './cursor.ts';
 
 /** Where the changes of a store can be read again. */
 export type ChangeLog =
-  | { readonly kind: 'changelog'; readonly topic: string; readonly lane: Lane }
+  | { readonly kind: 'changelog'; readonly topic: string; readonly lane: OutputLane }
   | { readonly kind: 'sourceTopic'; readonly topic: string }
   | { readonly kind: 'none' };
 
@@ -41,7 +41,9 @@ export interface TaskStoresOptions {
   readonly partition: number;
   readonly database: Database;
   readonly cursor: TaskCursor;
-  readonly lane: (topic: string, partition: number) => Lane;
+  readonly lane: (topic: string, partition: number) => OutputLane;
+  /** A changelog record for every write, not one per key and span. */
+  readonly logEveryWrite: boolean;
   readonly onExpired: (store: string) => void;
 }
 
@@ -140,6 +142,7 @@ function openStore(options: TaskStoresOptions, name: string): TaskStore {
     database,
     topic: log.kind === 'none' ? undefined : log.topic,
     currentTimestamp: () => cursor.timestamp,
+    logEveryWrite: options.logEveryWrite,
   };
   const store =
     spec.kind === 'window'
@@ -164,7 +167,7 @@ function changeLogOf(options: TaskStoresOptions, spec: StoreSpec): ChangeLog {
   return { kind: 'changelog', topic, lane: options.lane(topic, options.partition) };
 }
 
-function changelogSink(lane: Lane): ChangelogSink {
+function changelogSink(lane: OutputLane): ChangelogSink {
   return {
     append(key, value, timestamp, headers = noHeaders) {
       const keyBytes = asBuffer(key);

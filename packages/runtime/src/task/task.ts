@@ -18,7 +18,7 @@ import {
   topicName,
 } from '@millrace/topology';
 import type { ErrorPolicies } from '../options.ts';
-import type { Lane } from '../outbox.ts';
+import type { OutputLane } from '../outbox.ts';
 import type { TaskState, WorkerEvents } from '../worker-ports.ts';
 import { TaskCursor } from './cursor.ts';
 import { createDecoder } from './decode.ts';
@@ -50,7 +50,11 @@ export interface TaskHost {
   /** Wall clock as of this turn. */
   readonly turnMs: number;
   monotonicMs(): number;
-  lane(topic: string, partition: number): Lane;
+  /** See NodeContext; a second unless given. */
+  readonly emitIntervalMs?: number;
+  /** A changelog record for every write, as Kafka Streams without its cache; false unless given. */
+  readonly logEveryWrite?: boolean;
+  lane(topic: string, partition: number): OutputLane;
   partitionsOf(topic: string): number;
   requestCommit(): void;
 }
@@ -62,6 +66,7 @@ export interface StepBudget {
   readonly deadlineMs: number;
 }
 
+const EMIT_INTERVAL_MS = 1000;
 /** The clock is looked at once in so many records. */
 const CLOCK_EVERY = 31;
 
@@ -73,6 +78,7 @@ export class Task implements GraphHost, QueueHost, SinkHost {
   readonly group: PartitionGroup;
   readonly cursor: TaskCursor;
   readonly log: Logger;
+  readonly emitIntervalMs: number;
   /** The queue of the record in hand; undefined between records and below a timer. */
   input: RecordQueue | undefined = undefined;
   /** Records, firings and passed-over offsets since the last close. */
@@ -100,6 +106,7 @@ export class Task implements GraphHost, QueueHost, SinkHost {
     this.partition = partition;
     this.#host = host;
     this.log = host.log;
+    this.emitIntervalMs = host.emitIntervalMs ?? EMIT_INTERVAL_MS;
     this.cursor = new TaskCursor(id);
     this.stores = new TaskStores({
       applicationId: host.applicationId,
@@ -109,6 +116,7 @@ export class Task implements GraphHost, QueueHost, SinkHost {
       database,
       cursor: this.cursor,
       lane: (topic, index) => host.lane(topic, index),
+      logEveryWrite: host.logEveryWrite ?? false,
       onExpired: (store) => this.drop(store, 'expired', undefined),
     });
     this.group = new PartitionGroup(this.#createQueues(), host.ends, host.idleWaitMs);
@@ -303,7 +311,7 @@ export class Task implements GraphHost, QueueHost, SinkHost {
     this.drops.set(key, (before ?? 0) + 1);
     if (before === undefined) this.log.warn({ task: this.id, node, reason, detail, source: this.cursor.source }, `record dropped: ${reason}`);
   }
-  lane(topic: string, partition: number): Lane {
+  lane(topic: string, partition: number): OutputLane {
     return this.#host.lane(topic, partition);
   }
   keylessPartition(partitions: number): number {
