@@ -23,6 +23,9 @@ import { addPartitionsToTxn } from './schemas/24-add-partitions-to-txn.ts';
 import { addOffsetsToTxn } from './schemas/25-add-offsets-to-txn.ts';
 import { endTxn } from './schemas/26-end-txn.ts';
 import { txnOffsetCommit } from './schemas/28-txn-offset-commit.ts';
+import { describeAcls } from './schemas/29-describe-acls.ts';
+import { createAcls } from './schemas/30-create-acls.ts';
+import { deleteAcls } from './schemas/31-delete-acls.ts';
 import { describeConfigs } from './schemas/32-describe-configs.ts';
 import { alterConfigs } from './schemas/33-alter-configs.ts';
 import { saslAuthenticate } from './schemas/36-sasl-authenticate.ts';
@@ -30,6 +33,10 @@ import { createPartitions } from './schemas/37-create-partitions.ts';
 import { deleteGroups } from './schemas/42-delete-groups.ts';
 import { incrementalAlterConfigs } from './schemas/44-incremental-alter-configs.ts';
 import { offsetDelete } from './schemas/47-offset-delete.ts';
+import { describeClientQuotas } from './schemas/48-describe-client-quotas.ts';
+import { alterClientQuotas } from './schemas/49-alter-client-quotas.ts';
+import { describeUserScramCredentials } from './schemas/50-describe-user-scram-credentials.ts';
+import { alterUserScramCredentials } from './schemas/51-alter-user-scram-credentials.ts';
 import { describeCluster } from './schemas/60-describe-cluster.ts';
 import { describeProducers } from './schemas/61-describe-producers.ts';
 import { describeTransactions } from './schemas/65-describe-transactions.ts';
@@ -62,6 +69,9 @@ export const APIS = {
   addOffsetsToTxn,
   endTxn,
   txnOffsetCommit,
+  describeAcls,
+  createAcls,
+  deleteAcls,
   describeConfigs,
   alterConfigs,
   saslAuthenticate,
@@ -69,6 +79,10 @@ export const APIS = {
   deleteGroups,
   incrementalAlterConfigs,
   offsetDelete,
+  describeClientQuotas,
+  alterClientQuotas,
+  describeUserScramCredentials,
+  alterUserScramCredentials,
   describeCluster,
   describeProducers,
   describeTransactions,
