@@ -40,6 +40,7 @@ export const FAILURES = {
   ERR_CLOSED: 'stop',
   ERR_TIMEOUT: 'retry',
   ERR_ABORTED: 'stop',
+  ERR_NO_OUTPUT: 'stop',
   // records and user code
   ERR_RECORD_UNDECODABLE: 'ask-policy',
   ERR_RECORD_UNENCODABLE: 'ask-policy',

@@ -60,8 +60,9 @@ export type {
   TaskContext,
   ValueTransformerSpec,
 } from './processor.ts';
+export { DataRecord } from './operators/stream-record.ts';
 export { type Optimization, type TopologyBuilder, type TopologyOptions, topology } from './stream-builder.ts';
-export { type Topic, type TopicOptions, type TopicSink, type TopicSource, topic } from './topic.ts';
+export { type Topic, type TopicDeclaration, type TopicOptions, type TopicSink, type TopicSource, topic, topicDeclaration } from './topic.ts';
 export {
   type HoppingOptions,
   type SessionOptions,
