@@ -1,7 +1,8 @@
 // What must compile and what must not. Nothing here runs: the compiler is the test, and a refusal that stops refusing is an error.
 import { serde, type Windowed } from '@millrace/core';
 import { store } from '@millrace/topology';
-import type { GroupFace, SessionFace, StreamFace, TableFace, TableGroupFace, WindowedFace } from './draft/faces.ts';
+import type { StreamFace, TableFace, TableGroupFace } from './draft/faces.ts';
+import type { GroupFace, SessionFace, WindowedFace } from './draft/group-faces.ts';
 import type { KGroupedStream, KGroupedTable, KStream, KTable, ProcessorContext, SessionWindowedKStream, TimeWindowedKStream } from './index.ts';
 import { topic, topology, windows } from './index.ts';
 

@@ -1,26 +1,22 @@
 // The objects behind KStream, KTable and the grouped interfaces: public method names over erased types, each method one line
-// into the functions that do the work. All four in one file, since they return each other.
+// into the functions that do the work. Grouped streams are in group-faces.ts.
 import type { ErasedSerde } from '@millrace/core';
 import type { SinkPartitioner } from '@millrace/topology';
-import type { ErasedAdder, ErasedJoiner, ErasedMapper, ErasedPredicate, ErasedRowMapper, ErasedRowPredicate } from '../erased.ts';
+import type { ErasedJoiner, ErasedMapper, ErasedPredicate, ErasedRowMapper, ErasedRowPredicate } from '../erased.ts';
 import { filterOperator } from '../operators/filter.ts';
 import { flatMapOperator } from '../operators/flat-map.ts';
 import { flatMapValuesOperator } from '../operators/flat-map-values.ts';
-import { countFold, type ErasedFold } from '../operators/fold.ts';
 import { mapOperator } from '../operators/map.ts';
 import { mapValuesOperator } from '../operators/map-values.ts';
 import { peekOperator } from '../operators/peek.ts';
 import type { ErasedProcessorSpec } from '../operators/process.ts';
 import { selectKeyOperator } from '../operators/select-key.ts';
-import type { ErasedSessionFold } from '../operators/session-aggregate.ts';
 import { type TableFold, tableCountFold } from '../operators/table-aggregate.ts';
 import type { ErasedTransformerSpec } from '../operators/table-transform.ts';
 import { topicDeclaration } from '../topic.ts';
-import { type SessionSettings, type SessionWindows, sessionSettings, type TimeWindows, type WindowSettings, windowSettings } from '../windows.ts';
-import { foldGroup, type GroupNode } from './group-node.ts';
+import { GroupFace } from './group-faces.ts';
 import { processStream } from './process-draft.ts';
 import { firstSerde } from './serde-hints.ts';
-import { foldSessions } from './session-group.ts';
 import { splitStream } from './split-draft.ts';
 import type { ErasedOptions, StreamNode, TableNode } from './stream-node.ts';
 import { appendOperator, mergeStreams, repartitionStream, type Step, sinkStream } from './stream-operators.ts';
@@ -192,59 +188,6 @@ export class TableGroupFace {
   aggregate(spec: TableSourceOptionsErased & TableFold): TableFace {
     const { initial, add, subtract } = spec;
     return new TableFace(foldTableGroup(this.group, { fold: { initial, add, subtract }, kind: 'aggregate', options: spec }));
-  }
-}
-
-class FoldingFace {
-  readonly group: GroupNode;
-  readonly windows: WindowSettings | undefined;
-  constructor(group: GroupNode, windows: WindowSettings | undefined) {
-    this.group = group;
-    this.windows = windows;
-  }
-
-  count(options: TableSourceOptionsErased = {}): TableFace {
-    return new TableFace(foldGroup(this.group, { fold: countFold, kind: 'count', options, windows: this.windows }));
-  }
-  reduce(combine: ErasedAdder, options: TableSourceOptionsErased = {}): TableFace {
-    return new TableFace(foldGroup(this.group, { fold: { initial: undefined, add: combine }, kind: 'reduce', options, windows: this.windows }));
-  }
-  aggregate(spec: TableSourceOptionsErased & Required<ErasedFold>): TableFace {
-    const { initial, add } = spec;
-    return new TableFace(foldGroup(this.group, { fold: { initial, add }, kind: 'aggregate', options: spec, windows: this.windows }));
-  }
-}
-
-export class GroupFace extends FoldingFace {
-  constructor(group: GroupNode) {
-    super(group, undefined);
-  }
-  windowedBy(windows: TimeWindows | SessionWindows): WindowedFace | SessionFace {
-    return windows.kind === 'session' ? new SessionFace(this.group, sessionSettings(windows)) : new WindowedFace(this.group, windowSettings(windows));
-  }
-}
-
-export class WindowedFace extends FoldingFace {}
-
-export class SessionFace {
-  readonly group: GroupNode;
-  readonly windows: SessionSettings;
-  constructor(group: GroupNode, windows: SessionSettings) {
-    this.group = group;
-    this.windows = windows;
-  }
-
-  count(options: TableSourceOptionsErased = {}): TableFace {
-    const fold: ErasedSessionFold = { ...countFold, merge: (left, right) => (left as number) + (right as number) };
-    return new TableFace(foldSessions(this.group, { fold, kind: 'count', options, windows: this.windows }));
-  }
-  reduce(combine: ErasedAdder, options: TableSourceOptionsErased = {}): TableFace {
-    const fold: ErasedSessionFold = { initial: undefined, add: combine, merge: combine };
-    return new TableFace(foldSessions(this.group, { fold, kind: 'reduce', options, windows: this.windows }));
-  }
-  aggregate(spec: TableSourceOptionsErased & Required<ErasedSessionFold>): TableFace {
-    const { initial, add, merge } = spec;
-    return new TableFace(foldSessions(this.group, { fold: { initial, add, merge }, kind: 'aggregate', options: spec, windows: this.windows }));
   }
 }
 
