@@ -1,9 +1,10 @@
 // Sockets inside one process, for tests and simulation: every chunk travels through the timers, in order, with delay and cuts on demand.
 // Under virtual time nothing moves until time is driven, so a history repeats exactly.
+// TLS options are passed over: bytes travel as they are.
 // M1 bytes of one direction arrive in the order written.  M2 a chunk is copied when written: what the writer does later is not seen.
 // M3 every connection reports its end once on each side.
 import { MillraceError } from '../errors.ts';
-import type { Listener, Network, Socket, SocketEvents } from '../network.ts';
+import type { Listener, ListenOptions, Network, Socket, SocketEvents } from '../network.ts';
 import type { Timers } from '../timers.ts';
 
 /** Which connections a fault concerns: those to that listening port; undefined: all. */
@@ -26,10 +27,11 @@ const FIRST_FREE_PORT = 20_000;
 interface Link {
   readonly port: number;
   readonly ends: [End, End];
+  readonly release: () => void;
 }
 
 export function memoryNetwork(timers: Timers): MemoryNetwork {
-  const listeners = new Map<number, (socket: Socket) => SocketEvents>();
+  const listeners = new Map<number, { readonly admit: ListenOptions['admit']; readonly accept: (socket: Socket) => SocketEvents }>();
   const links = new Set<Link>();
   const delays = new Map<PortChoice, number>();
   const held = new Set<PortChoice>();
@@ -38,7 +40,7 @@ export function memoryNetwork(timers: Timers): MemoryNetwork {
 
   const delayFor = (port: number): number => delays.get(port) ?? delays.get(undefined) ?? 0;
   const isHeld = (port: number): boolean => held.has(port) || held.has(undefined);
-  const route: Route = { timers, delayFor, isHeld, ended: (link) => void links.delete(link) };
+  const route: Route = { timers, delayFor, isHeld, ended: (link) => void (links.delete(link) && link.release()) };
 
   return {
     connect: (options, events) =>
@@ -53,15 +55,17 @@ export function memoryNetwork(timers: Timers): MemoryNetwork {
           );
         if (isHeld(port)) return void timers.after(options.timeoutMs, () => fail(`no answer within ${options.timeoutMs} ms`));
         timers.after(delayFor(port), () => {
-          const accept = listeners.get(port);
-          if (accept === undefined) return fail('nothing listens there');
+          const listener = listeners.get(port);
+          if (listener === undefined) return fail('nothing listens there');
+          const release = listener.admit === undefined ? () => {} : listener.admit('127.0.0.1');
+          if (release === undefined) return fail('the other side closed it');
           const clientPort = nextClientPort++;
           const near = new End(route, host, port);
           const far = new End(route, '127.0.0.1', clientPort);
-          const link: Link = { port, ends: [near, far] };
+          const link: Link = { port, ends: [near, far], release };
           links.add(link);
           near.join(link, far, events);
-          far.join(link, near, accept(far));
+          far.join(link, near, listener.accept(far));
           resolve(near);
         });
       }),
@@ -73,12 +77,13 @@ export function memoryNetwork(timers: Timers): MemoryNetwork {
           host: options.host,
           port,
         });
-      listeners.set(port, accept);
+      const listener = { admit: options.admit, accept };
+      listeners.set(port, listener);
       return {
         port,
         host: options.host,
         async close() {
-          if (listeners.get(port) === accept) listeners.delete(port);
+          if (listeners.get(port) === listener) listeners.delete(port);
         },
       };
     },
@@ -131,6 +136,12 @@ class End implements Socket {
   write(bytes: Uint8Array): boolean {
     if (this.#closed || this.#ending || this.#peer === undefined) return false;
     return this.#peer.receive(Buffer.from(bytes));
+  }
+  get bufferedBytes(): number {
+    return this.#peer?.incomingBytes ?? 0;
+  }
+  get incomingBytes(): number {
+    return this.#incomingBytes;
   }
   cork(): void {}
   uncork(): void {}

@@ -88,3 +88,51 @@ test('the wall clock may jump while the monotonic one goes on', async () => {
   expect(time.clock.nowMs()).toBe(2010);
   expect(time.clock.monotonicMs()).toBe(10);
 });
+
+test('a frozen share runs what fell due when it thaws, in order, and one that has ended never', async () => {
+  const time = virtualTime();
+  const [frozen, ended] = [time.share(), time.share()];
+  const log: string[] = [];
+  frozen.timers.after(10, () => void log.push(`a@${frozen.clock.monotonicMs()}`));
+  frozen.timers.after(20, () => void log.push(`b@${frozen.clock.monotonicMs()}`));
+  frozen.timers.after(30, () => void log.push('cancelled')).cancel();
+  ended.timers.after(10, () => void log.push('never'));
+  frozen.freeze();
+  ended.end();
+  expect(ended.waiting).toBe(0);
+  await time.advance(100);
+  expect(log).toEqual([]);
+  frozen.thaw();
+  expect(frozen.waiting).toBe(2);
+  await time.advance(0);
+  expect(log).toEqual(['a@100', 'b@100']);
+  ended.timers.after(1, () => void log.push('never'));
+  await time.advance(10);
+  expect(log).toEqual(['a@100', 'b@100']);
+});
+
+test('shares have wall clocks of their own over one monotonic time', async () => {
+  const time = virtualTime({ startMs: 1000 });
+  const [one, other] = [time.share(), time.share()];
+  one.jumpWallClock(-500);
+  await time.advance(5);
+  expect([one.clock.nowMs(), other.clock.nowMs(), time.clock.nowMs()]).toEqual([505, 1005, 1005]);
+  expect(one.clock.monotonicMs()).toBe(other.clock.monotonicMs());
+});
+
+test('timers out of the middle leave the order of the others', async () => {
+  const time = virtualTime();
+  const log: number[] = [];
+  const made = Array.from({ length: 200 }, (_, index) => {
+    const due = (index * 7919) % 211;
+    return { due, timer: time.timers.after(due, () => void log.push(due)) };
+  });
+  for (const { due, timer } of made) if (due % 3 === 0) timer.cancel();
+  await time.advance(300);
+  expect(log).toEqual(
+    made
+      .map(({ due }) => due)
+      .filter((due) => due % 3 !== 0)
+      .sort((a, b) => a - b),
+  );
+});

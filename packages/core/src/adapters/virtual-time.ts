@@ -1,6 +1,7 @@
 // Time that stands still until it is told to move: hours pass in a test in no time, and always in the same order.
 // V1 timers run in order of due time, then of creation.  V2 between two timers every promise that can settle has settled.
-// V3 nothing runs outside `advance` and `runUntilIdle`: code that waits for `yield` waits until time is driven.
+// V3 nothing runs outside `advance`, `step` and `runUntilIdle`: code that waits for `yield` waits until time is driven.
+// V4 a share that has ended runs nothing any more; one that is frozen runs what was due in the meantime when it thaws, in order.
 import { AssertionFailed, assert } from '../assert.ts';
 import type { Clock } from '../clock.ts';
 import type { TimestampMs } from '../ids.ts';
@@ -16,7 +17,26 @@ export interface VirtualTime {
    * work that makes work for ever is a defect.
    */
   runUntilIdle(stepsMax?: number): Promise<void>;
+  /** Goes to the next timer and runs it, and all that follows from it before any other. False when there is none. */
+  step(): Promise<boolean>;
   /** Moves the wall clock, and not the monotonic one, as an operator or a time server does. */
+  jumpWallClock(byMs: number): void;
+  /** The same time for one process of many: it can be frozen, ended, and have a wall clock of its own. */
+  share(): TimeShare;
+}
+
+/** One process's view of a virtual time. */
+export interface TimeShare {
+  readonly clock: Clock;
+  readonly timers: Timers;
+  /** Timers that wait. */
+  readonly waiting: number;
+  readonly ended: boolean;
+  /** As SIGSTOP: nothing of it runs until `thaw`. */
+  freeze(): void;
+  thaw(): void;
+  /** As SIGKILL: nothing of it runs ever again. */
+  end(): void;
   jumpWallClock(byMs: number): void;
 }
 
@@ -25,82 +45,214 @@ interface Entry {
   order: number;
   readonly run: () => void;
   readonly periodMs: number | undefined;
+  readonly owner: Owner;
+  /** Where it lies in the heap; -1: not in it. */
+  at: number;
+  cancelled: boolean;
+}
+
+interface Owner {
+  ended: boolean;
+  frozen: boolean;
+  waiting: number;
+  wallShiftMs: number;
+  /** Due while it was frozen. */
+  held: Entry[];
 }
 
 export function virtualTime(options: { readonly startMs?: number } = {}): VirtualTime {
   const startMs = options.startMs ?? 0;
-  const waiting: Entry[] = []; // sorted; tests hold tens of timers, not millions
+  const heap = new EntryHeap();
+  const everybody: Owner = newOwner();
   let elapsedMs = 0;
   let wallShiftMs = 0;
   let made = 0;
   let driven = false;
 
-  const insert = (entry: Entry): void => {
-    let at = waiting.length;
-    while (at > 0 && isBefore(entry, waiting[at - 1] as Entry)) at--;
-    waiting.splice(at, 0, entry);
+  const put = (entry: Entry): void => {
+    entry.owner.waiting++;
+    heap.push(entry);
   };
-  const add = (delayMs: number, run: () => void, periodMs: number | undefined): Timer => {
+  const add = (owner: Owner, delayMs: number, run: () => void, periodMs: number | undefined): Timer => {
     assert(delayMs >= 0 && Number.isFinite(delayMs), `a delay of ${delayMs} ms`);
-    const entry: Entry = { dueMs: elapsedMs + delayMs, order: made++, run, periodMs };
-    insert(entry);
+    const entry: Entry = { dueMs: elapsedMs + delayMs, order: made++, run, periodMs, owner, at: -1, cancelled: owner.ended };
+    if (!owner.ended) put(entry);
     return {
       cancel() {
-        entry.dueMs = Number.NaN;
-        const at = waiting.indexOf(entry);
-        if (at >= 0) waiting.splice(at, 1);
+        if (entry.cancelled) return;
+        entry.cancelled = true;
+        if (entry.at < 0) return;
+        heap.remove(entry);
+        owner.waiting--;
       },
     };
   };
   const runFirst = async (): Promise<void> => {
-    const entry = waiting.shift() as Entry;
-    elapsedMs = entry.dueMs;
+    const entry = heap.shift() as Entry;
+    const { owner } = entry;
+    owner.waiting--;
+    elapsedMs = Math.max(elapsedMs, entry.dueMs);
+    if (owner.ended || entry.cancelled) return;
+    if (owner.frozen) {
+      owner.held.push(entry);
+      return;
+    }
     entry.run();
     await settled();
-    if (entry.periodMs === undefined || Number.isNaN(entry.dueMs)) return;
+    if (entry.periodMs === undefined || entry.cancelled || owner.ended) return;
     entry.dueMs = elapsedMs + entry.periodMs;
     entry.order = made++;
-    insert(entry);
+    put(entry);
   };
-  const drive = async (work: () => Promise<void>): Promise<void> => {
+  const drive = async <T>(work: () => Promise<T>): Promise<T> => {
     assert(!driven, 'virtual time is already being driven: await the call before');
     driven = true;
     try {
       await settled();
-      await work();
+      return await work();
     } finally {
       driven = false;
     }
   };
+  const timersOf = (owner: Owner): Timers => ({
+    after: (delayMs, run) => add(owner, delayMs, run, undefined),
+    every: (periodMs, run) => add(owner, periodMs, run, periodMs),
+    yield: () => new Promise((resolve) => void add(owner, 0, resolve, undefined)),
+  });
+  const clockOf = (owner: Owner): Clock => ({
+    nowMs: () => Math.floor(startMs + elapsedMs + wallShiftMs + owner.wallShiftMs) as TimestampMs,
+    monotonicMs: () => elapsedMs,
+  });
 
   return {
-    clock: { nowMs: () => Math.floor(startMs + elapsedMs + wallShiftMs) as TimestampMs, monotonicMs: () => elapsedMs },
-    timers: {
-      after: (delayMs, run) => add(delayMs, run, undefined),
-      every: (periodMs, run) => add(periodMs, run, periodMs),
-      yield: () => new Promise((resolve) => void add(0, resolve, undefined)),
-    },
+    clock: clockOf(everybody),
+    timers: timersOf(everybody),
     advance: (ms) =>
       drive(async () => {
         const untilMs = elapsedMs + ms;
-        while (waiting.length > 0 && (waiting[0] as Entry).dueMs <= untilMs) await runFirst();
+        for (let first = heap.first; first !== undefined && first.dueMs <= untilMs; first = heap.first) await runFirst();
         elapsedMs = untilMs;
       }),
     runUntilIdle: (stepsMax = 100_000) =>
       drive(async () => {
-        for (let steps = 0; waiting.some((entry) => entry.periodMs === undefined); steps++) {
+        for (let steps = 0; heap.some((entry) => entry.periodMs === undefined); steps++) {
           if (steps === stepsMax) throw new AssertionFailed(`still busy after ${stepsMax} timers at +${elapsedMs} ms`);
           await runFirst();
         }
       }),
+    step: () =>
+      drive(async () => {
+        if (heap.first === undefined) return false;
+        await runFirst();
+        return true;
+      }),
     jumpWallClock(byMs) {
       wallShiftMs += byMs;
+    },
+    share() {
+      const owner = newOwner();
+      return {
+        clock: clockOf(owner),
+        timers: timersOf(owner),
+        get waiting() {
+          return owner.waiting + owner.held.length;
+        },
+        get ended() {
+          return owner.ended;
+        },
+        freeze() {
+          owner.frozen = true;
+        },
+        thaw() {
+          owner.frozen = false;
+          for (const entry of owner.held.splice(0)) {
+            if (entry.cancelled) continue;
+            entry.dueMs = elapsedMs;
+            put(entry); // they keep their order among each other: it was given when they were made
+          }
+        },
+        end() {
+          owner.ended = true;
+          owner.held = [];
+          heap.removeOf(owner);
+          owner.waiting = 0;
+        },
+        jumpWallClock(byMs) {
+          owner.wallShiftMs += byMs;
+        },
+      };
     },
   };
 }
 
+function newOwner(): Owner {
+  return { ended: false, frozen: false, waiting: 0, wallShiftMs: 0, held: [] };
+}
+
 function isBefore(left: Entry, right: Entry): boolean {
   return left.dueMs === right.dueMs ? left.order < right.order : left.dueMs < right.dueMs;
+}
+
+/** A binary heap whose entries know their place, so that one can be taken out of the middle. */
+class EntryHeap {
+  #entries: Entry[] = [];
+
+  get first(): Entry | undefined {
+    return this.#entries[0];
+  }
+  some(test: (entry: Entry) => boolean): boolean {
+    return this.#entries.some(test);
+  }
+  push(entry: Entry): void {
+    this.#place(this.#entries.length, entry);
+    this.#up(entry);
+  }
+  shift(): Entry | undefined {
+    const first = this.#entries[0];
+    if (first !== undefined) this.remove(first);
+    return first;
+  }
+  remove(entry: Entry): void {
+    const { at } = entry;
+    const last = this.#entries.pop() as Entry;
+    entry.at = -1;
+    if (last === entry) return;
+    this.#place(at, last);
+    this.#up(last);
+    this.#down(last);
+  }
+  removeOf(owner: Owner): void {
+    const left = this.#entries.filter((entry) => entry.owner !== owner);
+    for (const entry of this.#entries) entry.at = -1;
+    this.#entries = [];
+    for (const entry of left) this.push(entry);
+  }
+
+  #place(at: number, entry: Entry): void {
+    entry.at = at;
+    this.#entries[at] = entry;
+  }
+  #up(entry: Entry): void {
+    while (entry.at > 0) {
+      const parent = this.#entries[(entry.at - 1) >> 1] as Entry;
+      if (!isBefore(entry, parent)) return;
+      this.#swap(entry, parent);
+    }
+  }
+  #down(entry: Entry): void {
+    for (;;) {
+      const left = this.#entries[entry.at * 2 + 1];
+      const right = this.#entries[entry.at * 2 + 2];
+      const child = right !== undefined && left !== undefined && isBefore(right, left) ? right : left;
+      if (child === undefined || !isBefore(child, entry)) return;
+      this.#swap(entry, child);
+    }
+  }
+  #swap(one: Entry, other: Entry): void {
+    const { at } = one;
+    this.#place(other.at, one);
+    this.#place(at, other);
+  }
 }
 
 /** One turn of the real event loop: every promise chain that can run to its end has done so by then. */
