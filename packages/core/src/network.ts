@@ -13,6 +13,10 @@ export interface SocketEvents {
 export interface Socket {
   readonly remoteAddress: string;
   readonly remotePort: number;
+  /** The distinguished name (RFC 2253) of the peer's certificate, when one was asked for and has been verified. */
+  readonly peerName?: string | undefined;
+  /** Bytes handed over that the system has not taken yet. */
+  readonly bufferedBytes: number;
   /**
    * Hands bytes over; they are sent from where they lie, so the caller must not change them before the peer has answered them or the
    * connection is over. False: wait for `onDrain` before writing much more.
@@ -41,16 +45,31 @@ export interface Listener {
   /** The bound port (also when 0 was asked for). */
   readonly port: number;
   readonly host: string;
+  /** Connections from now on are made with these TLS options (new certificates); without effect on a plain listener. Throws ERR_OPTION. */
+  renewTls?(tls: object): void;
   /** Stops accepting and frees the port. Connections accepted before live on: close them yourself. */
   close(): Promise<void>;
 }
 
+export interface ListenOptions {
+  readonly host: string;
+  /** 0: any free one. */
+  readonly port: number;
+  /** undefined: plain TCP. Otherwise node:tls TlsOptions. */
+  readonly tls?: object | undefined;
+  /**
+   * Asked as soon as a connection comes in, before any TLS handshake: what to call when it is over, or undefined to turn it away.
+   * So connections that never finish a handshake count too.
+   */
+  readonly admit?: ((remoteAddress: string) => (() => void) | undefined) | undefined;
+}
+
 export interface Network {
-  /** Rejects with ERR_CONNECTION (refused, unreachable, timed out), naming host and port. */
+  /**
+   * Rejects with ERR_CONNECTION (refused, unreachable, timed out), naming host and port, and with ERR_AUTHENTICATION when the other side's
+   * certificate is not to be trusted.
+   */
   connect(options: ConnectOptions, events: SocketEvents): Promise<Socket>;
-  /** Rejects with ERR_PORT_IN_USE. `accept` returns the events of the new connection. */
-  listen(
-    options: { readonly host: string; readonly port: number; readonly tls?: object | undefined },
-    accept: (socket: Socket) => SocketEvents,
-  ): Promise<Listener>;
+  /** Rejects with ERR_PORT_IN_USE, ERR_OPTION. `accept` returns the events of the new connection. */
+  listen(options: ListenOptions, accept: (socket: Socket) => SocketEvents): Promise<Listener>;
 }
