@@ -9,6 +9,8 @@ export interface EngineCandidate {
   readonly name: 'rocksdb' | 'lmdb';
   /** File URL of a module that exports `engine` and may export `probe`; undefined: not installed. */
   readonly module: string | undefined;
+  /** The engine itself, where whoever starts the workers can hand it to them as well (a simulation); no module is imported. */
+  readonly engine?: ByteStoreEngine | undefined;
 }
 
 /** What an engine module exports. */
@@ -53,6 +55,7 @@ export async function chooseEngine(wanted: 'auto' | 'rocksdb' | 'lmdb' | 'memory
 }
 
 async function tryEngine(candidate: EngineCandidate): Promise<ChosenEngine | string> {
+  if (candidate.engine !== undefined) return { engine: candidate.engine, source: { name: candidate.name, module: undefined } };
   if (candidate.module === undefined) return 'is not installed';
   try {
     const loaded = (await import(candidate.module)) as EngineModule;

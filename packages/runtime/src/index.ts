@@ -9,5 +9,6 @@ export type { AppOptions, Connection, ErrorPolicies, Overrides, Tuning } from '.
 export type { OutputLane } from './outbox.ts';
 export type { Located, ReadFacade, StoreFacts } from './read-facade.ts';
 export { Task, type TaskHost } from './task/task.ts';
+export { serveThread, type ThreadService } from './thread-service.ts';
 export { planTopics, type TopicPlan, type TopicPlanInput } from './topic-plan.ts';
 export type { ReadRequest, ReadRow } from './worker-messages.ts';

@@ -23,6 +23,8 @@ export interface AssemblyOptions {
   readonly topology: Topology;
   readonly errors: ErrorPolicies;
   readonly ports: Ports;
+  /** The engine, where it need not be loaded by the blueprint's module. */
+  readonly engine?: ByteStoreEngine | undefined;
   readonly say: (message: FromWorker) => void;
 }
 
@@ -36,7 +38,7 @@ export async function serveWorker(options: AssemblyOptions): Promise<WorkerServe
       `module ${blueprint.module ?? ''} gives worker threads another topology than the one that was started: ${firstDifference(blueprint.topologyText, mine)}. Export the very topology you run as the module's default, and build it from the same values in every thread (environment variables are the same; arguments of a call are not).`,
     );
   }
-  const engine = await loadEngine(blueprint.engine);
+  const engine = options.engine ?? (await loadEngine(blueprint.engine));
   const seats = new SeatPlans(engine, topology);
   const worker = createWorker(
     {
