@@ -63,6 +63,10 @@ export interface Step {
   readonly branches?: readonly { readonly id?: string; readonly fn: string; readonly named?: string }[];
   readonly default?: { readonly id?: string; readonly named?: string };
   readonly joiner?: string;
+  readonly foreignKey?: string;
+  readonly foreignKeyWithKey?: string;
+  readonly tableJoined?: string;
+  readonly keySelector?: string;
   readonly joined?: {
     readonly key?: SerdeName;
     readonly value?: SerdeName;

@@ -181,7 +181,7 @@ export class Driver {
       currentTimestamp: () => this.#cursor.timestamp,
       logEveryWrite: this.#options.logEveryWrite,
     };
-    if (spec.kind === 'keyValue') return new StagedKeyValueStore(shared);
+    if (spec.kind === 'keyValue') return new StagedKeyValueStore({ ...shared, currentHeaders: spec.logsHeaders === true ? () => this.#cursor.headers : undefined });
     if (spec.kind === 'session') return new StagedSessionStore({ ...shared, retentionMs: spec.retentionMs, onExpired: () => void this.dropped++ });
     const { windowSizeMs, retentionMs, duplicates } = spec;
     return new StagedWindowStore({ ...shared, windowSizeMs, retentionMs, duplicates, currentHeaders: () => this.#cursor.headers, onExpired: () => void this.dropped++ });

@@ -237,12 +237,18 @@ class Translation {
   }
 
   #joinTables(table: Table, step: Step): Table {
-    if ((step as { foreignKey?: string; foreignKeyWithKey?: string }).foreignKey !== undefined || 'foreignKeyWithKey' in step) throw new NotExpressible('foreign key join');
     const other = this.#other(step, 'table') as Table;
     const join = functions.joiner(step.joiner as string);
     // Joins of tables give the recorded joiners no key.
     const joiner = (l: unknown, r: unknown): unknown => join(null, l, r);
     const given = this.#tableOptions(step, 'keyValue', true);
+    const foreignKey = step.foreignKey ?? step.foreignKeyWithKey;
+    if (foreignKey !== undefined) {
+      const select = functions.keySelector(foreignKey);
+      const on = (v: unknown, k: unknown): unknown => select(k, v);
+      const byKey = { ...given, ...options({ as: step.tableJoined }), on };
+      return asTable(step.op === 'join' ? table.foreignKeyJoin<unknown, unknown, unknown, unknown>(other, joiner, byKey) : table.leftForeignKeyJoin<unknown, unknown, unknown, unknown>(other, joiner, byKey));
+    }
     if (step.op === 'join') return asTable(table.join<unknown, unknown, unknown>(other, joiner, given));
     if (step.op === 'leftJoin') return asTable(table.leftJoin<unknown, unknown, unknown>(other, joiner, given));
     return asTable(table.outerJoin<unknown, unknown, unknown>(other, joiner, given));

@@ -11,6 +11,8 @@ export interface Change {
   readonly priorKind: PriorKind;
   /** The row before; null unless `priorKind` is present. */
   readonly prior: unknown;
+  /** False: an older version was written below a newer one, which still stands (versioned stores only). */
+  readonly isLatest: boolean;
 }
 
 export class ChangeCell implements Change {
@@ -18,23 +20,25 @@ export class ChangeCell implements Change {
   value: unknown = null;
   priorKind: PriorKind = 'notRead';
   prior: unknown = null;
+  isLatest = true;
 
   /** `value` null or undefined is a delete. */
-  withoutPrior(value: unknown): this {
-    return this.#set(value, 'notRead', null);
+  withoutPrior(value: unknown, isLatest = true): this {
+    return this.#set(value, 'notRead', null, isLatest);
   }
 
   /** `prior` null or undefined: there was no row. */
-  withPrior(value: unknown, prior: unknown): this {
-    return prior === null || prior === undefined ? this.#set(value, 'absent', null) : this.#set(value, 'present', prior);
+  withPrior(value: unknown, prior: unknown, isLatest = true): this {
+    return prior === null || prior === undefined ? this.#set(value, 'absent', null, isLatest) : this.#set(value, 'present', prior, isLatest);
   }
 
-  #set(value: unknown, priorKind: PriorKind, prior: unknown): this {
+  #set(value: unknown, priorKind: PriorKind, prior: unknown, isLatest: boolean): this {
     const deleted = value === null || value === undefined;
     this.kind = deleted ? 'delete' : 'put';
     this.value = deleted ? null : value;
     this.priorKind = priorKind;
     this.prior = prior;
+    this.isLatest = isLatest;
     return this;
   }
 }

@@ -30,6 +30,7 @@ export type { KStream } from './kstream.ts';
 export type { KTable } from './ktable.ts';
 export type {
   Emit,
+  ForeignKeyJoinOptions,
   GroupOptions,
   KeyedOptions,
   KeyOptions,

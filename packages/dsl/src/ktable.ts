@@ -3,7 +3,7 @@
 import type { Joiner, KeyValue, NotPromise } from './callbacks.ts';
 import type { KGroupedTable } from './grouped-table.ts';
 import type { KStream } from './kstream.ts';
-import type { GroupOptions, OperatorOptions, TableOptions } from './operator-options.ts';
+import type { ForeignKeyJoinOptions, GroupOptions, OperatorOptions, TableOptions } from './operator-options.ts';
 import type { ValueTransformerSpec } from './processor.ts';
 
 /**
@@ -30,6 +30,20 @@ export interface KTable<in out K, in out V, in out Tombstone = null> {
     joiner: Joiner<V | undefined, VO | undefined, K, R>,
     options?: TableOptions<K, R>,
   ): KTable<K, R, Tombstone & T2>;
+  /**
+   * Rows of this side with the row of the other side that `on` names, wherever its partition is. Either side triggers. Costs two internal
+   * topics and one store; hence its own name.
+   *
+   * @example
+   * ```ts
+   * const routed = t.table(shipments).foreignKeyJoin(t.table(depots), (shipment, depot) => ({ ...shipment, city: depot.city }), {
+   *   on: (shipment) => shipment.depot,
+   * });
+   * ```
+   */
+  foreignKeyJoin<F, VO, R, T>(other: KTable<F, VO, T>, joiner: Joiner<V, VO, K, R>, options: ForeignKeyJoinOptions<K, V, F, R>): KTable<K, R>;
+  /** Every row of this side; `undefined` where `on` names no row, or gives `null`. */
+  leftForeignKeyJoin<F, VO, R, T>(other: KTable<F, VO, T>, joiner: Joiner<V, VO | undefined, K, R>, options: ForeignKeyJoinOptions<K, V, F, R>): KTable<K, R>;
   /** The updates as records; a delete is `null`. */
   toStream(options?: OperatorOptions): KStream<K, V | Tombstone>;
 }

@@ -57,6 +57,13 @@ export interface TableOptions<K, V> extends KeyedOptions<K, V> {
   readonly store?: KeyValueHandle<K, V>;
   readonly emit?: Emit;
 }
+/** `partitioner` says where rows of this side lie, `otherPartitioner` where rows of the other do; needed only where their topics have one. */
+export interface ForeignKeyJoinOptions<K, V, F, R> extends TableOptions<K, R> {
+  /** Key of the row of the other side; `null`: there is none. */
+  readonly on: (value: V, key: K) => F | null;
+  readonly partitioner?: Partitioner<K, unknown>;
+  readonly otherPartitioner?: Partitioner<F, unknown>;
+}
 export interface WindowTableOptions<K, V> extends KeyedOptions<K, V> {
   readonly store?: WindowHandle<K, V>;
   readonly emit?: Emit;

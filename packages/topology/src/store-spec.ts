@@ -15,6 +15,8 @@ interface StoreSpecBase {
 /** Latest value per key, with its timestamp. */
 export interface KeyValueSpec extends StoreSpecBase {
   readonly kind: 'keyValue';
+  /** Changelog records carry the headers of the record that wrote (as Kafka Streams' foreign-key joins do). */
+  readonly logsHeaders?: boolean | undefined;
 }
 
 /** Value per key and window start. Rows whose start is at or below observed time - retention are gone. */

@@ -14,6 +14,7 @@ import { selectKeyOperator } from '../operators/select-key.ts';
 import { type TableFold, tableCountFold } from '../operators/table-aggregate.ts';
 import type { ErasedTransformerSpec } from '../operators/table-transform.ts';
 import { topicDeclaration } from '../topic.ts';
+import { type ForeignKeyOptionsErased, joinByForeignKey } from './foreign-key-join.ts';
 import { GroupFace } from './group-faces.ts';
 import { processStream } from './process-draft.ts';
 import { firstSerde } from './serde-hints.ts';
@@ -166,6 +167,14 @@ export class TableFace {
   }
   outerJoin(other: object, joiner: ErasedJoiner, options: TableSourceOptionsErased = {}): TableFace {
     return new TableFace(joinTables(this.node, sameTopology(other, TableFace, this.node.draft, 'outerJoin()').node, joiner, 'outer', options));
+  }
+  foreignKeyJoin(other: object, joiner: ErasedJoiner, options: ForeignKeyOptionsErased): TableFace {
+    const { node } = sameTopology(other, TableFace, this.node.draft, 'foreignKeyJoin()');
+    return new TableFace(joinByForeignKey(this.node, node, joiner, 'inner', options));
+  }
+  leftForeignKeyJoin(other: object, joiner: ErasedJoiner, options: ForeignKeyOptionsErased): TableFace {
+    const { node } = sameTopology(other, TableFace, this.node.draft, 'leftForeignKeyJoin()');
+    return new TableFace(joinByForeignKey(this.node, node, joiner, 'left', options));
   }
   toStream(options: ErasedOptions = {}): StreamFace {
     return new StreamFace(tableToStream(this.node, options));

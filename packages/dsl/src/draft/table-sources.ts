@@ -50,7 +50,7 @@ export function tableFromStream(stream: StreamNode, options: TableSourceOptionsE
 }
 
 /** Rows of a table source: kept once somebody needs them. */
-class SourceRows implements TableRows {
+export class SourceRows implements TableRows {
   readonly #store: StoreDraft;
   #kept: boolean;
   #sendsPrior = false;

@@ -156,7 +156,7 @@ function openStore(options: TaskStoresOptions, name: string): TaskStore {
         })
       : spec.kind === 'session'
         ? new StagedSessionStore({ ...common, retentionMs: spec.retentionMs, onExpired: () => options.onExpired(name) })
-        : new StagedKeyValueStore(common);
+        : new StagedKeyValueStore({ ...common, currentHeaders: spec.logsHeaders === true ? () => cursor.headers : undefined });
   return { spec, store, log, sink: log.kind === 'changelog' ? changelogSink(log.lane) : undefined, topicId: '', leaderEpoch: -1, checkpointOffset: 0 };
 }
 

@@ -1,7 +1,7 @@
 // The key-value store: latest value per key, with its timestamp. One map over entries; what is not there is on disk.
 // Owns: the map and the staging of one store of one task.  Never: awaits, or writes to the engine itself.
 // An entry for an absent key is kept too: the next miss of a hot key costs no read.
-import { copyBytes, type ErasedSerde, prefixEnd } from '@millrace/core';
+import { copyBytes, type ErasedSerde, prefixEnd, type RecordHeaders } from '@millrace/core';
 import type { ByteRows, ByteStore, Database, ScanOptions, WriteBatch } from '../byte-store.ts';
 import { KEY_VALUE_LAYOUT, rowTimestamp, timestampedValue } from '../layouts/key-value.ts';
 import { LayoutMark } from '../layouts/layout-mark.ts';
@@ -27,6 +27,8 @@ export interface KeyValueStoreOptions {
   readonly currentTimestamp: () => number;
   /** A changelog record for every write, not one per key and span (Kafka Streams without its cache). */
   readonly logEveryWrite?: boolean | undefined;
+  /** Headers for the changelog records of what is being written; none unless given. */
+  readonly currentHeaders?: (() => RecordHeaders) | undefined;
 }
 
 export const CACHE_BYTES_MAX = 16 * 1024 * 1024;
@@ -42,6 +44,7 @@ export class StagedKeyValueStore<K, V> implements KeyValueStore<K, V>, StagedSto
   readonly #disk: ByteStore;
   readonly #mark: LayoutMark;
   readonly #now: () => number;
+  readonly #currentHeaders: (() => RecordHeaders) | undefined;
   readonly #entries = new Map<string, StagedEntry<V, K>>();
   readonly #staging: Staging<V, K>;
   readonly #openRows = new Set<Rows<unknown>>();
@@ -55,6 +58,7 @@ export class StagedKeyValueStore<K, V> implements KeyValueStore<K, V>, StagedSto
     this.#disk = options.database.store(options.name);
     this.#mark = new LayoutMark(options.database, options.name, KEY_VALUE_LAYOUT);
     this.#now = options.currentTimestamp;
+    this.#currentHeaders = options.currentHeaders;
     this.#staging = new Staging<V, K>(
       {
         name: options.name,
@@ -95,6 +99,7 @@ export class StagedKeyValueStore<K, V> implements KeyValueStore<K, V>, StagedSto
     entry.present = present;
     entry.value = kept;
     entry.timestamp = timestamp;
+    if (this.#currentHeaders !== undefined) entry.headers = this.#currentHeaders();
     if (entry.place === IN_NONE || entry.place === GONE) this.#admit(entry);
     this.#staging.touch(entry);
   }
