@@ -8,6 +8,7 @@ import { StagedKeyValueStore, StagedSessionStore, type StagedWindowStore } from 
 import { type StoreSpec, type Topology, topicName } from '@millrace/topology';
 import { afterAll, describe, expect, test } from 'vitest';
 import type { Case, Pipe, Row, TopicSerdes } from './case-format.ts';
+import { copartitionGroups } from './copartition.ts';
 import { Driver, type Produced } from './driver.ts';
 import { NotExpressible } from './functions.ts';
 import { fromCase, normalized, serdeNamed, toCase } from './serdes.ts';
@@ -88,8 +89,7 @@ function checkInternalTopics(given: Case, built: Topology): void {
     const own = Object.entries(expected.internalTopicConfigs).filter(([name]) => given.inputs[name] === undefined);
     expect(Object.fromEntries(made)).toEqual(Object.fromEntries(own));
   }
-  const groups = built.copartitionGroups.map((group) => group.map((topic) => topicName('parity', topic)).sort());
-  if (expected.copartitionGroups !== undefined) expect(groups.map((group) => group.join()).sort()).toEqual(expected.copartitionGroups.map((group) => [...group].sort().join()).sort());
+  if (expected.copartitionGroups !== undefined) expect(copartitionGroups(given, built)).toEqual(expected.copartitionGroups.map((group) => [...group].sort().join()).sort());
 }
 
 async function checkRun(given: Case, built: Topology): Promise<void> {
@@ -183,5 +183,5 @@ function storeRows(driver: Driver, name: string, withoutTimes: boolean): Row[] {
 
 /** The cases do not list the buffers of joins. */
 function isJoinBuffer(spec: StoreSpec | undefined): boolean {
-  return spec?.kind === 'window' ? spec.duplicates : spec?.key.format.startsWith('unmatched(') === true;
+  return spec?.kind === 'window' ? spec.duplicates : /^(unmatched|subscription)\(/.test(spec?.key.format ?? '');
 }

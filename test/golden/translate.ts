@@ -13,7 +13,12 @@ type Group = KGroupedStream<unknown, unknown>;
 type TableGroup = KGroupedTable<unknown, unknown>;
 type Windowed = TimeWindowedKStream<unknown, unknown>;
 type Sessions = SessionWindowedKStream<unknown, unknown>;
-type Made = { readonly kind: 'stream'; readonly it: Stream } | { readonly kind: 'table'; readonly it: Table } | { readonly kind: 'group'; readonly it: Group } | { readonly kind: 'tableGroup'; readonly it: TableGroup } | { readonly kind: 'windowed'; readonly it: Windowed } | { readonly kind: 'sessions'; readonly it: Sessions };
+/** Our cogroup takes the initial value first, so it is built once the whole chain is known. */
+interface Cogroup {
+  readonly inputs: readonly { readonly group: Group; readonly aggregator: string }[];
+  readonly windows?: Windows;
+}
+type Made = { readonly kind: 'cogroup'; readonly it: Cogroup } | { readonly kind: 'stream'; readonly it: Stream } | { readonly kind: 'table'; readonly it: Table } | { readonly kind: 'group'; readonly it: Group } | { readonly kind: 'tableGroup'; readonly it: TableGroup } | { readonly kind: 'windowed'; readonly it: Windowed } | { readonly kind: 'sessions'; readonly it: Sessions };
 
 type Options = Record<string, unknown>;
 /** Tables of every type are one here. */
@@ -63,7 +68,10 @@ class Translation {
         return this.#onStream(above.it, step);
       case 'table':
         return this.#onTable(above.it, step);
+      case 'cogroup':
+        return this.#onCogroup(above.it, step);
       case 'group':
+        if (step.op === 'cogroup') return { kind: 'cogroup', it: { inputs: [{ group: above.it, aggregator: step.aggregator as string }] } };
         if (step.op === 'windowedBy' && step.windows?.type === 'session')
           return { kind: 'sessions', it: above.it.windowedBy(windows.session({ gap: step.windows.gap as number, grace: step.windows.grace ?? 0 })) };
         if (step.op === 'windowedBy') return { kind: 'windowed', it: above.it.windowedBy(windowsOf(step.windows as Windows)) };
@@ -293,6 +301,21 @@ class Translation {
     throw new NotExpressible(`table.${step.op}`);
   }
 
+  #onCogroup(given: Cogroup, step: Step): Made {
+    if (step.op === 'windowedBy') return { kind: 'cogroup', it: { ...given, windows: step.windows as Windows } };
+    if (step.op === 'cogroup') return { kind: 'cogroup', it: { inputs: [...given.inputs, { group: this.#other(step, 'group') as Group, aggregator: step.aggregator as string }] } };
+    const initial = functions.initializer(step.init as string);
+    const [first, ...more] = given.inputs.map(({ group, aggregator }) => ({ group, add: adder(aggregator) }));
+    if (first === undefined) throw new NotExpressible('an empty cogroup');
+    const all = more.reduce((cogrouped, { group, add }) => cogrouped.cogroup(group, add), first.group.cogroup<unknown>({ initial: () => initial(), add: first.add }));
+    const { windows: windowed } = given;
+    if (windowed === undefined) return { kind: 'table', it: asTable(all.aggregate(this.#tableOptions(step, 'keyValue', false))) };
+    if (windowed.type !== 'session') return { kind: 'table', it: asTable(all.windowedBy(windowsOf(windowed)).aggregate(this.#tableOptions(step, 'window', false))) };
+    const merge = functions.sessionMerger(step.merger as string);
+    const sessions = all.windowedBy(windows.session({ gap: windowed.gap as number, grace: windowed.grace ?? 0 }));
+    return { kind: 'table', it: asTable(sessions.aggregate({ merge: (a, b, k) => merge(k, a, b), ...this.#tableOptions(step, 'session', false) })) };
+  }
+
   #foldTable(group: TableGroup, step: Step): Table {
     const given = this.#tableOptions(step, 'keyValue', false);
     switch (step.op) {
@@ -382,6 +405,11 @@ class Translation {
     if (other?.kind !== kind) throw new NotExpressible(`${step.op} with a ${other?.kind}`);
     return other.it;
   }
+}
+
+function adder(name: string): (aggregate: unknown, value: unknown, key: unknown) => unknown {
+  const fold = functions.aggregator(name);
+  return (aggregate, value, key) => fold(key, value, aggregate);
 }
 
 function windowsOf(given: Windows) {

@@ -1,6 +1,7 @@
 // Grouped and windowed streams as users see them: what can be counted, folded and windowed. Interfaces only.
 import type { Windowed } from '@millrace/core';
 import type { Adder, Fold, Present } from './callbacks.ts';
+import type { CogroupedKStream, CogroupFold } from './cogrouped.ts';
 import type { KTable } from './ktable.ts';
 import type { SessionTableOptions, TableOptions, WindowTableOptions } from './operator-options.ts';
 import type { SessionWindows, TimeWindows } from './windows.ts';
@@ -25,6 +26,8 @@ export interface KGroupedStream<in out K, in out V> {
   windowedBy(windows: TimeWindows): TimeWindowedKStream<K, V>;
   /** One aggregate per key and session; a record between two sessions makes one of them. */
   windowedBy(windows: SessionWindows): SessionWindowedKStream<K, V>;
+  /** The first of several grouped streams that share one row per key; the others follow with `cogroup` on the result. */
+  cogroup<A>(first: CogroupFold<K, Present<V>, A>): CogroupedKStream<K, A>;
 }
 
 /** Values may be `null` here: windowed folds see every record that has a key. */

@@ -23,6 +23,14 @@ export {
 } from '@millrace/topology';
 export type { Branches, Guarded } from './branches.ts';
 export type { Adder, AsyncNotAllowed, Fold, Joiner, KeyValue, Mapper, Nothing, NotPromise, Partitioner, Predicate, Present } from './callbacks.ts';
+export type {
+  CogroupedKStream,
+  CogroupFold,
+  CogroupSessionSpec,
+  CogroupWindowOptions,
+  SessionWindowedCogroupedKStream,
+  TimeWindowedCogroupedKStream,
+} from './cogrouped.ts';
 export type { AggregateSpec, KGroupedStream, SessionAggregateSpec, SessionWindowedKStream, TimeWindowedKStream, WindowAggregateSpec } from './grouped.ts';
 export type { KGroupedTable, TableAggregateSpec, TableReduceSpec } from './grouped-table.ts';
 export type { JoinWindow } from './join-window.ts';
@@ -47,6 +55,7 @@ export type {
   ValueOptions,
   WindowTableOptions,
 } from './operator-options.ts';
+export { DataRecord } from './operators/stream-record.ts';
 export type {
   FixedKeyProcessor,
   FixedKeyProcessorContext,
@@ -61,7 +70,6 @@ export type {
   TaskContext,
   ValueTransformerSpec,
 } from './processor.ts';
-export { DataRecord } from './operators/stream-record.ts';
 export { type Optimization, type TopologyBuilder, type TopologyOptions, topology } from './stream-builder.ts';
 export { type Topic, type TopicDeclaration, type TopicOptions, type TopicSink, type TopicSource, topic, topicDeclaration } from './topic.ts';
 export {

@@ -2,8 +2,19 @@
 import { serde, type Windowed } from '@millrace/core';
 import { store } from '@millrace/topology';
 import type { StreamFace, TableFace, TableGroupFace } from './draft/faces.ts';
-import type { GroupFace, SessionFace, WindowedFace } from './draft/group-faces.ts';
-import type { KGroupedStream, KGroupedTable, KStream, KTable, ProcessorContext, SessionWindowedKStream, TimeWindowedKStream } from './index.ts';
+import type { CogroupFace, GroupFace, WindowedCogroupFace, WindowedFace } from './draft/group-faces.ts';
+import type {
+  CogroupedKStream,
+  KGroupedStream,
+  KGroupedTable,
+  KStream,
+  KTable,
+  ProcessorContext,
+  SessionWindowedCogroupedKStream,
+  SessionWindowedKStream,
+  TimeWindowedCogroupedKStream,
+  TimeWindowedKStream,
+} from './index.ts';
 import { topic, topology, windows } from './index.ts';
 
 type Equal<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false;
@@ -36,8 +47,11 @@ isType<true>()(true as Exclude<keyof KStream<string, string>, keyof StreamFace> 
 isType<true>()(true as Exclude<keyof KTable<string, string>, keyof TableFace> extends never ? true : false, true);
 isType<true>()(true as Exclude<keyof KGroupedTable<string, string>, keyof TableGroupFace> extends never ? true : false, true);
 isType<true>()(true as Exclude<keyof KGroupedStream<string, string>, keyof GroupFace> extends never ? true : false, true);
+isType<true>()(true as Exclude<keyof CogroupedKStream<string, string>, keyof CogroupFace> extends never ? true : false, true);
+isType<true>()(true as Exclude<keyof TimeWindowedCogroupedKStream<string, string>, keyof WindowedCogroupFace> extends never ? true : false, true);
+isType<true>()(true as Exclude<keyof SessionWindowedCogroupedKStream<string, string>, keyof WindowedCogroupFace> extends never ? true : false, true);
 isType<true>()(true as Exclude<keyof TimeWindowedKStream<string, string>, keyof WindowedFace> extends never ? true : false, true);
-isType<true>()(true as Exclude<keyof SessionWindowedKStream<string, string>, keyof SessionFace> extends never ? true : false, true);
+isType<true>()(true as Exclude<keyof SessionWindowedKStream<string, string>, keyof WindowedFace> extends never ? true : false, true);
 
 topology('inferred', (t) => {
   const stream = t.stream(orders);

@@ -110,16 +110,15 @@ export function retentionNeededMs(windows: WindowSettings): number {
   return Math.min((kind === 'sliding' ? 2 * sizeMs : sizeMs) + graceMs, Number.MAX_SAFE_INTEGER);
 }
 
-/** Sound: `TimeWindows` are made by `windows.*` only. */
-export function windowSettings(of: TimeWindows): WindowSettings {
-  if ((of as WindowSettings).sizeMs === undefined)
-    throw new MillraceError('ERR_OPTION', 'windowedBy() takes what windows.tumbling(), hopping(), sliding(), session() or unlimited() returns.', {
-      option: 'windows',
-    });
-  return of as WindowSettings;
-}
-
-/** Sound: `SessionWindows` are made by `windows.session` only. */
-export function sessionSettings(of: SessionWindows): SessionSettings {
-  return of as SessionSettings;
+/** What windowedBy() was given, in ms. Throws ERR_OPTION for what no `windows.*` has made. */
+export function windowSettings(of: TimeWindows): WindowSettings;
+export function windowSettings(of: SessionWindows): SessionSettings;
+export function windowSettings(of: TimeWindows | SessionWindows): WindowSettings | SessionSettings;
+export function windowSettings(of: TimeWindows | SessionWindows): WindowSettings | SessionSettings {
+  // Sound: both are made by `windows.*` only, which the lines below check for those who write without types.
+  const settings = of as WindowSettings | SessionSettings;
+  if (settings?.graceMs !== undefined) return settings;
+  throw new MillraceError('ERR_OPTION', 'windowedBy() takes what windows.tumbling(), hopping(), sliding(), session(), unlimited() or custom() returns.', {
+    option: 'windows',
+  });
 }

@@ -1,31 +1,42 @@
 // The objects behind grouped, windowed and cogrouped streams: public method names over erased types, each method one line
 // into the functions that do the work. What they make is a table, so this file and faces.ts name each other.
 import type { ErasedAdder } from '../erased.ts';
-import { countFold, type ErasedFold } from '../operators/fold.ts';
-import type { ErasedSessionFold } from '../operators/session-aggregate.ts';
-import { type SessionSettings, type SessionWindows, sessionSettings, type TimeWindows, type WindowSettings, windowSettings } from '../windows.ts';
+import { countFold } from '../operators/fold.ts';
+import { type SessionWindows, type TimeWindows, windowSettings } from '../windows.ts';
+import { addCogroupInput, type Cogroup, type CogroupOptionsErased, foldCogroup } from './cogroup.ts';
 import { TableFace } from './faces.ts';
+import type { FoldWindows, InputFold } from './fold-node.ts';
 import { foldGroup, type GroupNode } from './group-node.ts';
-import { foldSessions } from './session-group.ts';
+import type { StreamNode } from './stream-node.ts';
 import type { TableSourceOptionsErased } from './table-sources.ts';
+import { sameTopology } from './typed.ts';
+
+/** Sessions of a count and of a reduce are merged as records are; an aggregate brings its own. */
+const sessionCountFold: InputFold = { ...countFold, merge: (left, right) => (left as number) + (right as number) };
 
 class FoldingFace {
   readonly group: GroupNode;
-  readonly windows: WindowSettings | undefined;
-  constructor(group: GroupNode, windows: WindowSettings | undefined) {
+  readonly windows: FoldWindows;
+  /** The stream that is grouped. */
+  readonly node: StreamNode;
+  constructor(group: GroupNode, windows: FoldWindows) {
     this.group = group;
     this.windows = windows;
+    this.node = group.stream;
   }
 
   count(options: TableSourceOptionsErased = {}): TableFace {
-    return new TableFace(foldGroup(this.group, { fold: countFold, kind: 'count', options, windows: this.windows }));
+    return this.#fold('count', sessionCountFold, options);
   }
   reduce(combine: ErasedAdder, options: TableSourceOptionsErased = {}): TableFace {
-    return new TableFace(foldGroup(this.group, { fold: { initial: undefined, add: combine }, kind: 'reduce', options, windows: this.windows }));
+    return this.#fold('reduce', { initial: undefined, add: combine, merge: combine }, options);
   }
-  aggregate(spec: TableSourceOptionsErased & Required<ErasedFold>): TableFace {
-    const { initial, add } = spec;
-    return new TableFace(foldGroup(this.group, { fold: { initial, add }, kind: 'aggregate', options: spec, windows: this.windows }));
+  aggregate(spec: TableSourceOptionsErased & Required<Omit<InputFold, 'merge'>> & Pick<InputFold, 'merge'>): TableFace {
+    const { initial, add, merge } = spec;
+    return this.#fold('aggregate', { initial, add, merge }, spec);
+  }
+  #fold(kind: 'count' | 'reduce' | 'aggregate', fold: InputFold, options: TableSourceOptionsErased): TableFace {
+    return new TableFace(foldGroup(this.group, { fold, kind, options, windows: this.windows }));
   }
 }
 
@@ -33,31 +44,45 @@ export class GroupFace extends FoldingFace {
   constructor(group: GroupNode) {
     super(group, undefined);
   }
-  windowedBy(windows: TimeWindows | SessionWindows): WindowedFace | SessionFace {
-    return windows.kind === 'session' ? new SessionFace(this.group, sessionSettings(windows)) : new WindowedFace(this.group, windowSettings(windows));
+  windowedBy(windows: TimeWindows | SessionWindows): WindowedFace {
+    return new WindowedFace(this.group, windowSettings(windows));
+  }
+  cogroup(first: { readonly initial: () => unknown; readonly add: ErasedAdder }): CogroupFace {
+    return new CogroupFace({ initial: first.initial, inputs: [{ group: this.group, add: first.add }] }, this.node);
   }
 }
 
+/** Over time windows and over sessions. */
 export class WindowedFace extends FoldingFace {}
 
-export class SessionFace {
-  readonly group: GroupNode;
-  readonly windows: SessionSettings;
-  constructor(group: GroupNode, windows: SessionSettings) {
-    this.group = group;
-    this.windows = windows;
+export class CogroupFace {
+  readonly cogrouped: Cogroup;
+  readonly node: StreamNode;
+  constructor(cogrouped: Cogroup, node: StreamNode) {
+    this.cogrouped = cogrouped;
+    this.node = node;
   }
 
-  count(options: TableSourceOptionsErased = {}): TableFace {
-    const fold: ErasedSessionFold = { ...countFold, merge: (left, right) => (left as number) + (right as number) };
-    return new TableFace(foldSessions(this.group, { fold, kind: 'count', options, windows: this.windows }));
+  cogroup(grouped: object, add: ErasedAdder): CogroupFace {
+    const group = sameTopology(grouped, GroupFace, this.node.draft, 'cogroup()').group;
+    return new CogroupFace(addCogroupInput(this.cogrouped, { group, add }), this.node);
   }
-  reduce(combine: ErasedAdder, options: TableSourceOptionsErased = {}): TableFace {
-    const fold: ErasedSessionFold = { initial: undefined, add: combine, merge: combine };
-    return new TableFace(foldSessions(this.group, { fold, kind: 'reduce', options, windows: this.windows }));
+  aggregate(options: CogroupOptionsErased = {}): TableFace {
+    return new TableFace(foldCogroup(this.cogrouped, undefined, options));
   }
-  aggregate(spec: TableSourceOptionsErased & Required<ErasedSessionFold>): TableFace {
-    const { initial, add, merge } = spec;
-    return new TableFace(foldSessions(this.group, { fold: { initial, add, merge }, kind: 'aggregate', options: spec, windows: this.windows }));
+  windowedBy(windows: TimeWindows | SessionWindows): WindowedCogroupFace {
+    return new WindowedCogroupFace(this.cogrouped, windowSettings(windows));
+  }
+}
+
+export class WindowedCogroupFace {
+  readonly cogrouped: Cogroup;
+  readonly windows: FoldWindows;
+  constructor(cogrouped: Cogroup, windows: FoldWindows) {
+    this.cogrouped = cogrouped;
+    this.windows = windows;
+  }
+  aggregate(options: CogroupOptionsErased = {}): TableFace {
+    return new TableFace(foldCogroup(this.cogrouped, this.windows, options));
   }
 }

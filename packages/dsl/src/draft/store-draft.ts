@@ -1,7 +1,15 @@
 // The store behind a table operator: its name, given or generated, and its spec once the serdes are known.
 import { type ErasedSerde, MillraceError } from '@millrace/core';
-import { type KeyValueSpec, type StoreDeclaration, type StoreHandle, storeDeclaration, topologyError, type WindowSpec } from '@millrace/topology';
-import { retentionNeededMs, type WindowSettings } from '../windows.ts';
+import {
+  type KeyValueSpec,
+  type SessionSpec,
+  type StoreDeclaration,
+  type StoreHandle,
+  storeDeclaration,
+  topologyError,
+  type WindowSpec,
+} from '@millrace/topology';
+import { retentionNeededMs, type SessionSettings, type WindowSettings } from '../windows.ts';
 import type { PlanDraft } from './plan-draft.ts';
 
 export interface StoreOptionsErased {
@@ -65,15 +73,7 @@ export function windowSpec(
   value: ErasedSerde | undefined,
 ): WindowSpec {
   const { changelog, queryable } = store.declared ?? UNNAMED;
-  const needed = retentionNeededMs(windows);
-  const retentionMs = store.declared?.retentionMs ?? needed;
-  if (retentionMs < needed) {
-    throw new MillraceError(
-      'ERR_OPTION',
-      `Store "${store.name}" keeps rows for ${retentionMs} ms, but its windows need ${needed} ms (${windows.kind === 'sliding' ? 'twice the difference' : 'size'} + grace). Raise { retention } or leave it out.`,
-      { store: store.name, option: 'retention' },
-    );
-  }
+  const retentionMs = retentionOf(store, retentionNeededMs(windows), `windows (${windows.kind === 'sliding' ? 'twice the difference' : 'size'} + grace)`);
   return Object.freeze({
     kind: 'window',
     name: store.name,
@@ -85,4 +85,26 @@ export function windowSpec(
     retentionMs,
     duplicates: false,
   });
+}
+
+export function sessionSpec(
+  draft: PlanDraft,
+  store: StoreDraft,
+  windows: SessionSettings,
+  key: ErasedSerde | undefined,
+  value: ErasedSerde | undefined,
+): SessionSpec {
+  const { changelog, queryable } = store.declared ?? UNNAMED;
+  const retentionMs = retentionOf(store, windows.gapMs + windows.graceMs, 'sessions (gap + grace)');
+  return Object.freeze({ kind: 'session', name: store.name, key: draft.keySerde(key), value: draft.valueSerde(value), changelog, queryable, retentionMs });
+}
+
+function retentionOf(store: StoreDraft, needed: number, what: string): number {
+  const retentionMs = store.declared?.retentionMs ?? needed;
+  if (retentionMs >= needed) return retentionMs;
+  throw new MillraceError(
+    'ERR_OPTION',
+    `Store "${store.name}" keeps rows for ${retentionMs} ms, but it needs ${needed} ms for its ${what}. Raise { retention } or leave it out.`,
+    { store: store.name, option: 'retention' },
+  );
 }

@@ -6,7 +6,7 @@ import type { ErasedRowMapper } from '../erased.ts';
 import { type TableFold, tableAggregateOperator } from '../operators/table-aggregate.ts';
 import type { Emission } from '../operators/table-emission.ts';
 import { tableRegroupOperator } from '../operators/table-regroup.ts';
-import { AggregateRows } from './group-node.ts';
+import { FoldRows } from './fold-node.ts';
 import { checkPartitions } from './repartition-draft.ts';
 import { firstSerde } from './serde-hints.ts';
 import { keyValueSpec, nameStore, type StoreDraft } from './store-draft.ts';
@@ -57,7 +57,7 @@ export function foldTableGroup(group: TableGroup, wish: TableFoldWish): TableNod
   const key = firstSerde(store.key, group.key);
   const value = firstSerde(store.value, valueHint);
   draft.addStore(store.name, () => keyValueSpec(draft, store, key, value));
-  const rows = new AggregateRows(store.name, false);
+  const rows = new FoldRows(store.name, undefined);
   const node = draft.add({
     kind: 'operator',
     name,

@@ -2,7 +2,7 @@ import { serde } from '@millrace/core';
 import type { SessionSpec } from '@millrace/topology';
 import { expect, test } from 'vitest';
 import { LoneNode } from '../testing/lone-node.ts';
-import { sessionSettings, windows } from '../windows.ts';
+import { windowSettings, windows } from '../windows.ts';
 import { type ErasedSessionFold, sessionAggregateOperator } from './session-aggregate.ts';
 
 const spec: SessionSpec = {
@@ -16,7 +16,7 @@ const spec: SessionSpec = {
 };
 const text: ErasedSessionFold = { initial: () => '', add: (a, v) => `${a}${v}`, merge: (a, b) => `${a}${b}` };
 const open = (grace: number, fold = text, emit: 'onUpdate' | 'onCommit' = 'onUpdate', sendsPrior = false) =>
-  LoneNode.open(sessionAggregateOperator({ store: 'st', fold, windows: sessionSettings(windows.session({ gap: 10, grace })), sendsPrior, emit }), spec);
+  LoneNode.open(sessionAggregateOperator({ store: 'st', fold, windows: windowSettings(windows.session({ gap: 10, grace })), sendsPrior, emit }), spec);
 const shown = (node: LoneNode) =>
   node.take().map(({ key, value, at }) => {
     const { key: inner, window } = key as { key: string; window: { start: number; end: number } };

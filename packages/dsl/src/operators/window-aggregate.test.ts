@@ -2,7 +2,7 @@ import { serde } from '@millrace/core';
 import type { WindowSpec } from '@millrace/topology';
 import { describe, expect, test } from 'vitest';
 import { LoneNode } from '../testing/lone-node.ts';
-import { windowSettings, windows } from '../windows.ts';
+import { type TimeWindows, windowSettings, windows } from '../windows.ts';
 import { countFold } from './fold.ts';
 import { firstWindowStart, windowAggregateOperator } from './window-aggregate.ts';
 
@@ -17,7 +17,7 @@ const spec: WindowSpec = {
   retentionMs: 100,
   duplicates: false,
 };
-const open = (given: Parameters<typeof windowSettings>[0], emit: 'onUpdate' | 'onCommit' = 'onUpdate') =>
+const open = (given: TimeWindows, emit: 'onUpdate' | 'onCommit' = 'onUpdate') =>
   LoneNode.open(windowAggregateOperator({ store: 'st', fold: countFold, windows: windowSettings(given), sendsPrior: false, emit }), spec);
 const shown = (node: LoneNode) =>
   node.take().map(({ key, value, at }) => {

@@ -1,0 +1,23 @@
+// Where a cogroup differs on purpose: its inputs' repartition topics must have equal partition counts, and that is what we check. Kafka Streams
+// lists the topics above the repartitions instead: it refuses inputs of different width that would work, and does not look at the ones that matter.
+import { type Topology, topicName } from '@millrace/topology';
+import type { Case } from './case-format.ts';
+
+/** Our groups as Kafka Streams lists them, each sorted and joined. */
+export function copartitionGroups(given: Case, built: Topology): string[] {
+  const listed = new Set(given.expect.copartitionGroups?.flat());
+  const hasCogroup = given.topology.some((step) => step.op === 'cogroup');
+  const asListed = (topic: string): readonly string[] => (hasCogroup && !listed.has(topic) ? sourcesAbove(built, topic) : [topic]);
+  const groups = built.copartitionGroups.map((group) => [...new Set(group.flatMap((topic) => asListed(topicName('parity', topic))))]);
+  return groups.map((group) => group.sort().join()).sort();
+}
+
+/** The topics that the records of an internal topic come from, one step up. */
+function sourcesAbove(built: Topology, topic: string): readonly string[] {
+  const sink = [...built.nodes.values()].find((node) => node.kind === 'sink' && topicName('parity', node.topic) === topic);
+  const above = new Set<string>(sink === undefined ? [] : [sink.name]);
+  // Parents come before their children, so one walk from the end finds all.
+  const nodes = [...built.nodes.values()].reverse();
+  for (const node of nodes) if (node.kind !== 'sink' && node.children.some((child) => above.has(child))) above.add(node.name);
+  return nodes.flatMap((node) => (node.kind === 'source' && above.has(node.name) ? node.topics.map((each) => topicName('parity', each)) : []));
+}
