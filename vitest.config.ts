@@ -1,5 +1,6 @@
 // Unit and suite tests run from source: every package resolves to its src, so no build is needed to run one test.
-// With MILLRACE_TEST_KAFKA (set by scripts/test-kafka.mjs to the address of a real Kafka) only the suites of test/kafka run.
+// With MILLRACE_TEST_KAFKA (set by scripts/test-kafka.mjs to the address of a real Kafka) only the suites of test/kafka run,
+// with MILLRACE_TEST_INTEROP (set by scripts/test-interop.mjs to the foreign clients it found) only those of test/interop.
 import { readdirSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { defineConfig } from 'vitest/config';
@@ -9,15 +10,16 @@ const alias = readdirSync(packages).map((name) => ({
   find: new RegExp(`^${name === 'millrace' ? 'millrace' : `@millrace/${name}`}$`),
   replacement: `${packages}${name}/src/index.ts`,
 }));
+alias.push({ find: /^millrace\/testkit$/, replacement: `${packages}millrace/src/testkit.ts` });
 
-const againstKafka = process.env.MILLRACE_TEST_KAFKA !== undefined;
+const apart = process.env.MILLRACE_TEST_KAFKA !== undefined ? 'kafka' : process.env.MILLRACE_TEST_INTEROP !== undefined ? 'interop' : undefined;
 const outside = ['**/node_modules/**', '**/dist/**'];
 
 export default defineConfig({
   resolve: { alias },
   test: {
-    include: againstKafka ? ['test/kafka/**/*.test.ts'] : ['packages/*/src/**/*.test.ts', 'test/**/*.test.ts', 'examples/*/src/**/*.test.ts'],
-    exclude: againstKafka ? outside : [...outside, 'test/kafka/**'],
+    include: apart !== undefined ? [`test/${apart}/**/*.test.ts`] : ['packages/*/src/**/*.test.ts', 'test/**/*.test.ts', 'examples/*/src/**/*.test.ts'],
+    exclude: apart !== undefined ? outside : [...outside, 'test/kafka/**', 'test/interop/**'],
     testTimeout: 180_000,
     hookTimeout: 120_000,
     pool: 'forks',

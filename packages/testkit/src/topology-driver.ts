@@ -1,0 +1,331 @@
+// Runs a topology on the calling thread, one record after another: the runtime's own tasks, stores, sinks and queues over topics that are
+// lists. A record is processed to its end, due timers fire, it is committed, and what it made for the topology's own topics follows.
+// Owns: tasks, topics, the two virtual clocks.  Never: awaits, opens a socket or a file, looks at a real clock.
+// D1 between two calls nothing waits.  D2 a record either counts whole or, when something fails, not at all: outputs, stores and positions
+// are those of before it, processors are created anew, and the error reaches the caller.
+// D3 every record is a span of its own: `emit: 'onCommit'` emits after each.
+// Where asynchronous work will be driven from: `#commit` is the place where a task's answers join a span, `#run` the loop that asks for them.
+import { type Logger, MillraceError, type Offset, type RecordHeaders, silentLogger } from '@millrace/core';
+import { BatchPool, type RecordBatchView } from '@millrace/protocol';
+import { type ErrorPolicies, type OutputLane, planTopics, Task, type TaskHost } from '@millrace/runtime';
+import { META_STORE, type OpenDatabase, openMemoryDatabase, type StagedStore } from '@millrace/state';
+import { type Failure, type Subtopology, type Topology, topicName } from '@millrace/topology';
+import { type Arrival, ArrivalQueue, type Waiting } from './arrival-queue.ts';
+import { sealedView, TopicLog } from './topic-log.ts';
+
+export interface DriverOptions {
+  readonly topology: Topology;
+  readonly applicationId: string;
+  /** Wall clock at the start, ms. */
+  readonly startAtMs: number;
+  /** Partitions of the topics named; of all others `defaultPartitions`. */
+  readonly partitions: ReadonlyMap<string, number>;
+  readonly defaultPartitions: number;
+  readonly errors: ErrorPolicies;
+  /** All sub-topologies in one task, one partition a topic, as Kafka Streams' own test driver does; else the tasks of the runtime. */
+  readonly oneTask: boolean;
+  /** A changelog record for every write (Kafka Streams without its cache), not one per key and commit. */
+  readonly logEveryWrite: boolean;
+}
+
+/** A record as it goes into a topic. */
+export interface Input {
+  readonly timestamp: number;
+  readonly key: Buffer | null;
+  readonly value: Buffer | null;
+  readonly headers: RecordHeaders;
+}
+
+/** A partition that the topology reads. */
+interface Feed extends Waiting {
+  readonly topic: string;
+  readonly partition: number;
+  readonly task: Task;
+  readonly queue: Task['group']['queues'][number];
+  /** Offset of the next record written here. */
+  end: number;
+  /** Offset of the next record to be taken. */
+  position: number;
+}
+
+const ONE_RECORD = { records: 1, deadlineMs: Number.POSITIVE_INFINITY };
+const NO_OFFSETS: ReadonlyMap<never, number> = new Map<never, number>();
+/** Committed spans that stay in memory before the stores' database gets them: a batch for each record would cost more than the record. */
+const SETTLE_EVERY = 256;
+const NO_ENDS = new Map<OutputLane, number>();
+
+export class TopologyDriver implements TaskHost {
+  readonly applicationId: string;
+  readonly topology: Topology;
+  readonly errors: ErrorPolicies;
+  readonly idleWaitMs = -1;
+  readonly log: Logger = silentLogger;
+  readonly emitIntervalMs = 0;
+  readonly logEveryWrite: boolean;
+  readonly ends = { endOffset: () => undefined };
+  readonly events: TaskHost['events'];
+  readonly failures: Failure[] = [];
+  readonly tasks: readonly Task[];
+  /** The virtual wall clock, ms. */
+  turnMs: number;
+  readonly #counts: ReadonlyMap<string, number>;
+  readonly #defaultPartitions: number;
+  readonly #pool = new BatchPool({ initialBytes: 1024 });
+  readonly #databases: OpenDatabase[] = [];
+  readonly #logs = new Map<string, TopicLog>();
+  readonly #feeds = new Map<string, Feed[]>();
+  readonly #arrivals = new ArrivalQueue<Feed>();
+  /** Topics written since the last commit, in the order of their first record. */
+  #written: TopicLog[] = [];
+  #unsettled = 0;
+  #closed = false;
+
+  /** Throws ERR_PARTITION_COUNT where joined topics differ. */
+  constructor(options: DriverOptions) {
+    this.applicationId = options.applicationId;
+    this.topology = options.topology;
+    this.errors = options.errors;
+    this.logEveryWrite = options.logEveryWrite;
+    this.turnMs = options.startAtMs;
+    this.#defaultPartitions = options.defaultPartitions;
+    this.events = { taskState: () => {}, failure: (failure) => void this.failures.push(failure) };
+    const plan = options.oneTask ? undefined : planOf(options);
+    this.#counts = plan?.counts ?? new Map();
+    this.tasks = plan === undefined ? [this.#createTask(whole(options.topology), 0)] : plan.tasks.map(({ id }) => this.#taskOf(id));
+    for (const task of this.tasks) this.#connect(task);
+    for (const task of this.tasks) this.#begin(task);
+    for (const task of this.tasks) this.#commit(task);
+    this.#run();
+  }
+
+  // ---- what a test does -----------------------------------------------------------------------------------------------
+
+  /** Writes a record and runs until nothing waits. Throws what the program throws. */
+  send(topic: string, partition: number, input: Input): void {
+    const feed = this.feed(topic, partition);
+    this.#arrivals.add(feed, this.#arrivalOf(feed, input));
+    this.#run();
+  }
+
+  /** Moves the wall clock, fires its timers (each once at most), and runs what that made. */
+  advance(byMs: number): void {
+    this.#checkOpen();
+    this.turnMs += byMs;
+    for (const task of this.tasks) this.#guarded(task, () => void task.punctuate(this.turnMs));
+    this.#run();
+  }
+
+  feed(topic: string, partition: number): Feed {
+    this.#checkOpen();
+    const feeds = this.#feeds.get(topic);
+    if (feeds === undefined) {
+      const read = [...this.#feeds.keys()].sort().join(', ');
+      throw new MillraceError('ERR_TOPOLOGY', `Topology "${this.topology.name}" does not read topic "${topic}"; it reads ${read}. Send to one of these.`, {
+        topic,
+      });
+    }
+    const feed = feeds[partition];
+    if (feed !== undefined) return feed;
+    throw new MillraceError(
+      'ERR_OPTION',
+      `Topic "${topic}" has no partition ${partition} in this test: it has ${feeds.length}. Ask for more with testTopology(topology, { partitions }).`,
+      { topic, option: 'partition' },
+    );
+  }
+
+  /** What was written to a topic, undefined if nothing was. */
+  written(topic: string): TopicLog | undefined {
+    return this.#logs.get(topic);
+  }
+  /** Topics that were written to, and those that are read. */
+  get topics(): readonly string[] {
+    return [...new Set([...this.#logs.keys(), ...this.#feeds.keys()])].sort();
+  }
+  reads(topic: string): boolean {
+    return this.#feeds.has(topic);
+  }
+  /** A store in every task that has it. */
+  storesNamed(name: string): readonly { readonly partition: number; readonly store: StagedStore }[] {
+    this.#checkOpen();
+    return this.tasks.filter((task) => task.subtopology.stores.includes(name)).map((task) => ({ partition: task.partition, store: task.stores.get(name) }));
+  }
+  /** Records dropped so far, by node and reason. */
+  get drops(): readonly { readonly node: string; readonly reason: string; readonly count: number }[] {
+    return this.tasks.flatMap((task) =>
+      [...task.drops].map(([key, count]) => {
+        const [node = '', reason = ''] = key.split('\n');
+        return { node, reason, count };
+      }),
+    );
+  }
+
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    for (const task of this.tasks) task.close();
+    for (const database of this.#databases) void database.close();
+  }
+
+  // ---- what tasks ask ---------------------------------------------------------------------------------------------------
+
+  monotonicMs(): number {
+    return 0;
+  }
+  partitionsOf(topic: string): number {
+    return this.#counts.get(topic) ?? this.#defaultPartitions;
+  }
+  lane(topic: string, partition: number): OutputLane {
+    let log = this.#logs.get(topic);
+    if (log === undefined) {
+      const consumed = this.topology.subtopologies.some(({ sources }) => sources.some((source) => topicName(this.applicationId, source) === topic));
+      log = new TopicLog({ name: topic, partitions: this.partitionsOf(topic), consumed, pool: this.#pool, onWrite: (one) => void this.#written.push(one) });
+      this.#logs.set(topic, log);
+    }
+    return log.lane(partition);
+  }
+  requestCommit(): void {}
+
+  // ---- inside -------------------------------------------------------------------------------------------------------------
+
+  #run(): void {
+    for (let feed = this.#arrivals.take(); feed !== undefined; feed = this.#arrivals.take()) {
+      const arrival = feed.waiting.shift() as Arrival;
+      this.#arrivals.taken(feed);
+      this.#step(feed, arrival);
+    }
+  }
+
+  #step(feed: Feed, { view }: Arrival): void {
+    const { task, queue } = feed;
+    feed.position = view.lastOffset + 1;
+    queue.append(fetched(feed, view));
+    try {
+      task.process(ONE_RECORD);
+      task.punctuate(this.turnMs);
+      this.#commit(task);
+    } catch (error) {
+      this.#recover(task);
+      throw error;
+    }
+  }
+
+  #guarded(task: Task, act: () => void): void {
+    try {
+      act();
+      this.#commit(task);
+    } catch (error) {
+      this.#recover(task);
+      throw error;
+    }
+  }
+
+  /** Steps 6 to 10 of the runtime, in one piece. */
+  #commit(task: Task): void {
+    task.drain();
+    if (task.touched) {
+      task.stores.close();
+      task.spanClosed();
+      task.stores.committed(NO_ENDS, NO_OFFSETS);
+      if (++this.#unsettled >= SETTLE_EVERY) this.#settle();
+    }
+    if (this.#written.length === 0) return;
+    const written = this.#written;
+    this.#written = [];
+    for (const log of written) {
+      const from = log.kept;
+      log.keep();
+      if (log.consumed) for (let at = from; at < log.kept; at++) this.#arrive(log, at);
+    }
+  }
+
+  #arrive(log: TopicLog, index: number): void {
+    const feed = this.#feeds.get(log.name)?.[log.partitionOf(index)];
+    if (feed === undefined) return;
+    const view = log.single(index, feed.end++);
+    this.#arrivals.add(feed, { view, timestamp: view.baseTimestamp });
+  }
+
+  #settle(): void {
+    this.#unsettled = 0;
+    for (const task of this.tasks) if (task.stores.unsettled) task.stores.settle(this.turnMs, '');
+  }
+
+  /** A new life for a task whose record has failed, on what was committed before. */
+  #recover(task: Task): void {
+    for (const log of this.#written) log.takeBack();
+    this.#written = [];
+    this.#settle();
+    task.dropLife();
+    this.#begin(task);
+  }
+
+  #begin(task: Task): void {
+    task.move('restoring');
+    for (const queue of task.group.queues) queue.start(this.#feeds.get(queue.topic)?.[queue.partition]?.position ?? 0, queue.partitionTime);
+    task.revive();
+  }
+
+  #arrivalOf(feed: Feed, { timestamp, key, value, headers }: Input): Arrival {
+    const builder = this.#pool.take();
+    builder.append(timestamp, key, 0, key?.length ?? 0, value, 0, value?.length ?? 0, headers);
+    return { view: sealedView(builder, feed.end++), timestamp };
+  }
+
+  #taskOf(id: string): Task {
+    const [subtopologyId, partition] = id.split('_').map(Number) as [number, number];
+    return this.#createTask(this.topology.subtopologies.find((one) => one.id === subtopologyId) as Subtopology, partition);
+  }
+
+  #createTask(subtopology: Subtopology, partition: number): Task {
+    const database = openMemoryDatabase({ directory: '', stores: [META_STORE, ...subtopology.stores], cacheBytes: 0 });
+    this.#databases.push(database);
+    return new Task(`${subtopology.id}_${partition}`, subtopology, partition, database, this);
+  }
+
+  #connect(task: Task): void {
+    for (const queue of task.group.queues) {
+      const { topic, partition } = queue;
+      const feeds = this.#feeds.get(topic) ?? [];
+      feeds[partition] = { topic, partition, task, queue, end: 0, position: 0, waiting: [] };
+      this.#feeds.set(topic, feeds);
+    }
+  }
+
+  #checkOpen(): void {
+    if (this.#closed) throw new MillraceError('ERR_CLOSED', 'this test driver has been closed: make another one with testTopology(…)');
+  }
+}
+
+function fetched({ topic, partition }: Feed, view: RecordBatchView) {
+  const next = (view.lastOffset + 1) as Offset;
+  const first = view.baseOffset as Offset;
+  return {
+    topic,
+    partition,
+    batches: [view],
+    firstOffset: first,
+    nextOffset: next,
+    highWatermark: next,
+    lastStableOffset: next,
+    logStart: first,
+    assignment: 0,
+    release() {},
+  };
+}
+
+/** All of a topology as one sub-topology; nodes were added parents first. */
+function whole({ nodes, stores, subtopologies }: Topology): Subtopology {
+  return {
+    id: 0,
+    nodes: [...nodes.keys()],
+    stores: [...stores.keys()],
+    sources: subtopologies.flatMap(({ sources }) => sources),
+    sinks: subtopologies.flatMap(({ sinks }) => sinks),
+  };
+}
+
+/** The runtime's own plan of topics and tasks, with partition counts of the test instead of a broker's. */
+function planOf({ topology, applicationId, partitions, defaultPartitions }: DriverOptions) {
+  const existing = new Map(topology.userTopics.map(({ name }) => [name, partitions.get(name) ?? defaultPartitions]));
+  return planTopics({ topology, applicationId, existing, createUserTopics: true, defaultPartitions, replication: 1, overrides: {} });
+}
