@@ -5,7 +5,7 @@ import { MillraceError, type TopicPartition } from '@millrace/core';
 import { type Topology, topicName } from '@millrace/topology';
 import { assignTasks, type Member } from './assignment/assign.ts';
 import { decodeMemberNews, encodeAssignmentNews, type InstanceNews } from './assignment/wire.ts';
-import type { AppSettings } from './options.ts';
+import { type AppSettings, deadLetterTopics } from './options.ts';
 import { planTopics, sourceChangelogs, type TopicPlan } from './topic-plan.ts';
 
 export interface GroupLeader {
@@ -44,6 +44,7 @@ export async function prepareTopics(topology: Topology, settings: AppSettings, a
     topology,
     applicationId: settings.applicationId,
     existing: new Map([...existing].map(([name, topic]) => [name, topic.partitions])),
+    alsoWritten: deadLetterTopics(settings.errors),
     createUserTopics: settings.createTopics,
     defaultPartitions: settings.defaultPartitions,
     replication: settings.replication,

@@ -62,6 +62,8 @@ function rig(workers: number) {
       instanceId: 'one',
       lastMember: undefined,
       keepMember() {},
+      readDeliveries: () => undefined,
+      keepDeliveries() {},
       taskPath: (id) => id,
       storedTasks: () => [],
       quarantine: unused,

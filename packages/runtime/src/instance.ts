@@ -10,15 +10,18 @@ import { type Topology, topicName } from '@millrace/topology';
 import { spreadOverWorkers } from './assignment/assign.ts';
 import { type AssignmentNews, decodeAssignmentNews, encodeMemberNews, type InstanceNews } from './assignment/wire.ts';
 import { passes } from './commit/failures.ts';
+import { Deliveries } from './deliveries.ts';
 import type { GroupLeader } from './group-leader.ts';
-import type { AppSettings } from './options.ts';
+import { type AppSettings, deadLetterTopics } from './options.ts';
 import type { StateDirectory } from './state-directory.ts';
 import type { TaskDatabases } from './task-databases.ts';
 import type { WorkerHost, WorkerHostEvents } from './worker-host.ts';
 import type { SeatPlan, WorkerNews } from './worker-messages.ts';
 
-/** A worker that fails this often in a row without committing anything stops the instance. */
+/** A worker that fails this often in a row without committing anything, or at one and the same record, stops the instance. */
 const FAILURES_MAX = 3;
+/** Topics that policies choose by themselves: a bound, since each costs a worker a new beginning. */
+const LEARNED_TOPICS_MAX = 100;
 const RETRY_MS = 200;
 /** How long a stopping worker may take to commit and close; with leaving the group, a stop takes less than ten seconds. */
 const STOP_DEADLINE_MS = 6_000;
@@ -94,12 +97,16 @@ export class Instance {
   #known: readonly string[] = [];
   #instances: readonly InstanceNews[] = [];
   #counts: ReadonlyMap<string, number> = new Map();
+  /** Topics that no declaration names and that were asked for later. */
+  readonly #learned = new Set<string>();
+  readonly #deliveries: Deliveries;
   #turn: Promise<void> = Promise.resolve();
   #closing = false;
   #failed = false;
 
   constructor(parts: InstanceParts) {
     this.#parts = parts;
+    this.#deliveries = new Deliveries(parts.directory);
   }
 
   async start(): Promise<void> {
@@ -243,7 +250,7 @@ export class Instance {
     for (const { host, tasks } of this.#seats) {
       const plan = {
         group,
-        tasks: tasks.map((id) => ({ id, ticket: undefined, deliveries: 0 })),
+        tasks: tasks.map((id) => ({ id, ticket: undefined, failedBefore: undefined })),
         fence: [],
         partitionCounts: Object.fromEntries(this.#counts),
       };
@@ -307,7 +314,22 @@ export class Instance {
     for (const sub of topology.subtopologies) for (const ref of [...sub.sources, ...sub.sinks]) this.#keepCount(mine, topicName(settings.applicationId, ref));
     for (const ref of topology.internalTopics) this.#keepCount(mine, `${settings.applicationId}-${ref.name}`);
     for (const ref of topology.userTopics) this.#keepCount(mine, ref.name);
+    for (const name of [...deadLetterTopics(settings.errors), ...this.#learned]) this.#keepCount(mine, name);
     this.#counts = mine;
+  }
+
+  /** A topic that a policy chose while records were processed: looked up, or made where missing topics are. False if there is none. */
+  async #learnTopic(name: string): Promise<boolean> {
+    const { admin, settings, log } = this.#parts;
+    if (this.#learned.has(name) || this.#learned.size >= LEARNED_TOPICS_MAX) return false;
+    if (!(await admin.describeTopics([name])).has(name)) {
+      if (!settings.createTopics) return false;
+      log.info({ topic: name }, 'a topic that a policy writes to is made');
+      await admin.createTopics([{ name, partitions: settings.defaultPartitions, replication: settings.replication, config: {} }]);
+    }
+    this.#learned.add(name);
+    await this.#learnPartitionCounts(true, this.#membership);
+    return this.#counts.has(name);
   }
 
   #keepCount(into: Map<string, number>, name: string): void {
@@ -380,7 +402,7 @@ export class Instance {
     const group = this.#group;
     if (group === undefined) throw new MillraceError('ERR_CLOSED', 'there is no group to assign under');
     const seats = [];
-    for (const id of tasks) seats.push({ id, ticket: await this.#parts.databases.open(id), deliveries: seat.failures });
+    for (const id of tasks) seats.push({ id, ticket: await this.#parts.databases.open(id), failedBefore: this.#deliveries.of(id) });
     return { group, tasks: seats, fence, partitionCounts: Object.fromEntries(this.#counts) };
   }
 
@@ -437,9 +459,14 @@ export class Instance {
   async #workerFailed(seat: Seat, life: number, error: Error, kept: readonly string[]): Promise<void> {
     if (seat.life !== life) return; // it has been replaced already
     this.#parts.events.workerFailed(workerName(seat.index), error);
+    if (MillraceError.is(error) && error.code === 'ERR_TOPIC_MISSING' && (await this.#learnTopic(String(error.where.topic)))) {
+      await this.#replaceWorker(seat, error, kept);
+      return;
+    }
     seat.failures++;
+    const times = this.#deliveries.failed(error);
     const hopeless = MillraceError.is(error) && error.response === 'stop';
-    if (hopeless || seat.failures >= FAILURES_MAX || this.#parts.settings.errors.onWorkerFailure === 'stopInstance') throw error;
+    if (hopeless || seat.failures >= FAILURES_MAX || times >= FAILURES_MAX || this.#parts.settings.errors.onWorkerFailure === 'stopInstance') throw error;
     await this.#replaceWorker(seat, error, kept);
   }
 

@@ -1,7 +1,7 @@
 // What a user may set on an application, and the one place where defaults are filled and mistakes are refused.
 import type { ConnectionOptions } from '@millrace/client';
 import { type Duration, durationMs, isLegalName, type Logger, MillraceError } from '@millrace/core';
-import type { ErrorPolicy, Topology } from '@millrace/topology';
+import { checkErrorPolicy, type ErrorPolicy, isDeadLetter, type Topology } from '@millrace/topology';
 
 export type Overrides = Readonly<Record<string, string | number | boolean>>;
 
@@ -140,7 +140,7 @@ export function settingsOf(topology: Topology, options: AppOptions, embedded: bo
       { option: 'workers' },
     );
   }
-  refuseTravellingFunctions(options.errors ?? {}, workers);
+  checkErrorPolicies(options.errors ?? {}, workers);
   const tuning = options.tuning ?? {};
   const exactlyOnce = (options.guarantee ?? 'exactly-once') === 'exactly-once';
   const shares = Math.max(1, workers);
@@ -191,13 +191,24 @@ export function settingsOf(topology: Topology, options: AppOptions, embedded: bo
   };
 }
 
+const STAGES = ['decode', 'process', 'produce'] as const;
+
+/** Topics that policies of the whole application write to. */
+export function deadLetterTopics(errors: ErrorPolicies): readonly string[] {
+  return STAGES.flatMap((stage) => {
+    const policy = errors[stage];
+    return isDeadLetter(policy) ? [policy.topic] : [];
+  });
+}
+
 /** Worker threads get their policies as data. */
-function refuseTravellingFunctions(errors: ErrorPolicies, workers: number): void {
-  for (const stage of ['decode', 'process', 'produce'] as const) {
+function checkErrorPolicies(errors: ErrorPolicies, workers: number): void {
+  for (const stage of STAGES) {
+    checkErrorPolicy(errors[stage], `errors.${stage}`);
     if (workers > 0 && typeof errors[stage] === 'function') {
       throw new MillraceError(
         'ERR_OPTION',
-        `errors.${stage} is a function, which cannot be sent to a worker thread. Put it on the source or operator (onError: …) in your module, or use 'skip' or 'fail' here.`,
+        `errors.${stage} is a function, which cannot be sent to a worker thread. Put it on the source or operator (onError: …) in your module, or use 'skip', 'fail' or deadLetter('a-topic') here.`,
         { option: `errors.${stage}` },
       );
     }

@@ -73,7 +73,7 @@ function release(state: LoopState, task: Task): void {
 async function createTasks(state: LoopState, wanted: readonly TaskAssignment[], assignment: WorkerAssignment): Promise<void> {
   const { options, ports } = state;
   const created: Task[] = [];
-  for (const { id, deliveries } of wanted) {
+  for (const { id, failedBefore } of wanted) {
     const [subtopologyId, partition] = id.split('_').map(Number) as [number, number];
     const subtopology = options.topology.subtopologies.find((one) => one.id === subtopologyId);
     if (subtopology === undefined)
@@ -84,7 +84,7 @@ async function createTasks(state: LoopState, wanted: readonly TaskAssignment[], 
       continue;
     }
     const task = new Task(id, subtopology, partition, database, state.taskHost);
-    task.deliveries = deliveries ?? 0;
+    task.failedBefore = failedBefore;
     state.tasks.set(id, task);
     created.push(task);
   }

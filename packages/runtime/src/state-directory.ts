@@ -12,6 +12,9 @@ export interface StateDirectory {
   /** Member id of the process that had this folder before, if it did not leave the group. */
   readonly lastMember: string | undefined;
   keepMember(memberId: string | undefined): void;
+  /** What `keepDeliveries` last kept here. */
+  readDeliveries(): string | undefined;
+  keepDeliveries(text: string): void;
   /** The folder of a task's database. */
   taskPath(taskId: string): string;
   /** Tasks with a folder here. */
@@ -103,6 +106,7 @@ function tryLock(root: string, instanceId: string, disk: Disk): DiskLock | undef
 
 function describe(path: string, instanceId: string, lock: DiskLock, disk: Disk): StateDirectory {
   const memberPath = disk.join(path, 'member');
+  const deliveriesPath = disk.join(path, 'deliveries');
   const tasksPath = disk.join(path, 'tasks');
   disk.makeDirectory(tasksPath);
   const lastMember = disk.exists(memberPath) ? Buffer.from(disk.readWhole(memberPath)).toString('utf8') : undefined;
@@ -114,6 +118,8 @@ function describe(path: string, instanceId: string, lock: DiskLock, disk: Disk):
       if (memberId === undefined) disk.remove(memberPath);
       else disk.replaceWhole(memberPath, Buffer.from(memberId, 'utf8'));
     },
+    readDeliveries: () => (disk.exists(deliveriesPath) ? Buffer.from(disk.readWhole(deliveriesPath)).toString('utf8') : undefined),
+    keepDeliveries: (text) => disk.replaceWhole(deliveriesPath, Buffer.from(text, 'utf8')),
     taskPath: (taskId) => disk.join(tasksPath, taskId),
     storedTasks: () =>
       disk

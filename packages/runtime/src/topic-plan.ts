@@ -12,6 +12,8 @@ export interface TopicPlanInput {
   readonly applicationId: string;
   /** Partition counts of the topics that exist, by their names on the broker. */
   readonly existing: ReadonlyMap<string, number>;
+  /** Topics the application writes that the topology does not name: dead letters of the application's own policies. */
+  readonly alsoWritten?: readonly string[];
   /** Create the user's topics that are missing (embedded broker, dev). */
   readonly createUserTopics: boolean;
   /** Partitions of a user topic whose declaration does not say. */
@@ -43,7 +45,9 @@ function planUserTopics(input: TopicPlanInput, counts: Map<string, number>, crea
   const sources = new Set(input.topology.subtopologies.flatMap((sub) => sub.sources.filter((topic) => !topic.internal).map((topic) => topic.name)));
   const changelogTopics = new Set(sourceChangelogs(input.topology).map((one) => one.topic));
   const missing: string[] = [];
-  for (const topic of input.topology.userTopics) {
+  const named = new Set(input.topology.userTopics.map((topic) => topic.name));
+  const also = (input.alsoWritten ?? []).filter((name) => !named.has(name)).map((name) => ({ name, partitions: undefined, config: {} }));
+  for (const topic of [...input.topology.userTopics, ...also]) {
     if (counts.has(topic.name)) continue;
     if (input.createUserTopics) {
       const partitions = topic.partitions ?? input.defaultPartitions;

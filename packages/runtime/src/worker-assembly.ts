@@ -1,10 +1,10 @@
 // Makes a worker from its blueprint and serves the main thread's requests: the same on a thread of its own and inline.
 // Owns: the answers to numbered requests and the news.  Never: knows how messages travel.
 import { createAdmin, createConsumer, createProducer } from '@millrace/client';
-import { errorToWire, explainError, type Logger, MillraceError, type Ports } from '@millrace/core';
+import { type Clock, errorToWire, explainError, type Logger, MillraceError, type Ports } from '@millrace/core';
 import { BatchPool } from '@millrace/protocol';
 import { type ByteStoreEngine, type Database, META_STORE, memoryEngine } from '@millrace/state';
-import type { Topology } from '@millrace/topology';
+import { isDeadLetter, type Topology } from '@millrace/topology';
 import { loadEngine } from './engines.ts';
 import type { ErrorPolicies } from './options.ts';
 import { readStore } from './store-reads.ts';
@@ -77,7 +77,7 @@ function workerPorts(options: AssemblyOptions, seats: SeatPlans) {
     clock: ports.clock,
     timers: ports.timers,
     log: newsLogger(say),
-    events: newsEvents(say),
+    events: newsEvents(say, ports.clock),
   };
 }
 
@@ -149,19 +149,25 @@ function readHere(
   return readStore(database, spec, read.query);
 }
 
-function newsEvents(say: (message: FromWorker) => void): WorkerEvents {
+const FAILURE_LINE_MS = 1000;
+
+function newsEvents(say: (message: FromWorker) => void, clock: Clock): WorkerEvents {
   const tell = (news: WorkerNews): void => say({ kind: 'news', news });
+  const toldMs = new Map<string, number>();
   return {
     taskState: (taskId, state) => tell({ kind: 'taskState', taskId, state }),
     restoreProgress: (progress) => tell({ kind: 'restoreProgress', ...progress }),
     dropped: (taskId, node, reason, count) => tell({ kind: 'dropped', taskId, node, reason, count }),
-    failure: (failure, decision) =>
-      tell({
-        kind: 'log',
-        level: decision === 'fail' ? 'error' : 'warn',
-        fields: { node: failure.node, task: failure.taskId, stage: failure.stage, source: failure.source },
-        text: `${decision}: ${explainError(failure.error)}`,
-      }),
+    failure(failure, decision) {
+      const { node, taskId: task, stage, source } = failure;
+      if (decision === 'fail') return tell({ kind: 'log', level: 'error', fields: { node, task, stage, source }, text: `fail: ${explainError(failure.error)}` });
+      // Records that are passed over may come by the thousand: one line a second and node, the rest are counted as drops.
+      const nowMs = clock.monotonicMs();
+      if (nowMs - (toldMs.get(node) ?? Number.NEGATIVE_INFINITY) < FAILURE_LINE_MS) return;
+      toldMs.set(node, nowMs);
+      const what = isDeadLetter(decision) ? `dead letter to ${decision.topic}` : decision;
+      tell({ kind: 'log', level: 'warn', fields: { node, task, stage, source }, text: `${what}: ${explainError(failure.error)}` });
+    },
     committed: (facts) => tell({ kind: 'committed', records: facts.records }),
     settled: () => {},
     membershipLost: (error) => tell({ kind: 'log', level: 'warn', fields: {}, text: `the coordinator no longer knows this member: ${explainError(error)}` }),

@@ -4,6 +4,7 @@ import type { ConnectionOptions, GroupMetadata } from '@millrace/client';
 import type { ErrorWire } from '@millrace/core';
 import type { DatabaseTicket } from '@millrace/state';
 import type { ErrorDecision } from '@millrace/topology';
+import type { FailedRecord } from './deliveries.ts';
 import type { WorkerTiming } from './options.ts';
 
 /** Where an engine is loaded from: a module that exports `engine`. Absent for the memory engine. */
@@ -34,8 +35,8 @@ export interface TaskSeat {
   readonly id: string;
   /** Undefined: the worker opens the database itself (memory engine), or the task has no stores. */
   readonly ticket: DatabaseTicket | undefined;
-  /** How often the task's next record has failed; 0 normally. */
-  readonly deliveries: number;
+  /** The record that the task failed at before. */
+  readonly failedBefore: FailedRecord | undefined;
 }
 
 /** An assignment in one message: who we are in the group, and all tasks of this worker. */

@@ -5,7 +5,8 @@ import type { GroupMetadata, LogAdmin, LogConsumer, LogProducer } from '@millrac
 import type { Clock, Logger, Timers } from '@millrace/core';
 import type { BatchPool } from '@millrace/protocol';
 import type { Database } from '@millrace/state';
-import type { Failure, Topology } from '@millrace/topology';
+import type { ErrorDecision, Failure, Topology } from '@millrace/topology';
+import type { FailedRecord } from './deliveries.ts';
 import type { ErrorPolicies, WorkerTiming } from './options.ts';
 
 export type TaskState = 'created' | 'restoring' | 'running' | 'suspended' | 'closed';
@@ -43,8 +44,8 @@ export interface WorkerPorts {
 export interface TaskAssignment {
   /** `subtopology_partition` */
   readonly id: string;
-  /** How often the task's next record has failed; 0 normally. */
-  readonly deliveries?: number | undefined;
+  /** The record that the task failed at before; it is likely to come again. */
+  readonly failedBefore?: FailedRecord | undefined;
 }
 
 /** The whole of what a worker has, in one message. */
@@ -64,7 +65,7 @@ export interface WorkerEvents {
   /** Records dropped since the last call, at most once a second per reason. */
   dropped(taskId: string, node: string, reason: string, count: number): void;
   /** A policy was asked, or a default applied. */
-  failure(failure: Failure, decision: 'fail' | 'skip'): void;
+  failure(failure: Failure, decision: ErrorDecision): void;
   committed(facts: CommitFacts): void;
   settled(taskIds: readonly string[]): void;
   /** The coordinator no longer knows this member: everything has been dropped; an assignment of a new membership will follow. */

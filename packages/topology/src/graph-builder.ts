@@ -5,22 +5,12 @@ import type { ErasedSerde } from '@millrace/core';
 import { assert } from '@millrace/core';
 import { uniteGroups } from './copartition.ts';
 import { describeTopology } from './describe.ts';
+import { checkErrorPolicy, type ErrorPolicy, isDeadLetter } from './error-policy.ts';
 import { changelogTopic, repartitionTopic } from './internal-topics.ts';
 import type { ProcessorFactory } from './processor.ts';
 import type { StoreSpec } from './store-spec.ts';
 import { deriveSubtopologies } from './subtopologies.ts';
-import type {
-  ErrorPolicy,
-  InternalTopic,
-  ProcessorNode,
-  SinkNode,
-  SinkPartitioner,
-  SourceNode,
-  TopicRef,
-  Topology,
-  TopologyNode,
-  UserTopic,
-} from './topology.ts';
+import type { InternalTopic, ProcessorNode, SinkNode, SinkPartitioner, SourceNode, TopicRef, Topology, TopologyNode, UserTopic } from './topology.ts';
 import { topologyToJson } from './topology-json.ts';
 import { checkNewName, checkNewStore, checkParent, checkSourceTopics, checkTopology, topologyError } from './validate.ts';
 
@@ -68,9 +58,12 @@ export class GraphBuilder {
   readonly #repartitions = new Map<string, InternalTopic>();
   readonly #copartitioned: (readonly TopicRef[])[] = [];
   readonly #userTopics = new Map<string, UserTopic>();
+  /** Those known now; made and checked like the user's other topics. */
+  readonly #deadLetterTopics = new Set<string>();
 
   addSource(spec: SourceSpec): void {
     checkNewName(spec.name, this.#nodes);
+    this.#takePolicy(spec);
     checkSourceTopics(spec, this.#sourceByTopic);
     const children: string[] = [];
     this.#nodes.set(spec.name, { node: { ...spec, kind: 'source', children }, parents: [], children });
@@ -86,6 +79,7 @@ export class GraphBuilder {
           store,
         });
     }
+    this.#takePolicy(spec);
     const children: string[] = [];
     const node: ProcessorNode = { kind: 'processor', name: spec.name, stores: spec.stores, create: spec.create, onError: spec.onError, children };
     this.#link(node, spec.parents, children);
@@ -93,6 +87,7 @@ export class GraphBuilder {
 
   addSink(spec: SinkSpec): void {
     this.#checkLinks(spec.name, spec.parents);
+    this.#takePolicy(spec);
     const { format } = spec.key;
     const keySuffixBytes = format.startsWith('windowed(') ? 8 : format.startsWith('sessionWindowed(') ? 16 : 0;
     const node: SinkNode = {
@@ -137,6 +132,7 @@ export class GraphBuilder {
       nodes.set(nodeName, Object.freeze(draft.node));
       parents.set(nodeName, draft.parents);
     }
+    for (const topic of this.#deadLetterTopics) this.addUserTopic({ name: topic, partitions: undefined, config: {} });
     const stores = new Map(this.#stores);
     const subtopologies = deriveSubtopologies(nodes, parents);
     const changelogs = [...stores.values()].flatMap((store) => changelogTopic(store) ?? []);
@@ -153,6 +149,11 @@ export class GraphBuilder {
     };
     checkTopology(topology);
     return Object.freeze(topology);
+  }
+
+  #takePolicy({ name, onError }: { readonly name: string; readonly onError?: ErrorPolicy | undefined }): void {
+    checkErrorPolicy(onError, `onError of "${name}"`);
+    if (isDeadLetter(onError)) this.#deadLetterTopics.add(onError.topic);
   }
 
   #checkLinks(name: string, parents: readonly string[]): void {

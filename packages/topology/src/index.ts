@@ -1,4 +1,5 @@
 // The public names of @millrace/topology.
+export { checkErrorPolicy, type DeadLetter, deadLetter, type ErrorDecision, type ErrorPolicy, type Failure, isDeadLetter } from './error-policy.ts';
 export { GraphBuilder, type ProcessorSpec, type SinkSpec, type SourceSpec } from './graph-builder.ts';
 export type { DropReason, NodeContext, NodeProcessor, ProcessorFactory, Punctuation, RecordContext, RecordCursor, SourcePosition } from './processor.ts';
 export {
@@ -19,9 +20,6 @@ export {
 } from './store-handle.ts';
 export type { KeyValueSpec, SessionSpec, StoreSpec, WindowSpec } from './store-spec.ts';
 export {
-  type ErrorDecision,
-  type ErrorPolicy,
-  type Failure,
   type InternalTopic,
   type ProcessorNode,
   type SinkNode,

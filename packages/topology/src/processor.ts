@@ -31,8 +31,8 @@ export interface Punctuation extends Disposable {
   cancel(): void;
 }
 
-/** Why a record was dropped: one counter each. `expired`: refused by a store's retention. */
-export type DropReason = 'late' | 'decode' | 'nullKey' | 'skipped' | 'expired';
+/** Why a record was dropped: one counter each. `expired`: refused by a store's retention; `deadLetter`: it lies in a dead-letter topic. */
+export type DropReason = 'late' | 'decode' | 'nullKey' | 'skipped' | 'deadLetter' | 'expired';
 
 /** All a node may ask of the task that hosts it. Each node has its own, made when the graph is built. */
 export interface NodeContext {

@@ -1,7 +1,8 @@
 // The physical graph: sources, processors, sinks, stores, cut into sub-topologies. Immutable, plain data plus factories.
 // This is where dsl and runtime meet. Names of internal topics carry no application prefix here; `topicName` adds it.
-import type { ErasedSerde, RecordHeaders } from '@millrace/core';
-import type { ProcessorFactory, RecordContext, SourcePosition } from './processor.ts';
+import type { ErasedSerde } from '@millrace/core';
+import type { ErrorPolicy } from './error-policy.ts';
+import type { ProcessorFactory, RecordContext } from './processor.ts';
 import type { StoreSpec } from './store-spec.ts';
 
 /** A topic as the topology names it. `internal`: `<applicationId>-<name>` on the broker. */
@@ -14,23 +15,6 @@ export interface TopicRef {
 export function topicName(applicationId: string, topic: TopicRef): string {
   return topic.internal ? `${applicationId}-${topic.name}` : topic.name;
 }
-
-/** What happened, for an error policy. */
-export interface Failure {
-  readonly stage: 'decode' | 'process' | 'punctuate' | 'async' | 'produce';
-  readonly error: unknown;
-  readonly node: string;
-  readonly taskId: string;
-  readonly timestamp: number;
-  readonly headers: RecordHeaders;
-  readonly source: SourcePosition | undefined;
-  readonly rawKey: Uint8Array | null;
-  readonly rawValue: Uint8Array | null;
-  readonly deliveries: number;
-}
-export type ErrorDecision = 'fail' | 'skip';
-/** A function sees the failure and decides; throwing in it means 'fail'. */
-export type ErrorPolicy = ErrorDecision | ((failure: Failure) => ErrorDecision);
 
 /** Event time of a record: its own, arrival, or from the payload. `context.streamTime` is the partition's so far. */
 export type TimestampSource = 'record' | 'wallClock' | ((value: unknown, key: unknown, context: RecordContext) => number);

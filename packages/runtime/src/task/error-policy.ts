@@ -1,7 +1,7 @@
 // Which errors a policy may be asked about, what it says, and the one error that means "it said fail".
 // Never: counts, logs or drops; the caller does.
 import { AssertionFailed, explainError, MillraceError } from '@millrace/core';
-import type { ErrorDecision, ErrorPolicy, Failure } from '@millrace/topology';
+import { type ErrorDecision, type ErrorPolicy, type Failure, isDeadLetter } from '@millrace/topology';
 
 /** Broken invariants and everything whose response is fixed (a corrupt store, a lost membership, a failure already decided) pass policies by. */
 export function isForPolicy(error: unknown): boolean {
@@ -9,11 +9,12 @@ export function isForPolicy(error: unknown): boolean {
   return !MillraceError.is(error) || error.response === 'ask-policy';
 }
 
-/** A policy that throws means 'fail'; so does one that answers anything but 'skip'. */
+/** A policy that throws means 'fail'; so does one that answers anything but 'skip' or a dead letter. */
 export function decideFailure(policy: ErrorPolicy, failure: Failure): ErrorDecision {
   if (typeof policy !== 'function') return policy;
   try {
-    return policy(failure) === 'skip' ? 'skip' : 'fail';
+    const decision = policy(failure);
+    return decision === 'skip' || isDeadLetter(decision) ? decision : 'fail';
   } catch {
     return 'fail';
   }
@@ -35,7 +36,7 @@ export function taskFailed(failure: Failure): MillraceError {
   const text = stage === 'decode' ? `${what} ${STAGES.decode} by source ${node}` : `${what} ${STAGES[stage]} ${node}`;
   return new MillraceError(
     'ERR_TASK_FAILED',
-    `${text}: ${explainError(failure.error)}. Nothing of it was committed. Fix the cause, or set onError: 'skip' to pass such records.`,
+    `${text}: ${explainError(failure.error)}. Nothing of it was committed. Fix the cause, or let onError skip such records or send them to a dead-letter topic: onError: deadLetter('a-topic').`,
     where,
     failure.error,
   );

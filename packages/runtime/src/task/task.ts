@@ -11,16 +11,20 @@ import {
   type DropReason,
   type ErrorPolicy,
   type Failure,
+  isDeadLetter,
   type Punctuation,
   type SinkNode,
+  type SourcePosition,
   type Subtopology,
   type Topology,
   topicName,
 } from '@millrace/topology';
+import type { FailedRecord } from '../deliveries.ts';
 import type { ErrorPolicies } from '../options.ts';
 import type { OutputLane } from '../outbox.ts';
 import type { TaskState, WorkerEvents } from '../worker-ports.ts';
 import { TaskCursor } from './cursor.ts';
+import { writeDeadLetter } from './dead-letter.ts';
 import { createDecoder } from './decode.ts';
 import { decideFailure, isForPolicy, taskFailed } from './error-policy.ts';
 import { createGraph, type GraphHost, sourcesOf, type TaskGraph } from './graph.ts';
@@ -88,8 +92,8 @@ export class Task implements GraphHost, QueueHost, SinkHost {
   life = 0;
   /** A store turned out corrupt: all are rebuilt before the next life. */
   distrusted = false;
-  /** Times the next record failed before. */
-  deliveries = 0;
+  /** The record that an earlier life of this task, here or in another worker, failed at. */
+  failedBefore: FailedRecord | undefined;
   /** Drops not yet told, by `node\nreason`. */
   readonly drops = new Map<string, number>();
   #state: TaskState = 'created';
@@ -230,7 +234,6 @@ export class Task implements GraphHost, QueueHost, SinkHost {
       this.records += count;
       this.input = undefined;
     }
-    if (count > 0) this.deliveries = 0;
     return count;
   }
 
@@ -311,6 +314,9 @@ export class Task implements GraphHost, QueueHost, SinkHost {
     this.drops.set(key, (before ?? 0) + 1);
     if (before === undefined) this.log.warn({ task: this.id, node, reason, detail, source: this.cursor.source }, `record dropped: ${reason}`);
   }
+  partitionsOf(topic: string): number {
+    return this.#host.partitionsOf(topic);
+  }
   lane(topic: string, partition: number): OutputLane {
     return this.#host.lane(topic, partition);
   }
@@ -344,9 +350,10 @@ export class Task implements GraphHost, QueueHost, SinkHost {
     if (!isForPolicy(error)) throw error;
     const failure = this.#failureOf(stage, node, error, queue);
     const decision = decideFailure(policy, failure);
+    if (isDeadLetter(decision)) writeDeadLetter(decision, failure, this);
     this.#host.events.failure(failure, decision);
     if (decision === 'fail') throw taskFailed(failure);
-    this.drop(node, stage === 'decode' ? 'decode' : 'skipped', String(error));
+    this.drop(node, isDeadLetter(decision) ? 'deadLetter' : stage === 'decode' ? 'decode' : 'skipped', String(error));
   }
 
   /** An error that came up through the graph unjudged: the innermost node's policy is 'fail'. */
@@ -372,8 +379,14 @@ export class Task implements GraphHost, QueueHost, SinkHost {
       source: cursor.source === undefined ? undefined : { ...cursor.source },
       rawKey: reader === undefined ? null : copy(reader.keyStart, reader.keyLength),
       rawValue: reader === undefined ? null : copy(reader.valueStart, reader.valueLength),
-      deliveries: this.deliveries + 1,
+      deliveries: this.#timesFailed(cursor.source) + 1,
     };
+  }
+
+  #timesFailed(source: SourcePosition | undefined): number {
+    const before = this.failedBefore;
+    if (source === undefined || before === undefined) return 0;
+    return before.offset === source.offset && before.partition === source.partition && before.topic === source.topic ? before.times : 0;
   }
 
   #resetCursor(timestamp: number): void {

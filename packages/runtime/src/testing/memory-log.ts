@@ -12,7 +12,7 @@ import type {
   PartitionStart,
   PollEvent,
 } from '@millrace/client';
-import { assert, MillraceError, noHeaders, type Offset, partitionKey, type TopicPartition } from '@millrace/core';
+import { assert, MillraceError, noHeaders, type Offset, partitionKey, type RecordHeaders, type TopicPartition } from '@millrace/core';
 import { type BatchBuilder, BatchPool, patchBaseOffset, type RecordBatchView, RecordReader, readBatches } from '@millrace/protocol';
 
 interface Transaction {
@@ -34,6 +34,7 @@ export interface LogRow {
   readonly timestamp: number;
   readonly key: string | null;
   readonly value: string | null;
+  readonly headers: RecordHeaders;
   readonly visible: boolean;
 }
 
@@ -109,12 +110,16 @@ export class MemoryLog {
   }
 
   /** Appends records outside any transaction, one batch. */
-  produce(topic: string, partition: number, rows: readonly { readonly key?: string | null; readonly value: string | null; readonly at: number }[]): void {
+  produce(
+    topic: string,
+    partition: number,
+    rows: readonly { readonly key?: string | null; readonly value: string | null; readonly at: number; readonly headers?: RecordHeaders | undefined }[],
+  ): void {
     const builder = this.#pool.take();
-    for (const { key = null, value, at } of rows) {
+    for (const { key = null, value, at, headers = noHeaders } of rows) {
       const keyBytes = key === null ? null : Buffer.from(key);
       const valueBytes = value === null ? null : Buffer.from(value);
-      builder.append(at, keyBytes, 0, keyBytes?.length ?? 0, valueBytes, 0, valueBytes?.length ?? 0, noHeaders);
+      builder.append(at, keyBytes, 0, keyBytes?.length ?? 0, valueBytes, 0, valueBytes?.length ?? 0, headers);
     }
     this.partition({ topic, partition }).append(sealed(builder), undefined);
     builder.release();
@@ -147,6 +152,7 @@ export class MemoryLog {
           timestamp: reader.timestamp,
           key: part(reader.keyStart, reader.keyLength),
           value: part(reader.valueStart, reader.valueLength),
+          headers: reader.headers(),
           visible: transaction === undefined || transaction.state === 'committed',
         });
       }

@@ -3,7 +3,7 @@
 import { type ErrorCode, MillraceError, serde, silentLogger, systemClock, systemTimers } from '@millrace/core';
 import { BatchPool } from '@millrace/protocol';
 import { type KeyValueStore, META_STORE, memoryEngine, type OpenDatabase } from '@millrace/state';
-import { type Failure, GraphBuilder, type NodeContext, type Topology } from '@millrace/topology';
+import { type ErrorPolicy, type Failure, GraphBuilder, type NodeContext, type Topology } from '@millrace/topology';
 import type { WorkerTiming } from '../options.ts';
 import { createWorker } from '../worker.ts';
 import type { CommitFacts, RestoreProgress, TaskState, WorkerAssignment, WorkerOptions, WorkerSeat } from '../worker-ports.ts';
@@ -13,7 +13,7 @@ export const APPLICATION = 'app';
 export const CHANGELOG = 'app-counts-changelog';
 
 /** Counts values per key; value `boom` throws; what is forwarded is the count. */
-export function countTopology(options: { readonly onError?: 'skip' | 'fail'; readonly during?: (context: NodeContext, value: string) => void } = {}): Topology {
+export function countTopology(options: { readonly onError?: ErrorPolicy; readonly during?: (context: NodeContext, value: string) => void } = {}): Topology {
   const graph = new GraphBuilder();
   graph.addSource({
     name: 'lines',
