@@ -2,6 +2,8 @@
 
 // What users of the DSL meet of the layer below.
 export {
+  type DeadLetter,
+  deadLetter,
   type ErrorDecision,
   type ErrorPolicy,
   type Failure,

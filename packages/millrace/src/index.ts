@@ -84,6 +84,8 @@ export {
 } from '@millrace/dsl';
 export type { AppEvent, AppState, ErrorPolicies, Feed, FeedObserver, FeedOptions, Subscription, Tuning } from '@millrace/runtime';
 export {
+  type DeadLetter,
+  deadLetter,
   type ErrorDecision,
   type ErrorPolicy,
   type Failure,
