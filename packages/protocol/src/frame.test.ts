@@ -236,6 +236,11 @@ describe('requests that are not what they should be', () => {
     return frame;
   };
 
+  test('bytes after the body are let pass: librdkafka leaves three behind the null list of Metadata 12', () => {
+    const header = encodeRequest(APIS.metadata, 12, { correlationId: 2, clientId: 'rdkafka' }, { topics: null });
+    const { body } = decodeRequest(Buffer.concat([header.subarray(4), Buffer.from([0, 0, 0])]));
+    expect(body).toMatchObject({ topics: null });
+  });
   test('an unknown API key is an error that names it', () => {
     expect(decodeRequestHeader(frameOf(999, 0))).toMatchObject({ apiKey: 999, api: undefined, supported: false, correlationId: 77 });
     expect(() => decodeRequest(frameOf(999, 0))).toThrow(/999/);

@@ -95,21 +95,22 @@ export function decodeRequestHeader(frame: Buffer): RequestHeader {
 
 /**
  * A whole request frame (without its 4-byte size). Data fields are views over `frame`.
- * Throws ERR_PROTOCOL for an unknown API, a version we do not speak, a body that does not parse or has bytes left over.
+ * Bytes after the body are let pass, as Kafka does: librdkafka sends three when it asks for the metadata of all topics.
+ * Throws ERR_PROTOCOL for an unknown API, a version we do not speak, a body that does not parse.
  */
 export function decodeRequest(frame: Buffer, header: RequestHeader = decodeRequestHeader(frame)): DecodedRequest {
   const { api: known, version, correlationId, clientId } = header;
   const where = { apiKey: header.apiKey, version, correlationId };
   if (known === undefined) throw protocolError(`request with unknown API key ${header.apiKey}`, where);
   if (!header.supported) throw protocolError(`${known.name} v${version} was asked; we speak ${known.versions.min}-${known.versions.max}`, where);
-  const body = decodeBody(known, known.request, version, frame, header.bodyAt);
+  const body = structCodec(known.request, version, isFlexible(known, version)).decode(new Reader(frame, header.bodyAt));
   // Sound: the body was decoded with the request schema of the API whose key stands beside it.
   return { key: known.key, api: known, version, correlationId, clientId, body } as unknown as DecodedRequest;
 }
 
-function decodeBody(known: Api, fields: Fields, version: number, frame: Buffer, at: number): unknown {
+function decodeResponseBody(known: Api, version: number, frame: Buffer, at: number): unknown {
   const reader = new Reader(frame, at);
-  const body = structCodec(fields, version, isFlexible(known, version)).decode(reader);
+  const body = structCodec(known.response, version, isFlexible(known, version)).decode(reader);
   if (reader.remaining !== 0) throw protocolError(`${known.name} v${version}: ${reader.remaining} bytes left over`, { apiKey: known.key, version });
   return body;
 }
@@ -155,6 +156,6 @@ export function decodeResponse<A extends Api>(known: A, version: number, frame: 
   const reader = new Reader(frame);
   const correlationId = reader.int32();
   if (isFlexible(known, version) && known.key !== API_VERSIONS) reader.skipTags();
-  const body = decodeBody(known, known.response, version, frame, reader.position);
+  const body = decodeResponseBody(known, version, frame, reader.position);
   return { correlationId, body: body as ResponseBody<A> };
 }
