@@ -8,7 +8,7 @@ import { assert } from '@millrace/core';
 import { type ApiByKey, type ApiKey, api } from './apis.ts';
 import { structCodec } from './codec.ts';
 import { Reader } from './reader.ts';
-import type { Api, Fields, RequestBody, RequestInput, ResponseBody, ResponseInput } from './schema.ts';
+import type { Api, RequestBody, RequestInput, ResponseBody, ResponseInput } from './schema.ts';
 import { protocolError } from './wire-error.ts';
 import { type Writer, withWriter } from './writer.ts';
 
