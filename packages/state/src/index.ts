@@ -28,7 +28,9 @@ export {
 export { ownBounds, type ScanBounds, scanBounds } from './scan-bounds.ts';
 export { StagedEntry } from './staged-entry.ts';
 export type { ChangelogSink, StagedStore, StoreMemory } from './staged-store.ts';
-export type { Entry, KeyValueStore, Range, Rows, SessionStore, TimeRange, WindowStore } from './stores/contract.ts';
+export type { Entry, KeyValueStore, Range, Rows, SessionStore, TimeRange, Version, VersionedStore, WindowStore, Written } from './stores/contract.ts';
 export { type KeyValueStoreOptions, StagedKeyValueStore } from './stores/key-value-store.ts';
 export { type SessionStoreOptions, StagedSessionStore, sessionEnd } from './stores/session-store.ts';
+export { StagedVersionedStore, type VersionedRow, type VersionedStoreOptions } from './stores/versioned-store.ts';
 export { StagedWindowStore, type WindowStoreOptions } from './stores/window-store.ts';
+export { type VersionedReadView, type VersionedViewSpec, versionedView } from './versioned-view.ts';

@@ -25,6 +25,13 @@ export interface StagingHost<V, K> {
   forget(entry: StagedEntry<V, K>): void;
 }
 
+interface StagingOptions {
+  readonly cacheBytesMax: number;
+  readonly logEveryWrite: boolean;
+  /** A key written again in a span keeps the place of its first write. */
+  readonly keepsPlace?: boolean | undefined;
+}
+
 interface LoggedWrite {
   readonly key: Buffer;
   readonly row: Buffer | null;
@@ -35,6 +42,7 @@ interface LoggedWrite {
 export class Staging<V, K> {
   readonly #host: StagingHost<V, K>;
   readonly #everyWrite: boolean;
+  readonly #keepsPlace: boolean;
   readonly open = new EntryList<V, K>();
   readonly #clean = new EntryList<V, K>();
   #closing: StagedEntry<V, K>[] = [];
@@ -47,10 +55,11 @@ export class Staging<V, K> {
   #cleanBytes = 0;
   #cacheMax: number;
 
-  constructor(host: StagingHost<V, K>, options: { readonly cacheBytesMax: number; readonly logEveryWrite: boolean }) {
+  constructor(host: StagingHost<V, K>, options: StagingOptions) {
     this.#host = host;
     this.#cacheMax = options.cacheBytesMax;
     this.#everyWrite = options.logEveryWrite;
+    this.#keepsPlace = options.keepsPlace ?? false;
   }
 
   get stagedBytes(): number {
@@ -65,7 +74,7 @@ export class Staging<V, K> {
   touch(entry: StagedEntry<V, K>): void {
     entry.pending = true;
     if (entry.place === IN_OPEN) {
-      if (this.open.tail !== entry) {
+      if (this.open.tail !== entry && !this.#keepsPlace) {
         this.open.remove(entry);
         this.open.append(entry);
       }
@@ -168,6 +177,12 @@ export class Staging<V, K> {
       if (row === null) batch.delete(name, entry.diskKey);
       else batch.put(name, entry.diskKey, row);
     }
+  }
+
+  /** `settle` for a store whose rows are not one to one with its entries: it writes them itself. In order of last write. */
+  settleEach(write: (entry: StagedEntry<V, K>, row: Buffer | null) => void): void {
+    this.#settling = true;
+    for (const entry of this.#committed) write(entry, entry.committed as Buffer | null);
   }
 
   settled(): void {

@@ -43,6 +43,28 @@ export interface KeyValueStore<K, V> {
   delete(key: K): V | undefined;
 }
 
+/** What became of a write to a versioned store. `superseded`: a newer version stands above it. `tooOld`: beyond the history, refused. */
+export type Written = 'latest' | 'superseded' | 'tooOld';
+
+/** A value from its time to the next one's. */
+export interface Version<V> {
+  /** Null: deleted. */
+  readonly value: V | null;
+  readonly validFrom: number;
+  /** Exclusive; undefined for the newest. */
+  readonly validTo: number | undefined;
+}
+
+/** Every value of a key within the store's history, and the newest for ever. */
+export interface VersionedStore<K, V> {
+  /** The newest value, or the one that held at `asOf`. Before the history only the newest is known. */
+  get(key: K, asOf?: number): V | undefined;
+  /** Versions that held at some time in [from, to], oldest first, tombstones included. */
+  versions(key: K, range?: TimeRange): Rows<Version<V>>;
+  /** `null` deletes from `timestamp` on. */
+  put(key: K, value: V | null, timestamp: number): Written;
+}
+
 export interface WindowStore<K, V> {
   get(key: K, windowStart: number): V | undefined;
   /** One key, by window start. Cost: one seek per live segment. */

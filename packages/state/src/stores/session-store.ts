@@ -14,6 +14,7 @@ import { GONE, IN_NONE, IN_OPEN, StagedEntry } from '../staged-entry.ts';
 import type { ChangelogSink, StagedStore, StoreMemory } from '../staged-store.ts';
 import { Staging } from '../staging.ts';
 import type { Entry, Rows, SessionStore, TimeRange } from './contract.ts';
+import { HeldRows } from './held-rows.ts';
 import { createKeyForm, type KeyForm } from './key-form.ts';
 import { CACHE_BYTES_MAX, type KeyValueStoreOptions } from './key-value-store.ts';
 import { type CapturedRow, captureRow, MergedRows, sortCaptured } from './merged-rows.ts';
@@ -21,6 +22,8 @@ import { createValueForm, type ValueForm } from './value-form.ts';
 
 export interface SessionStoreOptions extends KeyValueStoreOptions {
   readonly retentionMs: number;
+  /** Sessions stay until `releaseBelow` has passed them, however old: see `closedRows`. */
+  readonly holdsClosed?: boolean | undefined;
   /** A write older than the retention was refused (and logged). */
   readonly onExpired?: (() => void) | undefined;
 }
@@ -47,6 +50,7 @@ export class StagedSessionStore<K, V> implements SessionStore<K, V>, StagedStore
   readonly #byKey = new Map<string, Sessions<V, K>>();
   readonly #staging: Staging<V, K>;
   readonly #openRows = new Set<Rows<unknown>>();
+  readonly #held: HeldRows;
   #keepPrior = false;
   #observed = -1;
   #closingMemory: StoreMemory = { observedTime: -1, duplicates: 0 };
@@ -62,6 +66,7 @@ export class StagedSessionStore<K, V> implements SessionStore<K, V>, StagedStore
     this.retentionMs = options.retentionMs;
     this.#intervalMs = segmentInterval(options.retentionMs);
     this.#onExpired = options.onExpired;
+    this.#held = new HeldRows(options.holdsClosed ?? false);
     this.#keys = createKeyForm(options.key, options.name, topic);
     this.#values = createValueForm(options.value, options.name, topic);
     this.#disk = options.database.store(options.name);
@@ -124,6 +129,18 @@ export class StagedSessionStore<K, V> implements SessionStore<K, V>, StagedStore
     this.#staging.drain(visit);
   }
 
+  /** Sessions whose end lies in [from, to], by end, start, then key bytes; those that retention hides included while they are held. */
+  closedRows(from: number, to: number): Entry<Windowed<K>, V>[] {
+    const rows = [...this.#rowsBetween(from, {}, (end) => end <= to)];
+    // Sound: sessions of one end and start come in order of key bytes, and the sort is stable.
+    return rows.sort((a, b) => a.key.window.end - b.key.window.end || a.key.window.start - b.key.window.start);
+  }
+
+  /** Sessions that end before `end` have been handed on: retention may have them. */
+  releaseBelow(end: number): void {
+    this.#held.releaseBelow(end);
+  }
+
   /** Largest session end written; -1 before any. */
   get observedTime(): number {
     return this.#observed;
@@ -153,15 +170,18 @@ export class StagedSessionStore<K, V> implements SessionStore<K, V>, StagedStore
 
   /** Every session that retention leaves: by segment, then key bytes, end, start. */
   fetchAll(range: TimeRange = {}): Rows<Entry<Windowed<K>, V>> {
-    const fromEnd = Math.max(range.from ?? 0, this.#visibleFrom());
+    const fits = (_end: number, start: number): boolean => start >= (range.from ?? 0) && start <= (range.to ?? Number.MAX_SAFE_INTEGER);
+    return this.#rowsBetween(Math.max(range.from ?? 0, this.#visibleFrom()), range, fits);
+  }
+
+  #rowsBetween(fromEnd: number, range: TimeRange, fits: (end: number, start: number) => boolean): Rows<Entry<Windowed<K>, V>> {
     const accepts = (diskKey: Buffer): boolean => {
       const { start, end } = sessionOfDiskKey(diskKey);
-      return end >= fromEnd && start >= (range.from ?? 0) && start <= (range.to ?? Number.MAX_SAFE_INTEGER);
+      return end >= fromEnd && fits(end, start);
     };
     const staged: CapturedRow<V, K>[] = [];
     for (const entry of this.#staging.staged()) if (accepts(entry.diskKey)) staged.push(captureRow(entry));
-    const bounds = (segment: number) => ({ gte: segmentStart(segment), lt: segmentStart(segment + 1) });
-    return this.#rows(range, staged, bounds, fromEnd, accepts, (diskKey) => this.#keys.fromBytes(copyBytes(sessionOfDiskKey(diskKey).key)) as K);
+    return this.#rows(range, staged, 'whole segments', fromEnd, accepts, (diskKey) => this.#keys.fromBytes(copyBytes(sessionOfDiskKey(diskKey).key)) as K);
   }
 
   // ---- the life of a span ----
@@ -181,18 +201,20 @@ export class StagedSessionStore<K, V> implements SessionStore<K, V>, StagedStore
   close(changelog: ChangelogSink | undefined): void {
     this.#staging.close(changelog);
     this.#closingMemory = { observedTime: this.#observed, duplicates: 0 };
+    this.#held.close();
   }
 
   committed(): void {
     this.#staging.committed();
     this.#committedMemory = this.#closingMemory;
+    this.#held.committed();
   }
 
   settle(batch: WriteBatch): void {
     if (this.#staging.unsettled) this.#mark.into(batch);
     this.#expire(batch);
     const hiddenUpTo = this.#committedMemory.observedTime - this.retentionMs;
-    this.#staging.settle(batch, (entry) => sessionEnd(entry) <= hiddenUpTo);
+    this.#staging.settle(batch, (entry) => sessionEnd(entry) <= hiddenUpTo && sessionEnd(entry) < this.#held.from);
   }
 
   settled(): void {
@@ -207,6 +229,7 @@ export class StagedSessionStore<K, V> implements SessionStore<K, V>, StagedStore
     for (const sessions of this.#byKey.values()) for (const entry of sessions.entries) entry.place = GONE;
     this.#byKey.clear();
     this.#staging.drop();
+    this.#held.drop();
     this.restoreMemory(this.#settledMemory);
   }
 
@@ -221,7 +244,7 @@ export class StagedSessionStore<K, V> implements SessionStore<K, V>, StagedStore
     this.#mark.into(batch);
     this.#expire(batch);
     this.#expiredBelow = this.#expiringBelow;
-    if (this.#isHidden(parts.end)) return;
+    if (this.#isHidden(parts.end) && parts.end < this.#held.from) return;
     if (this.#byKey.size > 0) this.#forgetBytes(parts.key, parts.start, parts.end);
     const diskKey = sessionDiskKey(parts.key, parts.start, parts.end, this.#intervalMs);
     if (value === null) batch.delete(this.name, diskKey);
@@ -356,7 +379,7 @@ export class StagedSessionStore<K, V> implements SessionStore<K, V>, StagedStore
   #rows(
     range: TimeRange,
     staged: CapturedRow<V, K>[],
-    bounds: (segment: number) => { readonly gte: Buffer; readonly lte?: Buffer; readonly lt?: Buffer },
+    bounds: ((segment: number) => { readonly gte: Buffer; readonly lte: Buffer }) | 'whole segments',
     fromEnd: number,
     accepts: (diskKey: Buffer) => boolean,
     keyOf: (diskKey: Buffer) => K,
@@ -367,6 +390,10 @@ export class StagedSessionStore<K, V> implements SessionStore<K, V>, StagedStore
     const first = segmentOf(fromEnd, this.#intervalMs);
     const last = segmentOf(this.#observed, this.#intervalMs);
     const scans = function* (): Generator<ByteRows> {
+      if (bounds === 'whole segments') {
+        if (first <= last) yield disk.scan({ gte: segmentStart(first), lt: segmentStart(last + 1), reverse });
+        return;
+      }
       for (let step = 0; step <= last - first; step++) yield disk.scan({ ...bounds(reverse ? last - step : first + step), reverse });
     };
     const entry = (diskKey: Buffer, key: K, value: V): Entry<Windowed<K>, V> => {
@@ -388,7 +415,7 @@ export class StagedSessionStore<K, V> implements SessionStore<K, V>, StagedStore
 
   /** Whole segments below the retention leave the disk. */
   #expire(batch: WriteBatch): void {
-    const live = segmentOf(Math.max(0, this.#committedMemory.observedTime - this.retentionMs + 1), this.#intervalMs);
+    const live = segmentOf(Math.min(this.#held.from, Math.max(0, this.#committedMemory.observedTime - this.retentionMs + 1)), this.#intervalMs);
     this.#expiringBelow = live;
     if (live > Math.max(0, this.#expiredBelow)) batch.expireRange(this.name, segmentStart(Math.max(0, this.#expiredBelow)), segmentStart(live));
   }

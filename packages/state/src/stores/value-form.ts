@@ -12,6 +12,8 @@ export interface ValueForm {
   freeze(value: unknown, timestamp: number): Buffer | null;
   /** The value of a row. `row` must not change afterwards. */
   thaw(row: Buffer): unknown;
+  /** The same for value bytes alone. */
+  thawValue(bytes: Buffer): unknown;
   /** The value as a store may keep it: bytes are copied. */
   keep(value: unknown): unknown;
   /** Bytes a live value takes, about. */
@@ -34,7 +36,8 @@ export function createValueForm(serde: ErasedSerde, store: string, topic: string
     return seal(bytes.length, timestamp);
   };
   const sizeOf = (value: unknown): number => (typeof value === 'string' ? value.length : value instanceof Uint8Array ? value.length : Math.round(averageSize));
-  const plain = (row: Buffer): unknown => serde.deserialize(row.subarray(VALUE_AT), info);
+  const thawValue = (bytes: Buffer): unknown => serde.deserialize(bytes, info);
+  const plain = (row: Buffer): unknown => thawValue(row.subarray(VALUE_AT));
   if (direct?.kind === 'text') {
     return {
       freeze(value, timestamp) {
@@ -43,6 +46,7 @@ export function createValueForm(serde: ErasedSerde, store: string, topic: string
         return seal(slab.buffer.utf8Write(text, slab.at + VALUE_AT), timestamp);
       },
       thaw: (row) => direct.fromText(row.utf8Slice(VALUE_AT, row.length)),
+      thawValue,
       keep: (value) => value,
       sizeOf,
     };
@@ -56,12 +60,13 @@ export function createValueForm(serde: ErasedSerde, store: string, topic: string
         return seal(size, timestamp);
       },
       thaw: (row) => (row.length === VALUE_AT + size ? direct.read(row, VALUE_AT) : plain(row)),
+      thawValue,
       keep: (value) => value,
       sizeOf: () => size,
     };
   }
   const keep = direct?.kind === 'bytes' ? (value: unknown) => copyBytes(asUint8Array(value, store)) : (value: unknown) => value;
-  return { freeze: (value, timestamp) => frozen(serde.serialize(value as never, info), timestamp), thaw: plain, keep, sizeOf };
+  return { freeze: (value, timestamp) => frozen(serde.serialize(value as never, info), timestamp), thaw: plain, thawValue, keep, sizeOf };
 }
 
 function asUint8Array(value: unknown, store: string): Uint8Array {

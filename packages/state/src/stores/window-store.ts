@@ -23,6 +23,7 @@ import { GONE, IN_NONE, IN_OPEN, StagedEntry } from '../staged-entry.ts';
 import type { ChangelogSink, StagedStore, StoreMemory } from '../staged-store.ts';
 import { Staging } from '../staging.ts';
 import type { Entry, Rows, TimeRange, WindowStore } from './contract.ts';
+import { HeldRows } from './held-rows.ts';
 import { createKeyForm, type KeyForm } from './key-form.ts';
 import { CACHE_BYTES_MAX, type KeyValueStoreOptions } from './key-value-store.ts';
 import { type CapturedRow, captureRow, MergedRows, sortCaptured } from './merged-rows.ts';
@@ -36,6 +37,10 @@ export interface WindowStoreOptions extends KeyValueStoreOptions {
   readonly duplicates?: boolean | undefined;
   /** Headers of the record in hand: changelog records of a store with duplicates carry them, as Kafka Streams' do. */
   readonly currentHeaders?: (() => RecordHeaders) | undefined;
+  /** Rows stay until `releaseBelow` has passed them, however old: see `closedRows`. */
+  readonly holdsClosed?: boolean | undefined;
+  /** `closedRows` hides what the retention hides, as Kafka Streams does; for comparisons with it. */
+  readonly losesClosed?: boolean | undefined;
   /** A write older than the retention was refused (and logged). */
   readonly onExpired?: (() => void) | undefined;
 }
@@ -59,6 +64,8 @@ export class StagedWindowStore<K, V> implements WindowStore<K, V>, StagedStore {
   readonly #runs = new Map<string, WindowRun<V, K>>();
   readonly #staging: Staging<V, K>;
   readonly #openRows = new Set<Rows<unknown>>();
+  readonly #held: HeldRows;
+  readonly #losesClosed: boolean;
   #keepPrior = false;
   #observed = -1;
   #sequence = 0;
@@ -78,6 +85,8 @@ export class StagedWindowStore<K, V> implements WindowStore<K, V>, StagedStore {
     this.#duplicatesKept = options.duplicates ?? false;
     this.#currentHeaders = options.currentHeaders;
     this.#onExpired = options.onExpired;
+    this.#held = new HeldRows(options.holdsClosed ?? false);
+    this.#losesClosed = options.losesClosed ?? false;
     this.#keys = createKeyForm(options.key, options.name, topic);
     this.#values = createValueForm(options.value, options.name, topic);
     this.#disk = options.database.store(options.name);
@@ -162,6 +171,19 @@ export class StagedWindowStore<K, V> implements WindowStore<K, V>, StagedStore {
     this.#staging.drain(visit);
   }
 
+  /** Rows whose window start lies in [from, to], by start, then key bytes; rows that retention hides included while they are held. */
+  closedRows(from: number, to: number): Entry<Windowed<K>, V>[] {
+    const first = this.#losesClosed ? Math.max(from, this.#observed - this.retentionMs) : from;
+    const rows = [...this.#rowsBetween(first, to, {})];
+    // Sound: rows of one start come in order of key bytes, and the sort is stable.
+    return rows.sort((a, b) => a.key.window.start - b.key.window.start);
+  }
+
+  /** Rows of windows that start before `start` have been handed on: retention may have them. */
+  releaseBelow(start: number): void {
+    this.#held.releaseBelow(start);
+  }
+
   /** Largest window start written; -1 before any. */
   get observedTime(): number {
     return this.#observed;
@@ -207,6 +229,10 @@ export class StagedWindowStore<K, V> implements WindowStore<K, V>, StagedStore {
 
   fetchAll(range: TimeRange & { readonly fromKey?: K | undefined; readonly toKey?: K | undefined } = {}): Rows<Entry<Windowed<K>, V>> {
     const [from, to] = this.#visible(range);
+    return this.#rowsBetween(from, to, range);
+  }
+
+  #rowsBetween(from: number, to: number, range: TimeRange & { readonly fromKey?: K | undefined; readonly toKey?: K | undefined }): Rows<Entry<Windowed<K>, V>> {
     const fromKey = range.fromKey === undefined ? undefined : copyBytes(this.#keys.bytesOf(range.fromKey));
     const toKey = range.toKey === undefined ? undefined : copyBytes(this.#keys.bytesOf(range.toKey));
     const accepts = (diskKey: Buffer): boolean => {
@@ -220,7 +246,7 @@ export class StagedWindowStore<K, V> implements WindowStore<K, V>, StagedStore {
     return this.#rows(
       range,
       staged,
-      (segment) => ({ gte: segmentStart(segment), lt: segmentStart(segment + 1) }),
+      'whole segments',
       from,
       to,
       accepts,
@@ -245,18 +271,20 @@ export class StagedWindowStore<K, V> implements WindowStore<K, V>, StagedStore {
   close(changelog: ChangelogSink | undefined): void {
     this.#staging.close(changelog);
     this.#closingMemory = { observedTime: this.#observed, duplicates: this.#sequence };
+    this.#held.close();
   }
 
   committed(): void {
     this.#staging.committed();
     this.#committedMemory = this.#closingMemory;
+    this.#held.committed();
   }
 
   settle(batch: WriteBatch): void {
     if (this.#staging.unsettled) this.#mark.into(batch);
     this.#expire(batch);
     const hiddenUpTo = this.#committedMemory.observedTime - this.retentionMs;
-    this.#staging.settle(batch, (entry) => entry.start <= hiddenUpTo);
+    this.#staging.settle(batch, (entry) => entry.start <= hiddenUpTo && entry.start < this.#held.from);
   }
 
   settled(): void {
@@ -271,6 +299,7 @@ export class StagedWindowStore<K, V> implements WindowStore<K, V>, StagedStore {
     for (const run of this.#runs.values()) for (const entry of run.entries) entry.place = GONE;
     this.#runs.clear();
     this.#staging.drop();
+    this.#held.drop();
     this.restoreMemory(this.#settledMemory);
   }
 
@@ -287,7 +316,7 @@ export class StagedWindowStore<K, V> implements WindowStore<K, V>, StagedStore {
     this.#mark.into(batch);
     this.#expire(batch);
     this.#expiredBelow = this.#expiringBelow;
-    if (parts.start <= this.#observed - this.retentionMs) return;
+    if (parts.start <= this.#observed - this.retentionMs && parts.start < this.#held.from) return;
     if (this.#runs.size > 0) this.#forgetBytes(parts.key, parts.start, parts.sequence);
     const diskKey = windowDiskKey(parts.key, parts.start, parts.sequence, this.#intervalMs);
     if (value === null) batch.delete(this.name, diskKey);
@@ -399,7 +428,7 @@ export class StagedWindowStore<K, V> implements WindowStore<K, V>, StagedStore {
   #rows(
     range: TimeRange,
     staged: CapturedRow<V, K>[],
-    bounds: (segment: number) => { readonly gte: Buffer; readonly lte?: Buffer; readonly lt?: Buffer },
+    bounds: ((segment: number) => { readonly gte: Buffer; readonly lte: Buffer }) | 'whole segments',
     from: number,
     to: number,
     accepts: (diskKey: Buffer) => boolean,
@@ -413,6 +442,10 @@ export class StagedWindowStore<K, V> implements WindowStore<K, V>, StagedStore {
       if (from > to) return;
       const first = segmentOf(from, interval);
       const last = segmentOf(to, interval);
+      if (bounds === 'whole segments') {
+        yield disk.scan({ gte: segmentStart(first), lt: segmentStart(last + 1), reverse });
+        return;
+      }
       for (let step = 0; step <= last - first; step++) yield disk.scan({ ...bounds(reverse ? last - step : first + step), reverse });
     };
     const size = this.windowSizeMs;
@@ -439,7 +472,7 @@ export class StagedWindowStore<K, V> implements WindowStore<K, V>, StagedStore {
 
   /** Whole segments below the retention leave the disk. */
   #expire(batch: WriteBatch): void {
-    const live = segmentOf(Math.max(0, this.#committedMemory.observedTime - this.retentionMs + 1), this.#intervalMs);
+    const live = segmentOf(Math.min(this.#held.from, Math.max(0, this.#committedMemory.observedTime - this.retentionMs + 1)), this.#intervalMs);
     this.#expiringBelow = live;
     if (live > Math.max(0, this.#expiredBelow)) batch.expireRange(this.name, segmentStart(Math.max(0, this.#expiredBelow)), segmentStart(live));
   }
