@@ -1,0 +1,35 @@
+// Clients that others wrote, against the embedded broker: what works with Apache Kafka works here.
+// Each scenario is a process of the client's own; a client that cannot be had on this machine is skipped with the reason.
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { type BrokerProcess, runForeign, startBrokerProcess } from './broker-process.ts';
+import { FOREIGN_CLIENTS, type Found, javaRun } from './clients.ts';
+import { TOOLS, toolRunner } from './java-tools.ts';
+
+const found = JSON.parse(process.env.MILLRACE_TEST_INTEROP ?? '{}') as Readonly<Record<string, Found>>;
+const place = (runtime: string): Found => found[runtime] ?? { reason: 'run by npm run test:interop' };
+
+let broker: BrokerProcess;
+beforeAll(async () => {
+  broker = await startBrokerProcess();
+});
+afterAll(async () => broker?.stop());
+
+describe.each(FOREIGN_CLIENTS)('$name', (client) => {
+  const { path, reason } = place(client.runtime);
+  test.for(client.scenarios)('%s', async (scenario, context) => {
+    const left = reason ?? client.without?.[scenario];
+    if (left !== undefined) return context.skip(left);
+    const name = `${client.name}-${scenario}`.toLowerCase().replaceAll(/[^a-z0-9]+/g, '-');
+    const complaints = broker.words();
+    await runForeign(client.run(path as string, broker.address, scenario, name));
+    expect(broker.words(), 'the broker complained').toBe(complaints);
+  });
+});
+
+describe('Java 4.3.1 command-line tools', () => {
+  const { path, reason } = place('Java 4.3.1');
+  test.for(TOOLS)('$name', async (tool, context) => {
+    if (reason !== undefined) return context.skip(reason);
+    await tool.run(toolRunner(broker.address, (main, args, input) => runForeign(javaRun(path as string, main, args), input)));
+  });
+});
