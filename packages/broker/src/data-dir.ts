@@ -51,7 +51,9 @@ export function openDataDir(disk: Disk, path: string, chance: Chance): OpenDataD
 function take(disk: Disk, path: string): DiskLock {
   let lock: DiskLock | undefined;
   try {
+    const isNew = !disk.exists(path);
     disk.makeDirectory(path);
+    if (isNew) syncParent(disk, path);
     lock = disk.lock(disk.join(path, 'lock'));
   } catch (cause) {
     throw new MillraceError(
@@ -67,6 +69,15 @@ function take(disk: Disk, path: string): DiskLock {
     `The broker's data directory ${path} is in use: another process has it. Stop that broker, connect to it instead, or choose another data directory.`,
     { file: disk.join(path, 'lock'), locked: 'yes' },
   );
+}
+
+/** Makes a new directory's name durable where the user may do that; where not, the file system does it in its own time. */
+function syncParent(disk: Disk, path: string): void {
+  try {
+    disk.syncDirectory(disk.join(path, '..'));
+  } catch {
+    // a parent that may be passed through but not read
+  }
 }
 
 /** What the system's code means here; its own words follow as the cause. */

@@ -1,6 +1,7 @@
 // The few header fields that a log walk needs, read and written in place: no object per batch where bytes are only skipped.
 // Owns: nothing.  Never: looks behind the header, allocates. Whoever needs the whole header makes a RecordBatchView.
 // Source: protocol.md section 4.
+import { crc32c } from '@millrace/protocol';
 
 /** Bytes of base offset and length: what the length field does not count. */
 export const LENGTH_PREFIX = 12;
@@ -12,6 +13,7 @@ const AT_LAST_OFFSET_DELTA = 23;
 const AT_BASE_TIMESTAMP = 27;
 const AT_MAX_TIMESTAMP = 35;
 const DELETE_HORIZON = 0x40;
+const LOG_APPEND_TIME = 0x08;
 
 /** A signed 64-bit field as a number; beyond 2^53 it is rounded. */
 function int64At(buffer: Buffer, at: number): number {
@@ -52,3 +54,10 @@ export function putCrc(buffer: Buffer, at: number, crc: number): void {
   buffer.writeUInt32BE(crc, at + 17);
 }
 export const CRC_FROM = AT_ATTRIBUTES;
+
+/** Takes the broker's mark off a batch that a client set it on; the times then are the records' own. */
+export function clearLogAppendTime(batch: { readonly buffer: Buffer; readonly start: number; readonly end: number }): void {
+  const { buffer, start, end } = batch;
+  buffer.writeInt16BE(buffer.readInt16BE(start + AT_ATTRIBUTES) & ~LOG_APPEND_TIME, start + AT_ATTRIBUTES);
+  putCrc(buffer, start, crc32c(buffer, start + CRC_FROM, end));
+}

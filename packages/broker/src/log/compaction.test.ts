@@ -1,13 +1,13 @@
 import { type MemoryDisk, memoryDisk, type Timers } from '@millrace/core';
 import { describe, expect, test } from 'vitest';
-import { appendSpec, DIRECTORY, marker, openLog, readAll } from '../testing/log-fixture.ts';
+import { appendSpec, appendValues, DIRECTORY, marker, openLog, readAll } from '../testing/log-fixture.ts';
 import { compactPartition } from './compaction.ts';
 import { planCompaction } from './compaction-plan.ts';
 import type { LogHost, PartitionLog } from './partition-log.ts';
 
 const CONFIG = { 'cleanup.policy': 'compact', 'segment.bytes': '1024', 'delete.retention.ms': '1000' };
 const turns: Timers = { after: () => ({ cancel() {} }), every: () => ({ cancel() {} }), yield: () => Promise.resolve() };
-const compact = (host: LogHost, log: PartitionLog, nowMs = 1000) => compactPartition(host, log, turns, nowMs, true);
+const compact = (host: LogHost, log: PartitionLog, nowMs = 1000) => compactPartition(host, log, turns, nowMs, { force: true });
 
 function open(disk: MemoryDisk = memoryDisk(), clean = true) {
   return openLog({ disk, config: CONFIG, clean });
@@ -197,4 +197,50 @@ describe('the plan', () => {
   ] as const)('%s', (_, given, settings, count) => {
     expect(planCompaction(given, settings, false)).toBe(count);
   });
+});
+
+describe('a round that cannot remember all keys', () => {
+  const state = (log: PartitionLog) => folded(log);
+  test('ends inside a segment, touches nothing behind, and the next round goes on there', async () => {
+    for (let keysMax = 1; keysMax < 40; keysMax += 3) {
+      const { log, host } = openLog({ config: { 'cleanup.policy': 'compact', 'delete.retention.ms': '0' } });
+      for (let at = 0; at < 120; at++) appendSpec(log, { records: [[`key-${(at * 7) % 30}`, at % 11 === 10 ? null : `v${at}`]] });
+      log.roll();
+      appendValues(log, 'active');
+      const before = state(log);
+      for (let round = 0; round < 400 && log.compactedUpTo < 120; round++) {
+        const from = log.compactedUpTo;
+        await compactPartition(host, log, turns, 1_000 + round, { force: true, keysMax });
+        expect(log.compactedUpTo).toBeGreaterThan(from);
+        expect(state(log), `${keysMax} keys, round ${round}`).toEqual(before);
+      }
+      // Tombstones that the last round saw for the first time stay until the one after.
+      expect(readAll(log).filter((line) => !line.endsWith('=null')).length, `${keysMax} keys`).toBe(Object.keys(before).length);
+    }
+  });
+});
+
+test('retention or a deletion in the middle of a round ends it in peace and leaves no file behind', async () => {
+  for (const [what, gone] of [
+    ['retention', (log: PartitionLog) => log.dropSegments(log.segments.slice(0, 1))],
+    ['deletion', (log: PartitionLog) => log.abandon()],
+  ] as const) {
+    const disk = memoryDisk();
+    const { log, host } = open(disk);
+    for (let at = 0; at < 100; at++) appendSpec(log, { records: [[`key-${at}`, `v${at}`]] });
+    let turn = 0;
+    const interrupting: Timers = {
+      ...turns,
+      yield: async () => {
+        if (++turn === 3) gone(log);
+      },
+    };
+    expect(await compactPartition(host, log, interrupting, 1_000, { force: true }), what).toBeUndefined();
+    const names = disk.list(DIRECTORY).map(({ name }) => name);
+    expect(
+      names.filter((name) => name.endsWith('.cleaned') || name.endsWith('.swap')),
+      what,
+    ).toEqual([]);
+    if (what === 'retention') expect(names).not.toContain('00000000000000000000.log');
+  }
 });

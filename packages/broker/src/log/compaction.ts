@@ -17,8 +17,14 @@ import { Segment } from './segment.ts';
 
 /** Bytes looked at between two turns of the event loop. */
 const SLICE_BYTES = 4 * 1024 * 1024;
-/** Keys one round remembers; more dirty data waits for the next round. About 100 bytes of heap each. */
+/** Keys one round remembers; what lies behind the last of them waits for the next round. About 100 bytes of heap each. */
 const KEYS_MAX = 1_000_000;
+
+export interface CompactionOptions {
+  /** Compact whatever the dirty ratio says. */
+  readonly force?: boolean;
+  readonly keysMax?: number;
+}
 
 export interface CompactionOutcome {
   readonly bytesBefore: number;
@@ -32,21 +38,50 @@ interface Round {
   readonly nowMs: number;
   /** Key as latin1 → offset of its last record. */
   readonly latest: Map<string, number>;
+  /** `latest` knows everything below this offset; batches from here on stay as they are. */
+  readonly mappedTo: number;
   /** Ends the round: the batch that holds `endOffset - 1` is kept even when empty. */
   readonly endOffset: number;
 }
 
 /** One round, if it is due; undefined if not, or if the log changed under it. */
-export async function compactPartition(host: LogHost, log: PartitionLog, timers: Timers, nowMs: number, force = false): Promise<CompactionOutcome | undefined> {
+export async function compactPartition(
+  host: LogHost,
+  log: PartitionLog,
+  timers: Timers,
+  nowMs: number,
+  options: CompactionOptions = {},
+): Promise<CompactionOutcome | undefined> {
   const { segments, lastStableOffset, compactedUpTo } = log;
-  const planned = planCompaction({ segments, lastStableOffset, compactedUpTo, nowMs }, log.config, force);
+  const planned = planCompaction({ segments, lastStableOffset, compactedUpTo, nowMs }, log.config, options.force ?? false);
   const cleanable = segments.slice(0, planned);
   if (cleanable.length === 0) return undefined;
+  try {
+    return await compactSegments(host, log, timers, nowMs, cleanable, options.keysMax ?? KEYS_MAX);
+  } catch (error) {
+    if (hasChanged(log, cleanable)) return undefined; // retention or a deletion took the files away: no failure
+    throw error;
+  }
+}
+
+function hasChanged(log: PartitionLog, segments: readonly Segment[]): boolean {
+  return log.closed || segments.some((segment) => !log.segments.includes(segment));
+}
+
+async function compactSegments(
+  host: LogHost,
+  log: PartitionLog,
+  timers: Timers,
+  nowMs: number,
+  cleanable: readonly Segment[],
+  keysMax: number,
+): Promise<CompactionOutcome | undefined> {
   const latest = new Map<string, number>();
-  const taken = await mapKeys(log, cleanable, latest, timers);
-  const chosen = cleanable.slice(0, taken);
+  const mappedTo = await mapKeys(log, cleanable, latest, timers, keysMax);
+  const chosen = cleanable.filter((segment) => segment.baseOffset < mappedTo);
+  if (log.closed || chosen.length === 0) return undefined;
   const endOffset = (chosen.at(-1) as Segment).nextOffset;
-  const round: Round = { host, log, timers, nowMs, latest, endOffset };
+  const round: Round = { host, log, timers, nowMs, latest, mappedTo, endOffset };
   const walk = new BatchWalk(round);
   let bytesBefore = 0;
   let bytesAfter = 0;
@@ -57,30 +92,33 @@ export async function compactPartition(host: LogHost, log: PartitionLog, timers:
     for (const segment of group) bytesBefore += segment.sizeBytes;
     bytesAfter += replacement.sizeBytes;
   }
-  log.compactedUpTo = endOffset;
+  log.compactedUpTo = Math.min(mappedTo, endOffset);
   return { bytesBefore, bytesAfter };
 }
 
-/** Fills `latest` from the dirty segments; returns how many of `cleanable` the map covers. */
-async function mapKeys(log: PartitionLog, cleanable: readonly Segment[], latest: Map<string, number>, timers: Timers): Promise<number> {
+/** Fills `latest` from what is dirty; returns the offset up to which it does. Whole batches: the last one may take it past `keysMax`. */
+async function mapKeys(log: PartitionLog, cleanable: readonly Segment[], latest: Map<string, number>, timers: Timers, keysMax: number): Promise<number> {
   const reader = new RecordReader();
   const aborted = new AbortedFilter(log, log.compactedUpTo, (cleanable.at(-1) as Segment).nextOffset);
-  for (let at = 0; at < cleanable.length; at++) {
-    const segment = cleanable[at] as Segment;
+  let mappedTo = 0;
+  for (const segment of cleanable) {
     if (segment.nextOffset <= log.compactedUpTo) continue;
-    if (latest.size >= KEYS_MAX) return at;
     await inSlices(segment, timers, (batch) => {
+      if (batch.lastOffset < log.compactedUpTo) return true;
+      if (latest.size >= keysMax) return false;
+      mappedTo = batch.lastOffset + 1;
       if (batch.control || aborted.drops(batch) || batch.count === 0) {
         aborted.pass(batch);
-        return;
+        return true;
       }
       reader.reset(batch);
       while (reader.next())
         if (reader.keyLength >= 0) latest.set(reader.buffer.toString('latin1', reader.keyStart, reader.keyStart + reader.keyLength), reader.offset);
+      return true;
     });
-    if (log.closed) return 0;
+    if (log.closed || latest.size >= keysMax) return mappedTo;
   }
-  return cleanable.length;
+  return (cleanable.at(-1) as Segment).nextOffset;
 }
 
 async function rewriteGroup(round: Round, walk: BatchWalk, group: readonly Segment[]): Promise<Segment | undefined> {
@@ -97,20 +135,24 @@ async function rewriteGroup(round: Round, walk: BatchWalk, group: readonly Segme
     for (const segment of group) {
       await inSlices(segment, timers, (batch) => {
         const kept = walk.visit(batch);
-        if (kept === undefined) return;
+        if (kept === undefined) return true;
         const position = output.sizeBytes;
         file.write(kept.buffer.subarray(kept.start, kept.end), position);
-        output.note(kept, position);
-        if (!kept.control) return;
+        output.note(kept, position, round.nowMs);
+        if (!kept.control) return true;
         for (const entry of segment.aborted.entries) if (entry.lastOffset === kept.baseOffset) aborted.add(entry);
+        return true;
       });
       if (log.closed) return undefined;
     }
     await file.syncLater();
+  } catch (error) {
+    disk.remove(cleanedPath);
+    throw error;
   } finally {
     file.close();
   }
-  if (log.closed || group.some((segment) => !log.segments.includes(segment))) {
+  if (hasChanged(log, group)) {
     disk.remove(cleanedPath); // deleted meanwhile
     return undefined;
   }
@@ -124,15 +166,16 @@ async function rewriteGroup(round: Round, walk: BatchWalk, group: readonly Segme
   return output;
 }
 
-/** Visits a segment's batches, giving the event loop a turn every few MiB. */
-async function inSlices(segment: Segment, timers: Timers, visit: (batch: RecordBatchView) => void): Promise<void> {
+/** Visits a segment's batches until `visit` says false, giving the event loop a turn every few MiB. */
+async function inSlices(segment: Segment, timers: Timers, visit: (batch: RecordBatchView) => boolean): Promise<void> {
   let position = 0;
-  while (position < segment.sizeBytes) {
+  let going = true;
+  while (going && position < segment.sizeBytes) {
     const sliceEnd = position + SLICE_BYTES;
     segment.scan(position, (batch, at) => {
-      visit(batch);
+      going = visit(batch);
       position = at + batch.sizeBytes;
-      return position < sliceEnd;
+      return going && position < sliceEnd;
     });
     await timers.yield();
   }
@@ -172,6 +215,7 @@ class BatchWalk {
 
   /** The batch as it stays, in a buffer that lives until the next call; undefined: it goes. */
   visit(batch: RecordBatchView): RecordBatchView | undefined {
+    if (batch.baseOffset >= this.#round.mappedTo) return batch;
     const dropped = this.#aborted.drops(batch);
     const kept = batch.control ? this.#marker(batch) : dropped || batch.count === 0 ? undefined : this.#data(batch);
     this.#aborted.pass(batch);

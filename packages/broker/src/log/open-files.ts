@@ -17,12 +17,21 @@ export class OpenFiles {
     this.#openMax = openMax;
   }
 
-  /** The open file; opened, and created if it is missing. Valid until the next call. */
+  /** The open file. Valid until the next call. Throws the system's ENOENT for one that is not there: a read must not bring back what was removed. */
   file(path: string): DiskFile {
+    return this.#file(path, 'open');
+  }
+
+  /** The same, created if it is missing. */
+  create(path: string): DiskFile {
+    return this.#file(path, 'openOrCreate');
+  }
+
+  #file(path: string, mode: 'open' | 'openOrCreate'): DiskFile {
     if (this.#last?.path === path) return this.#last;
     let file = this.#open.get(path);
     if (file === undefined) {
-      file = this.disk.open(path, 'openOrCreate');
+      file = this.disk.open(path, mode);
       if (this.#open.size >= this.#openMax) this.#closeOldest();
     } else {
       this.#open.delete(path);

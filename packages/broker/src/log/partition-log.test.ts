@@ -204,3 +204,25 @@ test('internal readers see every batch from the log start on, markers included',
   });
   expect([records, markers]).toEqual([30, 1]);
 });
+
+describe('rolling by time', () => {
+  test('records without a time do not begin a segment each', () => {
+    const { log } = openLog({ config: { 'segment.ms': '1000' } });
+    for (let at = 0; at < 5; at++) appendSpec(log, { records: [['k', `v${at}`]], timestamp: -1 }, 1_000_000 + at);
+    expect(log.segments.length).toBe(1);
+    appendSpec(log, { records: [['k', 'later']], timestamp: -1 }, 1_001_001);
+    expect(log.segments.length).toBe(2);
+  });
+
+  test('a compacted topic rolls after max.compaction.lag.ms: its active segment would never be compacted', () => {
+    for (const [policy, segments] of [
+      ['compact', 2],
+      ['delete', 1],
+    ] as const) {
+      const { log } = openLog({ config: { 'cleanup.policy': policy, 'max.compaction.lag.ms': '100' } });
+      appendSpec(log, { records: [['k', 'a']], timestamp: 1_000 });
+      appendSpec(log, { records: [['k', 'b']], timestamp: 1_101 });
+      expect(log.segments.length, policy).toBe(segments);
+    }
+  });
+});

@@ -14,7 +14,7 @@ import { snapshotFileName } from './file-names.ts';
 import type { LeaderEpochs } from './leader-epochs.ts';
 import { type FoundOffset, type LogPlace, locate, offsetForTime, offsetOfMaxTimestamp } from './lookup.ts';
 import type { OpenFiles } from './open-files.ts';
-import type { PartitionStateFile } from './partition-state.ts';
+import type { PartitionFacts, PartitionStateFile } from './partition-state.ts';
 import type { AbortedTransaction, ProducerState } from './producer-state.ts';
 import { Segment } from './segment.ts';
 import { encodeSnapshot } from './snapshot.ts';
@@ -215,7 +215,7 @@ export class PartitionLog {
       if (this.#rollIsDue(batch, lastOffset, nowMs)) this.roll();
       patchBaseOffset(batch.buffer, batch.start, baseOffset, this.leaderEpoch);
       const placed = new RecordBatchView(batch.buffer, batch.start, batch.end);
-      this.#active.append(placed);
+      this.#active.append(placed, nowMs);
       this.#appended = true;
       this.#host.syncs.touch(this.#active.logPath);
       this.#epochs.note(this.leaderEpoch, baseOffset);
@@ -243,7 +243,8 @@ export class PartitionLog {
     if (active.sizeBytes === 0) return false;
     const config = this.#config();
     const time = batch.maxTimestamp < 0 ? nowMs : batch.maxTimestamp;
-    return active.isFullFor(batch.sizeBytes, lastOffset, config.segmentBytes) || time - active.firstTimestampMs > config.segmentMs;
+    const spanMs = config.compact ? Math.min(config.segmentMs, config.maxCompactionLagMs) : config.segmentMs; // an active segment is never compacted
+    return active.isFullFor(batch.sizeBytes, lastOffset, config.segmentBytes) || time - active.firstTimestampMs > spanMs;
   }
 
   /** Finishes the active segment and begins a new one. Nothing happens while it is empty. */
@@ -253,7 +254,7 @@ export class PartitionLog {
     finished.saveIndex();
     this.#saveSnapshot();
     const next = new Segment(this.#host.files, this.directory, finished.nextOffset);
-    this.#host.files.file(next.logPath);
+    this.#host.files.create(next.logPath);
     this.#host.syncs.touchDirectory(this.directory);
     this.#segments.push(next);
     this.#hints.clear(); // a place at the end of the finished segment would look like the end of the log
@@ -266,7 +267,7 @@ export class PartitionLog {
   async #advanceRecoveryPoint(finished: Segment): Promise<void> {
     await this.#host.files.syncLater(finished.logPath);
     if (this.#closed || finished.nextOffset <= this.#state.facts.recoveryPoint) return;
-    this.#state.save({ logStart: this.#logStart, recoveryPoint: finished.nextOffset });
+    this.#saveState({ logStart: this.#logStart, recoveryPoint: finished.nextOffset });
   }
 
   #saveSnapshot(): void {
@@ -373,8 +374,7 @@ export class PartitionLog {
     assert(offset <= this.logEnd, `log start ${offset} past the log end ${this.logEnd}`);
     if (offset <= this.#logStart) return;
     this.#logStart = offset;
-    this.#state.save({ logStart: offset, recoveryPoint: this.#state.facts.recoveryPoint });
-    this.#host.syncs.touch(this.#state.path);
+    this.#saveState({ logStart: offset, recoveryPoint: this.#state.facts.recoveryPoint });
     this.dropSegments(this.#segments.filter((segment) => segment !== this.#active && segment.nextOffset <= offset));
     this.#changed();
   }
@@ -388,8 +388,7 @@ export class PartitionLog {
     const start = (keep[0] as Segment).baseOffset;
     if (start > this.#logStart) {
       this.#logStart = start;
-      this.#state.save({ logStart: start, recoveryPoint: this.#state.facts.recoveryPoint });
-      this.#host.syncs.touch(this.#state.path);
+      this.#saveState({ logStart: start, recoveryPoint: this.#state.facts.recoveryPoint });
     }
     this.#segments = keep;
     for (const segment of doomed) segment.remove();
@@ -416,7 +415,7 @@ export class PartitionLog {
     if (this.#failure === undefined && this.#appended) {
       const { files } = this.#host;
       for (const segment of this.#segments) if (segment.nextOffset > this.#state.facts.recoveryPoint) files.file(segment.logPath).sync();
-      this.#state.save({ logStart: this.#logStart, recoveryPoint: this.logEnd });
+      this.#saveState({ logStart: this.#logStart, recoveryPoint: this.logEnd });
     }
     if (this.#failure === undefined && (this.#appended || !this.#sideFilesFresh)) {
       this.#active.saveIndex();
@@ -433,6 +432,11 @@ export class PartitionLog {
     this.#host.files.release(this.#state.path);
     this.#changed();
     this.#watchers.clear();
+  }
+
+  #saveState(facts: PartitionFacts): void {
+    if (this.#state.save(facts)) this.#host.syncs.touchDirectory(this.directory);
+    this.#host.syncs.touch(this.#state.path);
   }
 
   get #active(): Segment {

@@ -19,12 +19,14 @@ export class PartitionStateFile {
   readonly path: string;
   readonly #files: OpenFiles;
   #sequence = 0;
+  #exists: boolean;
   #facts: PartitionFacts = { logStart: 0, recoveryPoint: 0 };
 
   constructor(files: OpenFiles, directory: string) {
     this.#files = files;
     this.path = files.disk.join(directory, PARTITION_STATE_FILE);
-    if (!files.disk.exists(this.path)) return;
+    this.#exists = files.disk.exists(this.path);
+    if (!this.#exists) return;
     const bytes = Buffer.from(files.disk.readWhole(this.path));
     for (let slot = 0; slot < 2; slot++) this.#take(bytes, slot * SLOT_BYTES);
   }
@@ -33,7 +35,8 @@ export class PartitionStateFile {
     return this.#facts;
   }
 
-  save(facts: PartitionFacts): void {
+  /** True when the file is new: its name is not durable until its directory was synced. */
+  save(facts: PartitionFacts): boolean {
     this.#sequence += 1;
     const slot = Buffer.alloc(SLOT_BYTES);
     slot.writeUInt16BE(VERSION, 0);
@@ -41,8 +44,11 @@ export class PartitionStateFile {
     slot.writeDoubleBE(facts.logStart, 16);
     slot.writeDoubleBE(facts.recoveryPoint, 24);
     slot.writeUInt32BE(crc32c(slot, 0, SLOT_BYTES - 4), SLOT_BYTES - 4);
-    this.#files.file(this.path).write(slot, (this.#sequence % 2) * SLOT_BYTES);
+    this.#files.create(this.path).write(slot, (this.#sequence % 2) * SLOT_BYTES);
     this.#facts = facts;
+    const isNew = !this.#exists;
+    this.#exists = true;
+    return isNew;
   }
 
   #take(bytes: Buffer, at: number): void {

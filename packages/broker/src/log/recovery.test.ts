@@ -193,3 +193,29 @@ describe('after a power loss', () => {
     expect(again.epochAt(2)).toBe(1);
   });
 });
+
+test('with fsync, what a killed process had only in the page cache is synced before a duplicate of it is acknowledged', async () => {
+  const disk = memoryDisk();
+  const first = openLog({ disk, fsync: 'perBatchGroup' }).log;
+  appendSpec(first, { records: [['k', 'v']], producerId: 5 }); // never acknowledged: the process dies before the sync
+  disk.kill();
+  const { log, host } = openLog({ disk, clean: false, leaderEpoch: 1, fsync: 'perBatchGroup' });
+  expect(appendSpec(log, { records: [['k', 'v']], producerId: 5 })).toMatchObject({ kind: 'duplicate' });
+  await host.syncs.durable();
+  disk.crash('drop');
+  expect(readAll(openLog({ disk, clean: false, leaderEpoch: 2 }).log)).toEqual(['0:k=v']);
+});
+
+test('a tail that was cut off does not come back behind what is appended next', () => {
+  const disk = memoryDisk();
+  const { log: first, host } = openLog({ disk });
+  appendValues(first, 'a', 'b', 'c');
+  flipByte(disk, logFiles(disk)[0] as string, first.sizeBytes / 3 + 62); // b is damaged, c behind it is not
+  host.files.file(first.segments[0]?.logPath as string).sync();
+  disk.syncDirectory(DIRECTORY);
+  disk.kill();
+  expect(readAll(openLog({ disk, clean: false, leaderEpoch: 1 }).log)).toEqual(['0:k=a']);
+  disk.crash('drop');
+  const file = disk.open(pathOf(logFiles(disk)[0] as string), 'open');
+  expect(file.size()).toBe(first.sizeBytes / 3);
+});

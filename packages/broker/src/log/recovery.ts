@@ -52,7 +52,7 @@ export function openPartitionLog(host: LogHost, identity: PartitionIdentity, cle
   }
   if (segments.length === 0) {
     const first = new Segment(files, identity.directory, state.facts.logStart);
-    files.file(first.logPath);
+    files.create(first.logPath);
     host.syncs.touchDirectory(identity.directory);
     return opened(
       host,
@@ -89,11 +89,12 @@ function rescan(
       segment.remove();
       continue;
     }
-    damage = segment.rebuild((batch) => {
+    damage = segment.rebuild(nowMs, (batch) => {
       applyToState(batch, segment, producers, epochs, nowMs);
       return undefined;
     }).damage;
     scannedBytes += segment.sizeBytes;
+    host.syncs.touch(segment.logPath); // a killed process may have left it in the page cache only, and a duplicate of it may be acknowledged next
     disk.remove(segment.indexPath);
     kept.push(segment);
     if (damage !== undefined)
@@ -102,6 +103,7 @@ function rescan(
         'cut a damaged tail off the log',
       );
   }
+  if (damage !== undefined) disk.syncDirectory(identity.directory); // segments behind the damage stay away
   const logEnd = (kept.at(-1) as Segment).nextOffset;
   for (const offset of snapshots) if (offset > logEnd) disk.remove(disk.join(identity.directory, snapshotFileName(offset)));
   for (const segment of kept.slice(0, -1)) if (!disk.exists(segment.indexPath)) segment.saveIndex();
@@ -177,6 +179,7 @@ export function finishSwap(host: LogHost, directory: string, baseOffset: number,
     disk.remove(disk.join(directory, entry.name));
   }
   disk.remove(disk.join(directory, indexFileName(baseOffset)));
+  disk.syncDirectory(directory); // the old segments are gone before the new one counts: beside it they would look like damage
   disk.rename(disk.join(directory, swapName), disk.join(directory, logFileName(baseOffset)));
   disk.syncDirectory(directory);
 }

@@ -33,7 +33,7 @@ export class Segment {
   maxTimestampMs = -1;
   /** Last offset of the batch with the largest timestamp. */
   maxTimestampOffset = -1;
-  /** Largest timestamp of the first batch: when the segment began, for rolling by time. -1 while empty. */
+  /** Largest timestamp of the first batch, or when it was written if it has none: when the segment began, for rolling by time. -1 while empty. */
   firstTimestampMs = -1;
   #bytesSinceEntry = 0;
 
@@ -52,7 +52,7 @@ export class Segment {
   }
 
   /** Writes the batch behind the last one. When the disk refuses, the file is cut back and the error goes up: nothing has changed. */
-  append(batch: RecordBatchView): void {
+  append(batch: RecordBatchView, nowMs: number): void {
     assert(batch.baseOffset >= this.nextOffset, `batch at ${batch.baseOffset} behind log end ${this.nextOffset}`);
     const file = this.#files.file(this.logPath);
     const bytes = batch.buffer.subarray(batch.start, batch.end);
@@ -62,11 +62,11 @@ export class Segment {
       file.truncate(this.sizeBytes);
       throw error;
     }
-    this.note(batch, this.sizeBytes);
+    this.note(batch, this.sizeBytes, nowMs);
   }
 
-  /** Takes the batch at `position` into the index and the figures (after a write, or while scanning). */
-  note(batch: RecordBatchView, position: number): void {
+  /** Takes the batch at `position` into the index and the figures (after a write, or while scanning). `nowMs` stands for a time that the batch does not have. */
+  note(batch: RecordBatchView, position: number, nowMs: number): void {
     if (this.#bytesSinceEntry > INDEX_INTERVAL_BYTES) {
       this.index.add(batch.baseOffset - this.baseOffset, position, this.maxTimestampMs);
       this.#bytesSinceEntry = 0;
@@ -74,7 +74,7 @@ export class Segment {
     this.#bytesSinceEntry += batch.sizeBytes;
     this.sizeBytes = position + batch.sizeBytes;
     this.nextOffset = batch.lastOffset + 1;
-    if (this.firstTimestampMs < 0) this.firstTimestampMs = batch.maxTimestamp;
+    if (this.firstTimestampMs < 0) this.firstTimestampMs = batch.maxTimestamp < 0 ? nowMs : batch.maxTimestamp;
     if (batch.count > 0 && batch.maxTimestamp > this.maxTimestampMs) {
       this.maxTimestampMs = batch.maxTimestamp;
       this.maxTimestampOffset = batch.lastOffset;
@@ -131,7 +131,7 @@ export class Segment {
   }
 
   /** Forgets what is known and reads the file anew with CRC checks; `onBatch` sees each sound batch and may refuse it with a reason. What lies behind the last good one is cut off. */
-  rebuild(onBatch: (batch: RecordBatchView) => string | undefined): { readonly damage: string | undefined } {
+  rebuild(nowMs: number, onBatch: (batch: RecordBatchView) => string | undefined): { readonly damage: string | undefined } {
     this.index.clear();
     this.aborted = new AbortedIndex();
     Object.assign(this, { sizeBytes: 0, nextOffset: this.baseOffset, maxTimestampMs: -1, maxTimestampOffset: -1, firstTimestampMs: -1 });
@@ -142,11 +142,14 @@ export class Segment {
     const end = scanBatches(file, { from: 0, to: fileBytes, checkCrc: true }, (batch, position) => {
       refusal = batch.baseOffset < this.nextOffset ? `offset ${batch.baseOffset} after ${this.nextOffset - 1}` : onBatch(batch);
       if (refusal !== undefined) return false;
-      this.note(batch, position);
+      this.note(batch, position, nowMs);
       return true;
     });
     const damage = refusal ?? end.damage;
-    if (this.sizeBytes < fileBytes) file.truncate(this.sizeBytes);
+    if (this.sizeBytes < fileBytes) {
+      file.truncate(this.sizeBytes);
+      file.sync(); // or a power loss could bring the cut tail back behind what is appended next
+    }
     return { damage };
   }
 

@@ -24,7 +24,10 @@ export interface OpenLogOptions {
 }
 
 export function openLog(options: OpenLogOptions = {}): OpenedLog & { readonly host: LogHost } {
-  const host = logHost(options.disk ?? memoryDisk(), options.fsync);
+  const disk = options.disk ?? memoryDisk();
+  const host = logHost(disk, options.fsync);
+  disk.makeDirectory(DIRECTORY); // as Topics does it, durably
+  disk.syncDirectory('/');
   const config = parseTopicConfig(options.config ?? {});
   const identity = { topic: 't', partition: 0, directory: DIRECTORY, config: () => config, leaderEpoch: options.leaderEpoch ?? 0 };
   return { ...openPartitionLog(host, identity, options.clean ?? true), host };

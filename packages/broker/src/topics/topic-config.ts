@@ -2,6 +2,7 @@
 // Owns: the table and its checks.  Never: stores anything.
 // C1 a name that is not in the table is refused; one that is listed but has no meaning on a single node is kept and shown, nothing more.
 // Source: Kafka's topic configuration reference; defaults as seen on 4.3.1 (protocol.md section 10).
+import { COMPRESSIONS, type CompressionId, type CompressionName, hasCodec } from '@millrace/protocol';
 
 /** What the log needs, parsed. Sizes in bytes, times in ms; -1 stands for "no limit" where Kafka says so. */
 export interface TopicConfig {
@@ -19,6 +20,8 @@ export interface TopicConfig {
   readonly minCompactionLagMs: number;
   readonly maxCompactionLagMs: number;
   readonly minCleanableDirtyRatio: number;
+  /** Codec that batches are stored under; undefined: as they came. */
+  readonly compression: CompressionId | undefined;
 }
 
 export type ConfigType = 'boolean' | 'string' | 'int' | 'long' | 'double' | 'list';
@@ -53,6 +56,12 @@ const fraction = (value: string): string | undefined => (/^\d*\.?\d+$/.test(valu
 const policy = (value: string): string | undefined => {
   const parts = value.split(',').map((part) => part.trim());
   return parts.length > 0 && parts.every((part) => part === 'compact' || part === 'delete') ? undefined : 'compact, delete, or both with a comma';
+};
+const codecName = (value: string): string | undefined => {
+  if (value === 'producer' || value === 'uncompressed') return undefined;
+  const codec = COMPRESSIONS[value as CompressionName];
+  if (codec === undefined || value === 'none') return 'one of uncompressed, zstd, lz4, snappy, gzip, producer';
+  return hasCodec(codec) ? undefined : `a codec that this process has (${value} comes with Node 22.15, or by registerCodec)`;
 };
 const INT_MAX = 0x7fff_ffff;
 
@@ -102,8 +111,18 @@ const SPECS: readonly ConfigSpec[] = [
     fraction,
     'log.cleaner.min.cleanable.ratio',
   ),
-  spec('compression.type', 'string', 'producer', 'Only "producer" (batches stay as they were sent) is supported here.', oneOf('producer'), 'compression.type'),
+  spec(
+    'compression.type',
+    'string',
+    'producer',
+    'Codec that batches are stored under; "producer" leaves them as they were sent, "uncompressed" unpacks them.',
+    codecName,
+    'compression.type',
+  ),
   // Kept and shown; without a meaning on a single node.
+  spec('compression.gzip.level', 'int', '-1', "Kept for tools: the codec's own default.", whole(-1, 9), 'compression.gzip.level'),
+  spec('compression.lz4.level', 'int', '9', "Kept for tools: the codec's own default.", whole(1, 17), 'compression.lz4.level'),
+  spec('compression.zstd.level', 'int', '3', "Kept for tools: the codec's own default.", whole(-131_072, 22), 'compression.zstd.level'),
   spec('min.insync.replicas', 'int', '1', 'Kept for tools: there is one replica.', whole(1, INT_MAX), 'min.insync.replicas'),
   spec('unclean.leader.election.enable', 'boolean', 'false', 'Kept for tools: there is one replica.', oneOf('true', 'false'), 'unclean.leader.election.enable'),
   spec('flush.messages', 'long', LONG_MAX, "Kept for tools: durability is the broker's fsync setting.", whole(1), 'log.flush.interval.messages'),
@@ -152,5 +171,11 @@ export function parseTopicConfig(set: Readonly<Record<string, string>>): TopicCo
     minCompactionLagMs: number('min.compaction.lag.ms'),
     maxCompactionLagMs: number('max.compaction.lag.ms'),
     minCleanableDirtyRatio: number('min.cleanable.dirty.ratio'),
+    compression: codecOf(text('compression.type')),
   };
+}
+
+function codecOf(type: string): CompressionId | undefined {
+  if (type === 'producer') return undefined;
+  return type === 'uncompressed' ? COMPRESSIONS.none : COMPRESSIONS[type as CompressionName];
 }

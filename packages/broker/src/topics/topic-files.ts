@@ -23,7 +23,9 @@ export class TopicFiles {
   constructor(disk: Disk, dataDir: string) {
     this.#disk = disk;
     this.#root = disk.join(dataDir, 'topics');
+    if (disk.exists(this.#root)) return;
     disk.makeDirectory(this.#root);
+    disk.syncDirectory(dataDir);
   }
 
   partitionDirectory(uuid: string, partition: number): string {
@@ -42,18 +44,26 @@ export class TopicFiles {
     return records;
   }
 
+  /** Makes the directories of the partitions [from, to), durably: a record that names partitions must not outlive them. */
+  makePartitions(uuid: string, from: number, to: number): void {
+    const directory = this.#disk.join(this.#root, uuid);
+    const isNew = !this.#disk.exists(directory);
+    for (let partition = from; partition < to; partition++) this.#disk.makeDirectory(this.partitionDirectory(uuid, partition));
+    this.#disk.syncDirectory(directory);
+    if (isNew) this.#disk.syncDirectory(this.#root);
+  }
+
+  /** The topic exists, as the record says, when this returns. Its directories are there. */
   write(record: TopicRecord): void {
     const directory = this.#disk.join(this.#root, record.uuid);
-    const isNew = !this.#disk.exists(directory);
-    this.#disk.makeDirectory(directory);
     const { name, partitions, config } = record;
     this.#disk.replaceWhole(this.#disk.join(directory, FILE), Buffer.from(`${JSON.stringify({ version: VERSION, name, partitions, config }, null, 2)}\n`));
-    if (isNew) this.#disk.syncDirectory(this.#root);
   }
 
   /** The topic is gone for good when this returns; its data goes as far as the disk lets it, the rest at the next start. */
   remove(uuid: string): void {
     const directory = this.#disk.join(this.#root, uuid);
+    if (!this.#disk.exists(directory)) return;
     this.#disk.remove(this.#disk.join(directory, FILE));
     this.#disk.syncDirectory(directory);
     this.#disk.remove(directory);

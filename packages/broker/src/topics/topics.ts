@@ -74,7 +74,7 @@ export class Topics {
     let scannedBytes = 0;
     let damaged = 0;
     for (const record of this.#files.readAll()) {
-      const topic = this.#adopt(record);
+      const topic = this.#adopt(newTopic(record));
       for (let partition = 0; partition < record.partitions; partition++) {
         const opened = this.#open(topic, partition, clean);
         partitions += 1;
@@ -126,11 +126,28 @@ export class Topics {
   create(name: string, partitions: number, config: Readonly<Record<string, string>>): Topic {
     this.checkNew(name, partitions, config);
     const record: TopicRecord = { name, uuid: this.#host.chance.uuid(), partitions, config };
-    for (let partition = 0; partition < partitions; partition++) this.#host.files.disk.makeDirectory(this.#files.partitionDirectory(record.uuid, partition));
-    this.#files.write(record);
-    const topic = this.#adopt(record);
-    for (let partition = 0; partition < partitions; partition++) this.#open(topic, partition, true);
-    return topic;
+    const topic = newTopic(record);
+    try {
+      this.#addLogs(topic, partitions);
+      this.#files.write(record);
+    } catch (error) {
+      for (const log of topic.logs) log.abandon();
+      this.#files.remove(record.uuid);
+      throw error;
+    }
+    return this.#adopt(topic);
+  }
+
+  /** Opens the logs that are missing up to `total`; on an error those of this call are closed again. */
+  #addLogs(topic: OpenTopic, total: number): void {
+    const before = topic.logs.length;
+    try {
+      this.#files.makePartitions(topic.record.uuid, before, total);
+      for (let partition = before; partition < total; partition++) this.#open(topic, partition, true);
+    } catch (error) {
+      for (const log of topic.logs.splice(before)) log.abandon();
+      throw error;
+    }
   }
 
   delete(name: string): void {
@@ -162,10 +179,16 @@ export class Topics {
   /** Grows the topic to `total` partitions. */
   addPartitions(name: string, total: number): void {
     const topic = this.#growable(name, total);
+    const before = topic.logs.length;
     const record = { ...topic.record, partitions: total };
-    this.#files.write(record);
+    this.#addLogs(topic, total);
+    try {
+      this.#files.write(record);
+    } catch (error) {
+      for (const log of topic.logs.splice(before)) log.abandon();
+      throw error;
+    }
     topic.record = record;
-    for (let partition = topic.logs.length; partition < total; partition++) this.#open(topic, partition, true);
   }
 
   /** Replaces everything that is set. The values have been checked. */
@@ -182,16 +205,7 @@ export class Topics {
     for (const topic of this.#byName.values()) for (const log of topic.logs) log.close();
   }
 
-  #adopt(record: TopicRecord): OpenTopic {
-    const topic: OpenTopic = {
-      record,
-      name: record.name,
-      id: Buffer.from(record.uuid.replaceAll('-', ''), 'hex').toString('base64url'),
-      internal: record.name === OFFSETS_TOPIC || record.name === TRANSACTIONS_TOPIC,
-      logs: [],
-      setConfig: record.config,
-      config: parseTopicConfig(record.config),
-    };
+  #adopt(topic: OpenTopic): OpenTopic {
     this.#byName.set(topic.name, topic);
     this.#byId.set(topic.id, topic);
     this.#metricNames.set(topic.name.replaceAll('.', '_'), topic.name);
@@ -205,4 +219,16 @@ export class Topics {
     topic.logs.push(opened.log);
     return opened;
   }
+}
+
+function newTopic(record: TopicRecord): OpenTopic {
+  return {
+    record,
+    name: record.name,
+    id: Buffer.from(record.uuid.replaceAll('-', ''), 'hex').toString('base64url'),
+    internal: record.name === OFFSETS_TOPIC || record.name === TRANSACTIONS_TOPIC,
+    logs: [],
+    setConfig: record.config,
+    config: parseTopicConfig(record.config),
+  };
 }

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import { memoryDisk } from './memory-disk.ts';
+import { seededChance } from './seeded-chance.ts';
 
 const text = (bytes: Uint8Array): string => Buffer.from(bytes).toString('utf8');
 
@@ -80,4 +81,62 @@ test('a failure asked for hits one write with that code and leaves the content a
   expect(file.size()).toBe(0);
   file.write(Buffer.from('x'), 0);
   expect(file.size()).toBe(1);
+});
+
+test('a directory survives a power loss only after the one it stands in was synced, and takes its files with it', () => {
+  const disk = memoryDisk();
+  disk.makeDirectory('/d/e');
+  disk.replaceWhole('/d/e/file', Buffer.from('1'));
+  disk.syncDirectory('/d');
+  disk.crash();
+  expect(disk.exists('/d')).toBe(false);
+  disk.makeDirectory('/d/e');
+  disk.replaceWhole('/d/e/file', Buffer.from('1'));
+  disk.syncDirectory('/d');
+  disk.syncDirectory('/');
+  disk.crash();
+  expect(text(disk.readWhole('/d/e/file'))).toBe('1');
+});
+
+test('a sync that was begun covers what was written before it, and nothing if the power fails before its end', async () => {
+  const disk = memoryDisk();
+  const file = disk.open('/a', 'create');
+  disk.syncDirectory('/');
+  file.write(Buffer.from('one.'), 0);
+  const sync = file.syncLater();
+  file.write(Buffer.from('two.'), 4);
+  await sync;
+  disk.crash();
+  expect(text(disk.readWhole('/a'))).toBe('one.');
+  const again = disk.open('/a', 'open');
+  again.write(Buffer.from('three'), 4);
+  const lost = again.syncLater();
+  disk.crash();
+  await expect(lost).rejects.toThrow('EBADF');
+  expect(text(disk.readWhole('/a'))).toBe('one.');
+});
+
+test('under chance, unsynced writes come and go each for itself, whole or cut, and the same seed gives the same disk', () => {
+  const seen = new Set<string>();
+  for (let seed = 0; seed < 200; seed++) {
+    const outcomes = [seed, seed].map((same) => {
+      const disk = memoryDisk();
+      const file = disk.open('/a', 'create');
+      file.write(Buffer.from('safe'), 0);
+      file.sync();
+      disk.syncDirectory('/');
+      file.write(Buffer.from('AA'), 4);
+      file.write(Buffer.from('BB'), 6);
+      disk.open('/b', 'create');
+      disk.open('/c', 'create');
+      disk.crash(seededChance(same));
+      return `${text(disk.readWhole('/a'))} ${disk.list('/').length}`;
+    });
+    expect(outcomes[0]).toBe(outcomes[1]);
+    seen.add(outcomes[0] as string);
+  }
+  const files = [...seen].map((outcome) => outcome.split(' '));
+  for (const content of ['safe', 'safeAA', 'safeAABB', 'safe\0\0BB', 'safeA']) expect(files.map(([found]) => found)).toContain(content);
+  for (const [content, names] of files) expect([content?.startsWith('safe'), ['1', '2', '3'].includes(names as string)]).toEqual([true, true]);
+  expect(new Set(files.map(([, names]) => names)).size).toBe(3);
 });

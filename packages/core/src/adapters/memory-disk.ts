@@ -1,28 +1,41 @@
 // Files in memory, for tests and simulation: knows what a power loss takes and what a killed process leaves behind.
-// D1 file content is durable up to the last sync of that file.  D2 names (created, renamed, removed files) are durable from the last
-// `syncDirectory` on; directories at once.  D3 after `kill` or `crash` every open file is dead and every lock is free.
-// Simpler than a real disk: one machine, no permissions, no links.
+// D1 file content is durable up to the last sync of that file.  D2 names (of files and directories: created, renamed, removed) are durable
+// from the last `syncDirectory` of the directory they stand in.  D3 after `kill` or `crash` every open file is dead and every lock is free.
+// D4 a `syncLater` covers what was written when it was called, and takes effect later.
+// Simpler than a real disk: one machine, no permissions, no links; a directory that is renamed is durable at once.
 import { posix } from 'node:path';
 import type { Disk, DiskFile, DiskLock } from '../disk.ts';
+import { MemoryContent, type Unsynced } from './memory-content.ts';
 
 export interface MemoryDisk extends Disk {
   /** The process dies (SIGKILL): what was written stays. */
   kill(): void;
   /**
    * The power fails. Unsynced content is: `drop` (default) gone; `keep` all there by luck; `tear` there except that the last write
-   * of each file is cut in half. Names go back to the last `syncDirectory` except with `keep`.
+   * of each file is cut in half. Names go back to the last `syncDirectory` except with `keep`. A Chance decides for every unsynced write
+   * alone whether it is there, gone or cut (writes reach a device in any order), and how many of a directory's unsynced names are there
+   * (the first ones: a directory is journalled).
    */
-  crash(unsynced?: 'drop' | 'keep' | 'tear'): void;
+  crash(unsynced?: Unsynced): void;
   /** The next write or sync throws a system error with this code (`ENOSPC`, `EIO`). */
   failNext(code: string): void;
 }
 
-type Change = { readonly kind: 'write'; readonly position: number; readonly bytes: Buffer } | { readonly kind: 'truncate'; readonly size: number };
+/** A file's content, or the mark of a directory. */
+type Node = MemoryContent | 'directory';
+/** One change of the names in a directory; a rename inside one directory is one change. */
+interface NameChange {
+  readonly gone?: string;
+  readonly there?: readonly [path: string, node: Node];
+}
 
 export function memoryDisk(): MemoryDisk {
-  const directories = new Set<string>(['/', '.']);
-  let names = new Map<string, Content>();
-  const durable = new Map<string, Content>();
+  let nodes = new Map<string, Node>([
+    ['/', 'directory'],
+    ['.', 'directory'],
+  ]);
+  let durable = new Map(nodes);
+  const unsyncedNames = new Map<string, NameChange[]>();
   const locks = new Map<string, object>();
   let life = {}; // handles of an earlier life are dead
   let failure: string | undefined;
@@ -32,56 +45,57 @@ export function memoryDisk(): MemoryDisk {
     failure = undefined;
     if (code !== undefined) throw systemError(code, path);
   };
+  const isDirectory = (path: string): boolean => nodes.get(path) === 'directory';
+  const noteChange = (directory: string, change: NameChange): void => {
+    const list = unsyncedNames.get(directory) ?? [];
+    list.push(change);
+    unsyncedNames.set(directory, list);
+  };
+  const put = (path: string, node: Node): void => {
+    nodes.set(path, node);
+    noteChange(posix.dirname(path), { there: [path, node] });
+  };
+  const drop = (path: string): void => {
+    nodes.delete(path);
+    noteChange(posix.dirname(path), { gone: path });
+  };
   const syncDirectory = (given: string): void => {
     const directory = clean(given);
     failIfAsked(directory);
-    for (const path of [...durable.keys()]) if (posix.dirname(path) === directory && !names.has(path)) durable.delete(path);
-    for (const [path, content] of names) if (posix.dirname(path) === directory) durable.set(path, content);
-  };
-  const file = (path: string, content: Content, born: object, writable: boolean): DiskFile => {
-    let open = true;
-    const use = (write: boolean): Content => {
-      if (!open || born !== life || (write && !writable)) throw systemError('EBADF', path);
-      if (write) failIfAsked(path);
-      return content;
-    };
-    return {
-      path,
-      size: () => use(false).size,
-      write: (bytes, position) => use(true).write(position, bytes),
-      writeAll: (pieces, position) => use(true).write(position, Buffer.concat(pieces)),
-      read: (target, targetStart, length, position) => use(false).read(target, targetStart, length, position),
-      truncate: (size) => use(true).truncate(size),
-      sync: () => use(true).sync(),
-      syncLater: async () => use(true).sync(),
-      close() {
-        open = false;
-      },
-    };
+    for (const change of unsyncedNames.get(directory) ?? []) applyName(durable, change);
+    unsyncedNames.delete(directory);
   };
   const open: Disk['open'] = (given, mode) => {
     const path = clean(given);
-    if (directories.has(path)) throw systemError('EISDIR', path);
-    if (!directories.has(posix.dirname(path))) throw systemError('ENOENT', path);
-    let content = names.get(path);
-    if (content !== undefined && mode === 'create') throw systemError('EEXIST', path);
-    if (content === undefined && (mode === 'open' || mode === 'read')) throw systemError('ENOENT', path);
-    if (content === undefined) names.set(path, (content = new Content()));
-    return file(given, content, life, mode !== 'read');
+    const there = nodes.get(path);
+    if (there === 'directory') throw systemError('EISDIR', path);
+    if (!isDirectory(posix.dirname(path))) throw systemError('ENOENT', path);
+    if (there !== undefined && mode === 'create') throw systemError('EEXIST', path);
+    if (there === undefined && (mode === 'open' || mode === 'read')) throw systemError('ENOENT', path);
+    const content = there ?? new MemoryContent();
+    if (there === undefined) put(path, content);
+    const born = life;
+    return openContent(given, content, mode !== 'read', (write) => {
+      if (born !== life) throw systemError('EBADF', path);
+      if (write) failIfAsked(path);
+    });
   };
   const move = (from: string, to: string): void => {
-    if (!directories.has(posix.dirname(to))) throw systemError('ENOENT', to);
-    if (directories.has(from)) {
-      for (const path of [...directories])
-        if (path === from || path.startsWith(`${from}/`)) directories.delete(path) && directories.add(to + path.slice(from.length));
-      for (const map of [names, durable])
-        for (const [path, content] of [...map]) if (path.startsWith(`${from}/`)) map.delete(path) && map.set(to + path.slice(from.length), content);
+    const node = nodes.get(from);
+    if (node === undefined || !isDirectory(posix.dirname(to))) throw systemError('ENOENT', node === undefined ? from : to);
+    if (node === 'directory') {
+      for (const map of [nodes, durable])
+        for (const [path, inside] of [...map])
+          if (path === from || path.startsWith(`${from}/`)) map.delete(path) && map.set(to + path.slice(from.length), inside);
       return;
     }
-    const content = names.get(from);
-    if (content === undefined) throw systemError('ENOENT', from);
-    names.delete(from);
-    names.set(to, content);
+    nodes.delete(from);
+    nodes.set(to, node);
+    if (posix.dirname(from) === posix.dirname(to)) noteChange(posix.dirname(to), { gone: from, there: [to, node] });
+    else {
+      noteChange(posix.dirname(to), { there: [to, node] });
+      noteChange(posix.dirname(from), { gone: from });
+    }
   };
   const restart = (): void => {
     life = {};
@@ -91,26 +105,26 @@ export function memoryDisk(): MemoryDisk {
 
   return {
     open,
-    exists: (given) => names.has(clean(given)) || directories.has(clean(given)),
+    exists: (given) => nodes.has(clean(given)),
     list(given) {
       const directory = clean(given);
-      if (!directories.has(directory)) throw systemError('ENOENT', directory);
-      const inside = (path: string): boolean => path !== directory && posix.dirname(path) === directory;
-      return [
-        ...[...directories].filter(inside).map((path) => ({ name: posix.basename(path), directory: true })),
-        ...[...names.keys()].filter(inside).map((path) => ({ name: posix.basename(path), directory: false })),
-      ].sort((left, right) => (left.name < right.name ? -1 : 1));
+      if (!isDirectory(directory)) throw systemError('ENOENT', directory);
+      return [...nodes]
+        .filter(([path]) => path !== directory && posix.dirname(path) === directory)
+        .map(([path, node]) => ({ name: posix.basename(path), directory: node === 'directory' }))
+        .sort((left, right) => (left.name < right.name ? -1 : 1));
     },
     makeDirectory(given) {
-      for (let path = clean(given); !directories.has(path); path = posix.dirname(path)) {
-        if (names.has(path)) throw systemError('EEXIST', path);
-        directories.add(path);
+      const missing: string[] = [];
+      for (let path = clean(given); !isDirectory(path); path = posix.dirname(path)) {
+        if (nodes.has(path)) throw systemError('EEXIST', path);
+        missing.unshift(path);
       }
+      for (const path of missing) put(path, 'directory');
     },
     remove(given) {
       const gone = clean(given);
-      for (const path of [...directories]) if (path === gone || path.startsWith(`${gone}/`)) directories.delete(path);
-      for (const path of [...names.keys()]) if (path === gone || path.startsWith(`${gone}/`)) names.delete(path);
+      for (const path of [...nodes.keys()].reverse()) if (path === gone || path.startsWith(`${gone}/`)) drop(path);
     },
     rename: (from, to) => move(clean(from), clean(to)),
     syncDirectory,
@@ -131,7 +145,7 @@ export function memoryDisk(): MemoryDisk {
     },
     lock(given): DiskLock | undefined {
       const path = clean(given);
-      if (!directories.has(posix.dirname(path))) throw systemError('ENOENT', path);
+      if (!isDirectory(posix.dirname(path))) throw systemError('ENOENT', path);
       if (locks.has(path)) return undefined;
       const mine = {};
       locks.set(path, mine);
@@ -146,13 +160,64 @@ export function memoryDisk(): MemoryDisk {
     kill: restart,
     crash(unsynced = 'drop') {
       restart();
-      if (unsynced !== 'keep') names = new Map([...durable].filter(([path]) => directories.has(posix.dirname(path))));
-      for (const content of new Set(names.values())) content.crash(unsynced);
+      for (const changes of unsyncedNames.values()) {
+        const lucky = unsynced === 'keep' ? changes.length : typeof unsynced === 'string' ? 0 : unsynced.integer(changes.length + 1);
+        for (const change of changes.slice(0, lucky)) applyName(durable, change);
+      }
+      unsyncedNames.clear();
+      durable = reachable(durable);
+      nodes = new Map(durable);
+      for (const node of new Set(nodes.values())) if (node !== 'directory') node.crash(unsynced);
     },
     failNext(code) {
       failure = code;
     },
   };
+}
+
+/** `use` throws when the handle may not be used (any more). */
+function openContent(path: string, content: MemoryContent, writable: boolean, use: (write: boolean) => void): DiskFile {
+  let open = true;
+  const usable = (write: boolean): MemoryContent => {
+    if (!open || (write && !writable)) throw systemError('EBADF', path);
+    use(write);
+    return content;
+  };
+  return {
+    path,
+    size: () => usable(false).size,
+    write: (bytes, position) => usable(true).write(position, bytes),
+    writeAll: (pieces, position) => usable(true).write(position, Buffer.concat(pieces)),
+    read: (target, targetStart, length, position) => usable(false).read(target, targetStart, length, position),
+    truncate: (size) => usable(true).truncate(size),
+    sync: () => usable(true).sync(content.mark),
+    async syncLater() {
+      usable(true);
+      const { mark } = content;
+      await undefined;
+      use(false); // a crash in between: the sync never came to an end
+      content.sync(mark);
+    },
+    close() {
+      open = false;
+    },
+  };
+}
+
+function applyName(names: Map<string, Node>, { gone, there }: NameChange): void {
+  if (gone !== undefined) names.delete(gone);
+  if (there !== undefined) names.set(there[0], there[1]);
+}
+
+/** What can be found from the root: a file whose directory is gone is gone. */
+function reachable(names: Map<string, Node>): Map<string, Node> {
+  const found = new Map<string, Node>();
+  const parentsFirst = [...names].sort(([left], [right]) => left.split('/').length - right.split('/').length || (left < right ? -1 : 1));
+  for (const [path, node] of parentsFirst) {
+    const parent = posix.dirname(path);
+    if (parent === path || path === '.' || found.get(parent) === 'directory') found.set(path, node);
+  }
+  return found;
 }
 
 function clean(path: string): string {
@@ -162,78 +227,4 @@ function clean(path: string): string {
 
 function systemError(code: string, path: string): NodeJS.ErrnoException {
   return Object.assign(new Error(`${code}: ${path}`), { code, path });
-}
-
-/** The bytes of one file: as processes see them, and as the device has them. */
-class Content {
-  #now = new Bytes();
-  readonly #device = new Bytes();
-  #pending: Change[] = [];
-
-  get size(): number {
-    return this.#now.size;
-  }
-  write(position: number, bytes: Uint8Array): void {
-    this.#do({ kind: 'write', position, bytes: Buffer.from(bytes) });
-  }
-  truncate(size: number): void {
-    this.#do({ kind: 'truncate', size });
-  }
-  read(target: Uint8Array, targetStart: number, length: number, position: number): number {
-    const piece = this.#now.slice(position, position + length);
-    target.set(piece, targetStart);
-    return piece.length;
-  }
-  sync(): void {
-    for (const change of this.#pending) this.#device.apply(change);
-    this.#pending = [];
-  }
-  crash(unsynced: 'drop' | 'keep' | 'tear'): void {
-    const last = this.#pending.at(-1);
-    if (unsynced !== 'drop') for (const change of this.#pending) this.#device.apply(change === last && unsynced === 'tear' ? half(change) : change);
-    this.#pending = [];
-    this.#now = this.#device.copy();
-  }
-  #do(change: Change): void {
-    this.#now.apply(change);
-    this.#pending.push(change);
-  }
-}
-
-function half(change: Change): Change {
-  return change.kind === 'write' ? { ...change, bytes: change.bytes.subarray(0, change.bytes.length >> 1) } : change;
-}
-
-/** A growing byte string; what lies between its end and a later write reads as zeros. */
-class Bytes {
-  #bytes = Buffer.alloc(0);
-  size = 0;
-
-  apply(change: Change): void {
-    if (change.kind === 'truncate') {
-      this.#resize(change.size);
-      return;
-    }
-    const end = change.position + change.bytes.length;
-    if (end > this.size) this.#resize(end);
-    this.#bytes.set(change.bytes, change.position);
-  }
-  slice(start: number, end: number): Buffer {
-    return this.#bytes.subarray(Math.min(start, this.size), Math.min(end, this.size));
-  }
-  copy(): Bytes {
-    const copy = new Bytes();
-    copy.apply({ kind: 'write', position: 0, bytes: this.slice(0, this.size) });
-    return copy;
-  }
-  #resize(size: number): void {
-    if (size > this.#bytes.length) {
-      const grown = Buffer.alloc(Math.max(size, this.#bytes.length * 2, 64));
-      grown.set(this.slice(0, this.size));
-      this.#bytes = grown;
-    } else if (size < this.size) {
-      this.#bytes.fill(0, size, this.size);
-    }
-    this.size = size;
-  }
 }
