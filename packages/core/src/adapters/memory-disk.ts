@@ -194,7 +194,7 @@ function openContent(path: string, content: MemoryContent, writable: boolean, us
     async syncLater() {
       usable(true);
       const { mark } = content;
-      await undefined;
+      await Promise.resolve();
       use(false); // a crash in between: the sync never came to an end
       content.sync(mark);
     },
