@@ -210,7 +210,7 @@ class AppOnInstance implements RunningApp {
       address: () => settings.advertise ?? this.#environment.address(),
       startWorker: (index, events) =>
         settings.workers === 0
-          ? startInlineWorker(blueprint(index), this.#topology, settings.errors, ports, events)
+          ? startInlineWorker(blueprint(index), this.#topology, settings.errors, engine.engine, ports, events)
           : startThreadWorker(blueprint(index), threads, events),
       createMember: (hooks) =>
         createGroupMember(

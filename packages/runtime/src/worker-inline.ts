@@ -1,6 +1,7 @@
 // A worker on the calling thread (workers: 0): no module needed, and what its callbacks do is done right here.
 // A callback longer than the session timeout does cost the membership (design, Membership 7).
 import { errorToWire, type Ports } from '@millrace/core';
+import type { ByteStoreEngine } from '@millrace/state';
 import type { Topology } from '@millrace/topology';
 import type { ErrorPolicies } from './options.ts';
 import { serveWorker } from './worker-assembly.ts';
@@ -11,11 +12,12 @@ export async function startInlineWorker(
   blueprint: WorkerBlueprint,
   topology: Topology,
   errors: ErrorPolicies,
+  engine: ByteStoreEngine,
   ports: Ports,
   events: WorkerHostEvents,
 ): Promise<WorkerHost> {
   const seat = createWorkerHost(events);
-  const server = await serveWorker({ blueprint, topology, errors, ports, say: (message) => seat.receive(message) });
+  const server = await serveWorker({ blueprint, topology, errors, ports, engine, say: (message) => seat.receive(message) });
   let number = -1;
   seat.connect({
     post: (message) => server.receive(message),
