@@ -63,16 +63,19 @@ describe('the wire', () => {
     expect(await answer).toEqual(expected.subarray(4));
   });
 
-  test('ApiVersions shows librdkafka the old lower bounds and no finalized feature', async () => {
+  test('ApiVersions shows librdkafka the old lower bounds, and transactions v2 in force; a feature that may be off shows from version 4 only', async () => {
     const { client } = await start();
-    const { apiKeys, finalizedFeatures } = await client.ask(APIS.apiVersions, 3, { clientSoftwareName: 'librdkafka', clientSoftwareVersion: '2.11.0' });
+    const software = { clientSoftwareName: 'librdkafka', clientSoftwareVersion: '2.11.0' };
+    const { apiKeys, finalizedFeatures, supportedFeatures } = await client.ask(APIS.apiVersions, 3, software);
     const range = new Map(apiKeys.map(({ apiKey, minVersion, maxVersion }) => [apiKey, [minVersion, maxVersion]]));
-    expect(range.get(0)).toEqual([0, 11]);
+    expect(range.get(0)).toEqual([0, 13]);
     expect(range.get(1)).toEqual([4, 17]);
     expect(range.get(24)).toEqual([0, 3]);
-    expect(range.get(26)).toEqual([0, 4]);
-    expect(range.has(75)).toBe(false);
-    expect(finalizedFeatures).toEqual([]);
+    expect(range.get(26)).toEqual([0, 5]);
+    expect(finalizedFeatures).toContainEqual({ name: 'transaction.version', minVersionLevel: 2, maxVersionLevel: 2 });
+    expect(supportedFeatures).toEqual([]);
+    const newer = await client.ask(APIS.apiVersions, 4, software);
+    expect(newer.supportedFeatures).toContainEqual({ name: 'transaction.version', minVersion: 0, maxVersion: 2 });
   });
 
   test('a client name with spaces is refused with INVALID_REQUEST', async () => {
@@ -83,7 +86,7 @@ describe('the wire', () => {
   test.each([
     ['an unknown API key', 999, 0],
     ['a version that is only advertised', 0, 2],
-    ['a version that is not advertised', 0, 12],
+    ['a version that is not advertised', 0, 14],
   ])('%s ends the connection, and only that one', async (_, key, version) => {
     const { client, broker, ports } = await start();
     const other = await RawClient.connect(ports, broker.port);

@@ -4,6 +4,7 @@
 // I1 an append is in the log, and visible to `replay`, when the call returns.  I2 it is durable under the broker's fsync
 // setting only when `durable()` has settled: a reply that promises something waits for that.
 // I3 a transactional append to an internal topic counts once its marker is there; `replay` says so in log order.
+import type { TopicPartition } from '@millrace/core';
 
 export const OFFSETS_TOPIC = '__consumer_offsets';
 export const TRANSACTIONS_TOPIC = '__transaction_state';
@@ -72,6 +73,20 @@ export interface InternalLog {
 export interface TransactionGate {
   /** True when the partition was added to the open transaction of exactly this producer id and epoch. Cheap: asked per transactional batch. */
   holdsPartition(producerId: number, producerEpoch: number, topic: string, partition: number): boolean;
+  /** Adds partitions to the producer's transaction on the way of its data (Produce 12). */
+  join(request: JoiningProducer, partitions: readonly TopicPartition[]): JoinReply;
+}
+
+export interface JoiningProducer {
+  readonly transactionalId: string;
+  readonly producerId: number;
+  readonly producerEpoch: number;
+}
+
+export interface JoinReply {
+  readonly errorCode: number;
+  /** Settles when data may be appended; undefined: at once. Rejects when the disk refuses. */
+  readonly ready: Promise<void> | undefined;
 }
 
 /** What topic deletion tells the coordinators, after the topic is gone. */

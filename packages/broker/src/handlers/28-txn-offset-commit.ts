@@ -1,5 +1,5 @@
-// TxnOffsetCommit 0-4: offsets that count when the transaction commits (KIP-447).
-// Observable: without AddOffsetsToTxn before it [48], from version 4 [120]; fenced is [47]; generation, member and instance id
+// TxnOffsetCommit 0-5: offsets that count when the transaction commits (KIP-447). From version 5 the group joins the transaction by this (KIP-890).
+// Observable: without AddOffsetsToTxn before it version 3 says [48], 4 says [120]; fenced is [47]; generation, member and instance id
 // are checked where given (3+), the state of the group is not: it may be rebalancing.
 import { APIS, ERROR_CODES, type RequestBody, type ResponseInput } from '@millrace/protocol';
 import type { GroupCoordinator } from '../group/coordinator.ts';
@@ -13,6 +13,7 @@ import { offsetsAsked } from './offsets-asked.ts';
 type Api = typeof APIS.txnOffsetCommit;
 
 const ABORTABLE_FROM = 4;
+const JOINS_FROM = 5;
 
 export function txnOffsetCommitHandler(
   groups: GroupCoordinator,
@@ -31,7 +32,9 @@ export function txnOffsetCommitHandler(
       transaction: { producerId, producerEpoch },
       offsets: offsetsAsked(request.topics, internalLog),
     };
-    const refused = codeFor(transactions.checkOffsets(request, request.groupId), version);
+    const joined = version >= JOINS_FROM ? await transactions.joinOffsets(request, request.groupId) : ERROR_CODES.NONE;
+    // Looked at again after the wait: the transaction may have ended meanwhile, and an offset that comes late would wait for ever.
+    const refused = codeFor(joined === ERROR_CODES.NONE ? transactions.checkOffsets(request, request.groupId) : joined, version);
     const reply = refused === ERROR_CODES.NONE ? await groups.ask(commit) : commitError(commit, refused);
     return { topics: byTopic(reply.partitions, ({ partition, errorCode }) => ({ partitionIndex: partition, errorCode })) };
   });

@@ -161,9 +161,12 @@ export class PartitionLog {
 
   // ---- append ---------------------------------------------------------------------------------------------------------
 
-  /** A client's sound batch. Offsets and epoch are written into its buffer. `mayTransact`: a transactional batch belongs to a transaction that holds this partition. */
-  append(batch: RecordBatchView, nowMs: number, mayTransact: boolean): AppendOutcome {
-    const decision = this.#producers.decide(batch);
+  /**
+   * A client's sound batch. Offsets and epoch are written into its buffer. `mayTransact`: a transactional batch belongs to a transaction that
+   * holds this partition. `fromZero`: a producer new to this partition must begin with sequence 0.
+   */
+  append(batch: RecordBatchView, nowMs: number, mayTransact: boolean, fromZero = false): AppendOutcome {
+    const decision = this.#producers.decide(batch, fromZero);
     if (decision.kind === 'duplicate') return decision;
     if (decision.kind === 'refuse') return { kind: 'refused', code: decision.code, message: decision.message };
     if (batch.transactional && !mayTransact)

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { appendSpec, marker, openLog } from '../testing/log-fixture.ts';
+import { appendSpec, clientBatch, marker, openLog, viewOf } from '../testing/log-fixture.ts';
 import type { AppendOutcome } from './partition-log.ts';
 
 const one = (value: string) => [['k', value]] as const;
@@ -38,6 +38,20 @@ describe('sequences', () => {
     const { log } = openLog();
     expect(send(log, 41)).toMatchObject({ kind: 'appended' });
     expect(send(log, 42)).toMatchObject({ kind: 'appended' });
+  });
+
+  test('where every transaction has its own epoch, a producer that is new here begins at 0, also after a marker', () => {
+    const { log } = openLog();
+    const at = (baseSequence: number, epoch: number) => {
+      const batch = { records: one('v'), producerId: 1, epoch, sequence: baseSequence, transactional: true } as const;
+      return log.append(viewOf(clientBatch(batch)), 0, true, true);
+    };
+    expect(at(3, 0)).toMatchObject({ kind: 'refused', code: 45 });
+    expect(at(0, 0)).toMatchObject({ kind: 'appended' });
+    log.appendMarker(marker(1, true, 1), 0);
+    expect(at(1, 1)).toMatchObject({ kind: 'refused', code: 45 });
+    expect(at(1, 0)).toMatchObject({ kind: 'refused', code: 47 });
+    expect(at(0, 1)).toMatchObject({ kind: 'appended' });
   });
 
   test('sequences wrap to 0 after 2^31-1, between batches and inside one', () => {

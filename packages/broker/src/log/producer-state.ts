@@ -60,11 +60,17 @@ export class ProducerState {
     return this.#open.has(producerId);
   }
 
-  /** May this batch of a client be appended? Nothing changes. */
-  decide(batch: RecordBatchView): ProducerDecision {
+  /**
+   * May this batch of a client be appended? Nothing changes. `fromZero`: a producer that is not known here must begin with sequence 0, as it
+   * does where every transaction has an epoch of its own (KIP-890); else one that went ahead of a refused batch would be taken.
+   */
+  decide(batch: RecordBatchView, fromZero = false): ProducerDecision {
     if (batch.producerId < 0) return APPEND;
     const entry = this.entries.get(batch.producerId);
-    if (entry === undefined) return APPEND; // new, expired, or its log is gone: any sequence will do
+    if (entry === undefined) {
+      if (!fromZero || batch.baseSequence === 0) return APPEND; // new, expired, or its log is gone: any sequence will do
+      return refuse(OUT_OF_ORDER_SEQUENCE, `the first batch of a transaction here has sequence ${batch.baseSequence}, not 0`);
+    }
     if (batch.producerEpoch < entry.epoch)
       return refuse(INVALID_PRODUCER_EPOCH, `producer ${batch.producerId} has epoch ${entry.epoch} here; the batch has ${batch.producerEpoch}`);
     if (batch.producerEpoch > entry.epoch) {
@@ -75,8 +81,8 @@ export class ProducerState {
         if (kept.firstSequence === batch.baseSequence && kept.lastSequence === lastSequence)
           return { kind: 'duplicate', baseOffset: kept.firstOffset, timestampMs: kept.timestampMs };
       const newest = entry.batches.at(-1);
-      if (newest !== undefined && batch.baseSequence !== sequenceAfter(newest.lastSequence, 1))
-        return refuse(OUT_OF_ORDER_SEQUENCE, `expected sequence ${sequenceAfter(newest.lastSequence, 1)}, got ${batch.baseSequence}`);
+      const expected = newest === undefined ? 0 : sequenceAfter(newest.lastSequence, 1); // a marker alone begins an epoch
+      if (batch.baseSequence !== expected) return refuse(OUT_OF_ORDER_SEQUENCE, `expected sequence ${expected}, got ${batch.baseSequence}`);
     }
     if (!batch.transactional && entry.transactionStart >= 0)
       return refuse(INVALID_TXN_STATE, `producer ${batch.producerId} has an open transaction here; the batch is outside it`);

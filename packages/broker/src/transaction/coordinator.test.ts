@@ -7,7 +7,7 @@ import { GroupCoordinator } from '../group/coordinator.ts';
 import { DEFAULT_GROUP_OPTIONS } from '../group/options.ts';
 import { OFFSETS_TOPIC } from '../internal-log.ts';
 import { MemoryInternalLog } from '../testing/memory-internal-log.ts';
-import { type InitReply, TransactionCoordinator } from './coordinator.ts';
+import { type IdentityReply, TransactionCoordinator } from './coordinator.ts';
 import { DEFAULT_TRANSACTION_OPTIONS, type TransactionOptions } from './options.ts';
 
 const E = ERROR_CODES;
@@ -28,7 +28,7 @@ function rig(options: Partial<TransactionOptions> = {}, log = new MemoryInternal
   transactions.start();
   return { time, log, groups, transactions };
 }
-const init = ({ transactions }: Rig, transactionalId: string | null = 'x', expected = { producerId: -1, producerEpoch: -1 }): Promise<InitReply> =>
+const init = ({ transactions }: Rig, transactionalId: string | null = 'x', expected = { producerId: -1, producerEpoch: -1 }): Promise<IdentityReply> =>
   transactions.initProducerId({ transactionalId, timeoutMs: 60_000, expected });
 /** An open transaction over two partitions. */
 async function open(mine: Rig, transactionalId = 'x') {

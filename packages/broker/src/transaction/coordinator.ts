@@ -2,20 +2,24 @@
 // Owns: the transactional ids of this broker, the clock of open transactions, the producer ids.  Never: decides anything itself.
 // C1 data before its verdict: with fsync on, what a transaction appended is durable before its PrepareCommit is written.
 // C2 verdict before its markers, markers before Complete: each is durable before the next, so a crash never leaves a marker missing.
-// C3 a completion that fails (disk full) is tried again until it succeeds: the outcome is already promised.
+// C3 a producer's partition is part of its transaction on the device before its data is: `join` says what to wait for.
+// C4 a completion that fails (disk full) is tried again until it succeeds: the outcome is already promised.
 import { type Clock, type Logger, sleep, type Timer, type Timers, type TopicPartition } from '@millrace/core';
 import { ERROR_CODES } from '@millrace/protocol';
 import { coordinatorPartition } from '../coordinator-partition.ts';
-import { type InternalLog, OFFSETS_TOPIC, TRANSACTIONS_TOPIC, type TransactionGate } from '../internal-log.ts';
+import { type InternalLog, type JoinReply, OFFSETS_TOPIC, TRANSACTIONS_TOPIC, type TransactionGate } from '../internal-log.ts';
 import { applyTransactionRecord } from './apply.ts';
 import {
   checkOffsets,
   completed,
   decideAdd,
   decideEnd,
+  decideEndAndBump,
   decideExpiry,
   decideInit,
   decideTimeout,
+  type IdentityDecision,
+  type IdentityFacts,
   type InitRequest,
   type ProducerIdentity,
   type ProducerRequest,
@@ -38,8 +42,13 @@ export interface OffsetKeeper {
   markerWritten(partition: number, producerId: number, commit: boolean): void;
 }
 
-export interface InitReply extends ProducerIdentity {
+/** Who a producer is from now on; -1 and -1 beside an error. */
+export interface IdentityReply extends ProducerIdentity {
   readonly errorCode: number;
+}
+
+function replyOf({ errorCode, identity }: IdentityDecision): IdentityReply {
+  return { errorCode, producerId: identity.producerId, producerEpoch: identity.producerEpoch };
 }
 
 const { NONE, COORDINATOR_NOT_AVAILABLE, NOT_COORDINATOR } = ERROR_CODES;
@@ -59,6 +68,8 @@ export class TransactionCoordinator implements TransactionGate {
   readonly #byProducer = new Map<number, string>();
   /** Ids whose Prepare record waits for the data to be durable. */
   readonly #inFlight = new Set<string>();
+  /** Ids whose newest partitions are not durable yet. */
+  readonly #joining = new Map<string, Promise<void>>();
   /** Monotonic ms at which an open transaction has lasted too long. */
   readonly #deadlines = new Map<string, number>();
   readonly #completions = new Set<Promise<void>>();
@@ -80,7 +91,7 @@ export class TransactionCoordinator implements TransactionGate {
     const { wallMs, atMs } = this.#now();
     for (const state of this.#state.byId.values()) {
       this.#byProducer.set(state.producerId, state.transactionalId);
-      taken = Math.max(taken, state.producerId + 1);
+      taken = Math.max(taken, state.producerId + 1, state.nextProducerId + 1);
       const restMs = Math.min(state.timeoutMs, Math.max(0, state.startedAtMs + state.timeoutMs - wallMs));
       if (state.status === 'Ongoing') this.#deadlines.set(state.transactionalId, atMs + restMs);
     }
@@ -103,10 +114,10 @@ export class TransactionCoordinator implements TransactionGate {
   }
 
   /** A producer id for good; with a transactional id also its next epoch. A null id is a producer without transactions. */
-  async initProducerId(request: Omit<InitRequest, 'transactionalId'> & { readonly transactionalId: string | null }): Promise<InitReply> {
+  async initProducerId(request: Omit<InitRequest, 'transactionalId'> & { readonly transactionalId: string | null }): Promise<IdentityReply> {
     return this.#guard(
       request.transactionalId ?? '',
-      async (): Promise<InitReply> => {
+      async (): Promise<IdentityReply> => {
         const { transactionalId } = request;
         if (transactionalId !== null && this.#isFull(transactionalId)) return { errorCode: COORDINATOR_NOT_AVAILABLE, ...NOBODY };
         this.#reserveProducerIds();
@@ -137,14 +148,51 @@ export class TransactionCoordinator implements TransactionGate {
     return this.addPartitions(request, [this.#offsetsPartition(groupId)]);
   }
 
-  /** Answers when the outcome is decided and, unless `markerDelayMs` is set, visible to readers. */
-  endTransaction(request: ProducerRequest, commit: boolean): Promise<number> {
+  /**
+   * What Produce 12 and TxnOffsetCommit 5 do instead of asking to add partitions first (KIP-890). `ready`: data may be appended only then;
+   * requests of one producer that wait go on in the order in which they asked.
+   */
+  join(request: ProducerRequest, partitions: readonly TopicPartition[]): JoinReply {
+    const { transactionalId } = request;
+    if (this.#stopping.signal.aborted) return { errorCode: NOT_COORDINATOR, ready: undefined };
+    try {
+      const decision = decideAdd(this.#facts(transactionalId), request, partitions);
+      this.#write(decision);
+      if (decision.next !== undefined) this.#hold(transactionalId, this.#internalLog.durable());
+      return { errorCode: decision.errorCode, ready: this.#joining.get(transactionalId) };
+    } catch (error) {
+      return { errorCode: this.#notWritten(transactionalId, error), ready: undefined };
+    }
+  }
+
+  /** `join` with the group's partition of the offsets topic, waited for. */
+  async joinOffsets(request: ProducerRequest, groupId: string): Promise<number> {
+    const { errorCode, ready } = this.join(request, [this.#offsetsPartition(groupId)]);
+    if (ready === undefined) return errorCode;
+    return ready.then(
+      () => errorCode,
+      (error: unknown) => this.#notWritten(request.transactionalId, error),
+    );
+  }
+
+  /** EndTxn 0-4. Answers when the outcome is decided and, unless `markerDelayMs` is set, visible to readers. */
+  async endTransaction(request: ProducerRequest, commit: boolean): Promise<number> {
+    const { errorCode } = await this.#end(request.transactionalId, commit, (facts) => ({ ...decideEnd(facts, request, commit), identity: NOBODY }));
+    return errorCode;
+  }
+
+  /** EndTxn 5: the same, and the answer is the epoch (or id) under which the producer goes on. */
+  endAndBump(request: ProducerRequest, commit: boolean): Promise<IdentityReply> {
+    return this.#end(request.transactionalId, commit, (facts) => decideEndAndBump(facts, request, commit));
+  }
+
+  #end(transactionalId: string, commit: boolean, decide: (facts: IdentityFacts) => IdentityDecision): Promise<IdentityReply> {
     return this.#guard(
-      request.transactionalId,
+      transactionalId,
       async () => {
-        const { transactionalId } = request;
-        let decision = decideEnd(this.#facts(transactionalId), request, commit);
-        if (decision.next === undefined) return decision.errorCode;
+        this.#reserveProducerIds();
+        let decision = decide(this.#identityFacts(transactionalId));
+        if (decision.next === undefined) return replyOf(decision);
         const dataDurable = commit ? this.#internalLog.durable() : undefined;
         if (dataDurable !== undefined) {
           this.#inFlight.add(transactionalId);
@@ -153,13 +201,13 @@ export class TransactionCoordinator implements TransactionGate {
           } finally {
             this.#inFlight.delete(transactionalId);
           }
-          decision = decideEnd(this.#facts(transactionalId), request, commit);
+          decision = decide(this.#identityFacts(transactionalId));
         }
         this.#write(decision);
         if (decision.next !== undefined) await this.#complete(transactionalId);
-        return decision.errorCode;
+        return replyOf(decision);
       },
-      (errorCode) => errorCode,
+      (errorCode) => ({ errorCode, ...NOBODY }),
     );
   }
 
@@ -184,16 +232,14 @@ export class TransactionCoordinator implements TransactionGate {
     return [...this.#state.byId.values()];
   }
 
-  #init(request: InitRequest): InitReply {
-    const facts = { ...this.#facts(request.transactionalId), timeoutMaxMs: this.#options.timeoutMaxMs, freshProducerId: this.#producerIds.next };
-    const decision = decideInit(facts, request);
+  #init(request: InitRequest): IdentityReply {
+    const decision = decideInit({ ...this.#identityFacts(request.transactionalId), timeoutMaxMs: this.#options.timeoutMaxMs }, request);
     this.#write(decision);
-    if (decision.next?.producerId === this.#producerIds.next) this.#producerIds.take();
     if (decision.next?.status === 'PrepareAbort') void this.#complete(request.transactionalId);
-    return { errorCode: decision.errorCode, producerId: decision.identity.producerId, producerEpoch: decision.identity.producerEpoch };
+    return replyOf(decision);
   }
 
-  #freshIdentity(expected: ProducerIdentity): InitReply {
+  #freshIdentity(expected: ProducerIdentity): IdentityReply {
     if (expected.producerId < 0 !== expected.producerEpoch < 0) return { errorCode: ERROR_CODES.INVALID_REQUEST, ...NOBODY };
     return { errorCode: NONE, producerId: this.#producerIds.take(), producerEpoch: 0 };
   }
@@ -214,6 +260,7 @@ export class TransactionCoordinator implements TransactionGate {
     const old = this.#state.byId.get(transactionalId);
     if (old !== undefined) assertTransactionMove(old.status, next.status);
     this.#append({ kind: 'transaction', transactionalId, value: next });
+    if (next.producerId === this.#producerIds.next || next.nextProducerId === this.#producerIds.next) this.#producerIds.take();
     if (old !== undefined && old.producerId !== next.producerId) this.#byProducer.delete(old.producerId);
     this.#byProducer.set(next.producerId, transactionalId);
     if (next.status !== 'Ongoing') this.#deadlines.delete(transactionalId);
@@ -330,9 +377,25 @@ export class TransactionCoordinator implements TransactionGate {
     try {
       return await run();
     } catch (error) {
-      this.#ports.log.error({ transactionalId, error: String(error) }, 'a transaction record could not be written');
-      return refuse(COORDINATOR_NOT_AVAILABLE);
+      return refuse(this.#notWritten(transactionalId, error));
     }
+  }
+
+  #notWritten(transactionalId: string, error: unknown): number {
+    this.#ports.log.error({ transactionalId, error: String(error) }, 'a transaction record could not be written');
+    return COORDINATOR_NOT_AVAILABLE;
+  }
+
+  /** Data of this transaction waits for `durable`, and for what it waited for before. */
+  #hold(transactionalId: string, durable: Promise<void> | undefined): void {
+    if (durable === undefined) return;
+    const before = this.#joining.get(transactionalId);
+    const held = before === undefined ? durable : before.then(() => durable);
+    this.#joining.set(transactionalId, held);
+    const settled = (): void => {
+      if (this.#joining.get(transactionalId) === held) this.#joining.delete(transactionalId);
+    };
+    held.then(settled, settled);
   }
 
   #isFull(transactionalId: string): boolean {
@@ -341,6 +404,10 @@ export class TransactionCoordinator implements TransactionGate {
 
   #facts(transactionalId: string): TransactionFacts {
     return { state: this.#state.byId.get(transactionalId), inFlight: this.#inFlight.has(transactionalId), nowMs: this.#ports.clock.nowMs() };
+  }
+
+  #identityFacts(transactionalId: string): IdentityFacts {
+    return { ...this.#facts(transactionalId), freshProducerId: this.#producerIds.next };
   }
 
   #offsetsPartition(groupId: string): TopicPartition {

@@ -6,10 +6,11 @@ import {
   completed,
   decideAdd,
   decideEnd,
+  decideEndAndBump,
   decideExpiry,
   decideInit,
   decideTimeout,
-  type InitDecision,
+  type IdentityDecision,
   type InitRequest,
   PRODUCER_EPOCH_MAX,
 } from './decide.ts';
@@ -29,6 +30,7 @@ function state(status: TransactionStatus, change: Partial<TransactionState> = {}
     producerEpoch: 3,
     previousProducerId: -1,
     previousEpoch: -1,
+    nextProducerId: -1,
     timeoutMs: 60_000,
     status,
     partitions: new Map(open ? [['t', new Set([0])]] : []),
@@ -37,7 +39,7 @@ function state(status: TransactionStatus, change: Partial<TransactionState> = {}
     ...change,
   };
 }
-const init = (from: TransactionState | undefined, change: Partial<InitRequest> = {}, inFlight = false): InitDecision =>
+const init = (from: TransactionState | undefined, change: Partial<InitRequest> = {}, inFlight = false): IdentityDecision =>
   decideInit(
     { state: from, inFlight, nowMs: NOW, timeoutMaxMs: 900_000, freshProducerId: FRESH },
     { transactionalId: 'x', timeoutMs: 60_000, expected: { producerId: -1, producerEpoch: -1 }, ...change },
@@ -178,6 +180,83 @@ describe('EndTxn', () => {
   });
 });
 
+describe('EndTxn that bumps the epoch (KIP-890)', () => {
+  const bumpFacts = (from: TransactionState | undefined, inFlight = false) => ({ ...facts(from, inFlight), freshProducerId: FRESH });
+  // Code of: a commit, an abort by the current epoch; a commit, an abort by the one before, whose end brought the current one.
+  test.each<[TransactionStatus, number, number, number, number]>([
+    ['Empty', E.INVALID_TXN_STATE, E.NONE, E.PRODUCER_FENCED, E.PRODUCER_FENCED],
+    ['Ongoing', E.NONE, E.NONE, E.PRODUCER_FENCED, E.PRODUCER_FENCED],
+    ['PrepareCommit', E.PRODUCER_FENCED, E.PRODUCER_FENCED, E.CONCURRENT_TRANSACTIONS, E.INVALID_TXN_STATE],
+    ['PrepareAbort', E.PRODUCER_FENCED, E.PRODUCER_FENCED, E.INVALID_TXN_STATE, E.CONCURRENT_TRANSACTIONS],
+    ['CompleteCommit', E.INVALID_TXN_STATE, E.NONE, E.NONE, E.INVALID_TXN_STATE],
+    ['CompleteAbort', E.INVALID_TXN_STATE, E.NONE, E.INVALID_TXN_STATE, E.NONE],
+    ['PrepareEpochFence', E.CONCURRENT_TRANSACTIONS, E.CONCURRENT_TRANSACTIONS, E.CONCURRENT_TRANSACTIONS, E.CONCURRENT_TRANSACTIONS],
+    ['Dead', E.CONCURRENT_TRANSACTIONS, E.CONCURRENT_TRANSACTIONS, E.CONCURRENT_TRANSACTIONS, E.CONCURRENT_TRANSACTIONS],
+  ])('on %s', (status, ...codes) => {
+    const from = state(status, { previousProducerId: PID, previousEpoch: 2 });
+    const asked = [
+      [me, true],
+      [me, false],
+      [{ ...me, producerEpoch: 2 }, true],
+      [{ ...me, producerEpoch: 2 }, false],
+    ] as const;
+    const decisions = asked.map(([who, commit]) => decideEndAndBump(bumpFacts(from), who, commit));
+    expect(decisions.map(({ errorCode }) => errorCode)).toEqual(codes);
+    decisions.forEach(({ errorCode, next, identity }, index) => {
+      const again = index >= 2;
+      if (errorCode !== E.NONE) expect([next, identity]).toEqual([undefined, { producerId: -1, producerEpoch: -1 }]);
+      else if (again) expect([next, identity.producerId, identity.producerEpoch]).toEqual([undefined, PID, 3]);
+      else {
+        expect(next).toMatchObject({ status: index === 0 ? 'PrepareCommit' : 'PrepareAbort', producerEpoch: 4, previousProducerId: PID, previousEpoch: 3 });
+        expect(identity).toMatchObject({ producerId: PID, producerEpoch: 4 });
+        expect(TRANSACTION_MOVES[status]).toContain(next?.status);
+      }
+    });
+  });
+  test('knows nobody else', () => {
+    expect(decideEndAndBump(bumpFacts(undefined), me, true).errorCode).toBe(E.INVALID_PRODUCER_ID_MAPPING);
+    for (const status of Object.keys(TRANSACTION_TABLE) as TransactionStatus[]) {
+      const from = bumpFacts(state(status));
+      expect(decideEndAndBump(from, { ...me, transactionalId: '' }, true).errorCode).toBe(E.INVALID_REQUEST);
+      expect(decideEndAndBump(from, { ...me, producerId: 1 }, true).errorCode).toBe(E.INVALID_PRODUCER_ID_MAPPING);
+      for (const producerEpoch of [-1, 0, 2, 4, 32_767]) expect(decideEndAndBump(from, { ...me, producerEpoch }, false).errorCode).toBe(E.PRODUCER_FENCED);
+      expect(decideEndAndBump(bumpFacts(state(status), true), me, true).errorCode).toBe(E.CONCURRENT_TRANSACTIONS);
+    }
+  });
+  test('on the last epoch hands out a new producer id, which takes over after the markers of the old one', () => {
+    const last = state('Ongoing', { producerEpoch: PRODUCER_EPOCH_MAX });
+    const mine = { ...me, producerEpoch: PRODUCER_EPOCH_MAX };
+    const { next, identity } = decideEndAndBump(bumpFacts(last), mine, true);
+    expect(next).toMatchObject({ status: 'PrepareCommit', producerId: PID, producerEpoch: 32_767, nextProducerId: FRESH });
+    expect(identity).toMatchObject({ producerId: FRESH, producerEpoch: 0 });
+    const prepared = next as TransactionState;
+    expect(decideAdd(facts(prepared), { ...me, producerId: FRESH, producerEpoch: 0 }, [{ topic: 't', partition: 0 }]).errorCode).toBe(
+      E.CONCURRENT_TRANSACTIONS,
+    );
+    expect(decideEndAndBump(bumpFacts(prepared), mine, true).errorCode).toBe(E.CONCURRENT_TRANSACTIONS);
+    const after = completed(prepared, NOW);
+    expect(after).toMatchObject({ status: 'CompleteCommit', producerId: FRESH, producerEpoch: 0, nextProducerId: -1 });
+    expect(decideEndAndBump(bumpFacts(after), mine, true)).toMatchObject({
+      errorCode: E.NONE,
+      next: undefined,
+      identity: { producerId: FRESH, producerEpoch: 0 },
+    });
+    expect(decideAdd(facts(after), { ...me, producerId: FRESH, producerEpoch: 0 }, [{ topic: 't', partition: 0 }]).errorCode).toBe(E.NONE);
+  });
+  test('a timeout leaves nothing to agree with: who was fenced stays fenced', () => {
+    const aborted = completed(decideTimeout(facts(state('Ongoing'))) as TransactionState, NOW);
+    expect(decideEndAndBump(bumpFacts(aborted), me, false).errorCode).toBe(E.PRODUCER_FENCED);
+    expect(decideEndAndBump(bumpFacts(aborted), me, true).errorCode).toBe(E.PRODUCER_FENCED);
+  });
+  test('the epoch that only fences is nobody’s: neither partitions nor ends are taken from it', () => {
+    const beyond = state('CompleteAbort', { producerEpoch: 32_767 });
+    const liar = { ...me, producerEpoch: 32_767 };
+    expect(decideAdd(facts(beyond), liar, [{ topic: 't', partition: 0 }]).errorCode).toBe(E.PRODUCER_FENCED);
+    expect(decideEnd(facts(beyond), liar, false).errorCode).toBe(E.PRODUCER_FENCED);
+    expect(decideEndAndBump(bumpFacts(beyond), liar, false).errorCode).toBe(E.PRODUCER_FENCED);
+  });
+});
+
 describe('time', () => {
   test('fences an open transaction, and nothing else', () => {
     for (const from of Object.keys(TRANSACTION_TABLE) as TransactionStatus[]) {
@@ -224,7 +303,7 @@ test('what a decision may write is a move of the table', () => {
 describe('records', () => {
   test('come back as they were', () => {
     for (const status of Object.keys(TRANSACTION_TABLE) as TransactionStatus[]) {
-      const value = state(status, { previousProducerId: 9, previousEpoch: 2 });
+      const value = state(status, { previousProducerId: 9, previousEpoch: 2, nextProducerId: 12 });
       expect(decodeTransactionRecord(encodeTransactionRecord({ kind: 'transaction', transactionalId: 'x', value }))).toEqual({
         kind: 'transaction',
         transactionalId: 'x',

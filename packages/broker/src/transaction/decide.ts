@@ -1,10 +1,18 @@
 // What a transactional id answers and writes: pure functions from its state, one request and the time to a decision.
-// Owns: the checks of id, epoch and state (KIP-98, KIP-360, KIP-447) through the table in state.ts.
+// Owns: the checks of id, epoch and state (KIP-98, KIP-360, KIP-447, KIP-890) through the table in state.ts.
 // Never: writes, waits, reads a clock. The coordinator carries decisions out.
 // Fenced is answered with PRODUCER_FENCED; handlers say INVALID_PRODUCER_EPOCH to versions that do not know it.
 import { assert, type TopicPartition } from '@millrace/core';
 import { ERROR_CODES } from '@millrace/protocol';
-import { holds, type PartitionTable, TRANSACTION_TABLE, type TransactionResponse, type TransactionState, type TransactionStatus } from './state.ts';
+import {
+  holds,
+  type PartitionTable,
+  TRANSACTION_TABLE,
+  type TransactionEvent,
+  type TransactionResponse,
+  type TransactionState,
+  type TransactionStatus,
+} from './state.ts';
 
 const { NONE, CONCURRENT_TRANSACTIONS, INVALID_PRODUCER_ID_MAPPING, INVALID_TXN_STATE, PRODUCER_FENCED } = ERROR_CODES;
 const { INVALID_REQUEST, INVALID_TRANSACTION_TIMEOUT } = ERROR_CODES;
@@ -38,13 +46,17 @@ export interface InitRequest {
   readonly expected: ProducerIdentity;
 }
 
-export interface InitFacts extends TransactionFacts {
-  readonly timeoutMaxMs: number;
-  /** An id that was never handed out, should one be needed. */
+/** For decisions that may need an id that was never handed out. */
+export interface IdentityFacts extends TransactionFacts {
   readonly freshProducerId: number;
 }
 
-export interface InitDecision extends TransactionDecision {
+export interface InitFacts extends IdentityFacts {
+  readonly timeoutMaxMs: number;
+}
+
+/** A decision whose answer tells the producer who it is from now on. */
+export interface IdentityDecision extends TransactionDecision {
   /** -1 and -1 beside an error. */
   readonly identity: ProducerIdentity;
 }
@@ -52,10 +64,9 @@ export interface InitDecision extends TransactionDecision {
 const NOBODY: ProducerIdentity = { producerId: -1, producerEpoch: -1 };
 const NO_PARTITIONS: PartitionTable = new Map();
 
-export function decideInit(facts: InitFacts, request: InitRequest): InitDecision {
+export function decideInit(facts: InitFacts, request: InitRequest): IdentityDecision {
   const { state } = facts;
   const { expected } = request;
-  const refuse = (errorCode: number): InitDecision => ({ errorCode, next: undefined, identity: NOBODY });
   if (request.transactionalId === '' || expected.producerId < 0 !== expected.producerEpoch < 0) return refuse(INVALID_REQUEST);
   if (request.timeoutMs <= 0 || request.timeoutMs > facts.timeoutMaxMs) return refuse(INVALID_TRANSACTION_TIMEOUT);
   if (facts.inFlight) return refuse(CONCURRENT_TRANSACTIONS);
@@ -72,8 +83,12 @@ export function decideInit(facts: InitFacts, request: InitRequest): InitDecision
   return grant(bumped(state, facts, request.timeoutMs, named));
 }
 
-function grant(next: TransactionState): InitDecision {
+function grant(next: TransactionState): IdentityDecision {
   return { errorCode: NONE, next, identity: next };
+}
+
+function refuse(errorCode: number): IdentityDecision {
+  return { errorCode, next: undefined, identity: NOBODY };
 }
 
 function initialState(facts: InitFacts, request: InitRequest): TransactionState {
@@ -83,6 +98,7 @@ function initialState(facts: InitFacts, request: InitRequest): TransactionState 
     producerEpoch: 0,
     previousProducerId: -1,
     previousEpoch: -1,
+    nextProducerId: -1,
     timeoutMs: request.timeoutMs,
     status: 'Empty',
     partitions: NO_PARTITIONS,
@@ -166,16 +182,61 @@ function joined(held: PartitionTable, added: readonly TopicPartition[]): Partiti
   return table;
 }
 
+/** EndTxn 0-4: the producer keeps its epoch. */
 export function decideEnd(facts: TransactionFacts, request: ProducerRequest, commit: boolean): TransactionDecision {
   const { state } = facts;
   const refused = refuseProducer(facts, request);
   if (refused !== NONE || state === undefined) return { errorCode: refused, next: undefined };
   const response = TRANSACTION_TABLE[state.status][commit ? 'commit' : 'abort'];
-  if (response !== 'prepare') return { errorCode: END_CODES[response] ?? INVALID_TXN_STATE, next: undefined };
+  if (response !== 'prepare') return { errorCode: endCode(response), next: undefined };
   return { errorCode: NONE, next: { ...state, status: commit ? 'PrepareCommit' : 'PrepareAbort', updatedAtMs: facts.nowMs } };
 }
 
-const END_CODES: Partial<Record<TransactionResponse, number>> = { done: NONE, busy: CONCURRENT_TRANSACTIONS, invalid: INVALID_TXN_STATE };
+/**
+ * EndTxn 5: the markers carry the next epoch, which the answer hands to the producer: what is still on its way from the transaction that
+ * ended can belong to no later one. When the epochs are used up the answer names a new producer id, which takes over after the markers.
+ */
+export function decideEndAndBump(facts: IdentityFacts, request: ProducerRequest, commit: boolean): IdentityDecision {
+  const { state } = facts;
+  if (request.transactionalId === '') return refuse(INVALID_REQUEST);
+  if (state === undefined) return refuse(INVALID_PRODUCER_ID_MAPPING);
+  if (facts.inFlight) return refuse(CONCURRENT_TRANSACTIONS);
+  const caller = recognise(state, request);
+  if (caller !== 'current' && caller !== 'previous') return refuse(state.producerId === request.producerId ? PRODUCER_FENCED : strangerCode(state, request));
+  if (request.producerEpoch > PRODUCER_EPOCH_MAX) return refuse(PRODUCER_FENCED);
+  const response = TRANSACTION_TABLE[state.status][END_EVENTS[caller][commit ? 'commit' : 'abort']];
+  if (response === 'done') return { errorCode: NONE, next: undefined, identity: state };
+  if (response !== 'prepare') return refuse(endCode(response));
+  const next: TransactionState = {
+    ...state,
+    producerEpoch: state.producerEpoch + 1,
+    previousProducerId: request.producerId,
+    previousEpoch: request.producerEpoch,
+    nextProducerId: state.producerEpoch >= PRODUCER_EPOCH_MAX ? facts.freshProducerId : -1,
+    status: commit ? 'PrepareCommit' : 'PrepareAbort',
+    startedAtMs: state.startedAtMs < 0 ? facts.nowMs : state.startedAtMs,
+    updatedAtMs: facts.nowMs,
+  };
+  return { errorCode: NONE, next, identity: completed(next, facts.nowMs) };
+}
+
+const END_EVENTS: Readonly<Record<'current' | 'previous', Readonly<Record<'commit' | 'abort', TransactionEvent>>>> = {
+  current: { commit: 'commitBump', abort: 'abortBump' },
+  previous: { commit: 'commitAgain', abort: 'abortAgain' },
+};
+
+function endCode(response: TransactionResponse): number {
+  switch (response) {
+    case 'done':
+      return NONE;
+    case 'busy':
+      return CONCURRENT_TRANSACTIONS;
+    case 'stranger':
+      return PRODUCER_FENCED;
+    default:
+      return INVALID_TXN_STATE;
+  }
+}
 
 /** The coordinator has seen the transaction open for longer than its timeout. */
 export function decideTimeout(facts: TransactionFacts): TransactionState | undefined {
@@ -194,15 +255,22 @@ export function decideExpiry(facts: TransactionFacts, idleMs: number): boolean {
 /** All markers are written. */
 export function completed(state: TransactionState, nowMs: number): TransactionState {
   const status: TransactionStatus = state.status === 'PrepareCommit' ? 'CompleteCommit' : 'CompleteAbort';
-  return { ...state, status, partitions: NO_PARTITIONS, startedAtMs: -1, updatedAtMs: nowMs };
+  const ended: TransactionState = { ...state, status, partitions: NO_PARTITIONS, startedAtMs: -1, updatedAtMs: nowMs };
+  return state.nextProducerId < 0 ? ended : { ...ended, producerId: state.nextProducerId, producerEpoch: 0, nextProducerId: -1 };
 }
 
-/** The checks that AddPartitions, AddOffsets and EndTxn share. */
+/** The checks that AddPartitions, AddOffsets and EndTxn 0-4 share. */
 function refuseProducer({ state, inFlight }: TransactionFacts, request: ProducerRequest): number {
   if (request.transactionalId === '') return INVALID_REQUEST;
-  if (state === undefined || state.producerId !== request.producerId) return INVALID_PRODUCER_ID_MAPPING;
-  if (state.producerEpoch !== request.producerEpoch) return PRODUCER_FENCED;
+  if (state === undefined) return INVALID_PRODUCER_ID_MAPPING;
+  if (state.producerId !== request.producerId) return strangerCode(state, request);
+  if (state.producerEpoch !== request.producerEpoch || state.producerEpoch > PRODUCER_EPOCH_MAX) return PRODUCER_FENCED;
   return inFlight ? CONCURRENT_TRANSACTIONS : NONE;
+}
+
+/** The id that takes over after the markers may be early; any other id has no business here. */
+function strangerCode(state: TransactionState, request: ProducerIdentity): number {
+  return state.nextProducerId >= 0 && state.nextProducerId === request.producerId ? CONCURRENT_TRANSACTIONS : INVALID_PRODUCER_ID_MAPPING;
 }
 
 /** TxnOffsetCommit: is the group's partition of the offsets topic part of the open transaction? INVALID_TXN_STATE if not. */

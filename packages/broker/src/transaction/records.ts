@@ -43,6 +43,7 @@ function encodeState(state: TransactionState): Buffer {
   return encodeEmbedded(transactionLogValue, VALUE_VERSION, {
     producerId: state.producerId,
     previousProducerId: state.previousProducerId,
+    nextProducerId: state.nextProducerId,
     producerEpoch: state.producerEpoch,
     previousProducerEpoch: state.previousEpoch,
     transactionTimeoutMs: state.timeoutMs,
@@ -63,6 +64,7 @@ function decodeState(transactionalId: string, bytes: Buffer): TransactionState {
     producerEpoch: value.producerEpoch,
     previousProducerId: value.previousProducerId,
     previousEpoch: value.previousProducerEpoch,
+    nextProducerId: value.nextProducerId,
     timeoutMs: value.transactionTimeoutMs,
     status,
     partitions: new Map((value.transactionPartitions ?? []).map(({ topic, partitionIds }) => [topic, new Set(partitionIds)])),

@@ -3,6 +3,8 @@
 //
 //               AddPartitions, AddOffsets              EndTxn: prepare record            markers written
 //   Empty ────────────────────────────────▶ Ongoing ───────────────────────▶ PrepareX ────────────────────▶ CompleteX
+//     │                                                                          ▲                              │
+//     └───────────EndTxn 5: abort although nothing is open, for its bump─────────┴──────────────────────────────┘
 //     ▲                                      ▲    │ time is up, or a new producer: epoch + 1                  │  │
 //     │                                      │    └──(PrepareEpochFence, never written)──▶ PrepareAbort       │  │
 //     │                                      └────────────AddPartitions, AddOffsets───────────────────────────┘  │
@@ -16,33 +18,70 @@ import type { TRANSACTION_STATUS } from '@millrace/protocol';
 export type TransactionStatus = keyof typeof TRANSACTION_STATUS;
 
 export const TRANSACTION_MOVES: Readonly<Record<TransactionStatus, readonly TransactionStatus[]>> = {
-  Empty: ['Empty', 'Ongoing', 'Dead'],
+  Empty: ['Empty', 'Ongoing', 'PrepareAbort', 'Dead'],
   Ongoing: ['Ongoing', 'PrepareCommit', 'PrepareAbort', 'PrepareEpochFence'],
   PrepareEpochFence: ['PrepareAbort'],
   PrepareCommit: ['CompleteCommit'],
   PrepareAbort: ['CompleteAbort'],
-  CompleteCommit: ['Empty', 'Ongoing', 'Dead'],
-  CompleteAbort: ['Empty', 'Ongoing', 'Dead'],
+  CompleteCommit: ['Empty', 'Ongoing', 'PrepareAbort', 'Dead'],
+  CompleteAbort: ['Empty', 'Ongoing', 'PrepareAbort', 'Dead'],
   Dead: [],
 };
 
-export type TransactionEvent = 'init' | 'add' | 'commit' | 'abort' | 'timeout' | 'expire';
+/**
+ * commit, abort: EndTxn 0-4 · commitBump, abortBump: EndTxn 5 by the current epoch · commitAgain, abortAgain: EndTxn 5 by the epoch that the
+ * last such request ended, so its answer was lost.
+ */
+export type TransactionEvent = 'init' | 'add' | 'commit' | 'abort' | 'commitBump' | 'abortBump' | 'commitAgain' | 'abortAgain' | 'timeout' | 'expire';
 /**
  * bump: the next epoch, state Empty · fence: epoch + 1 and abort · open: join partitions · prepare: the outcome is decided ·
- * done: it was so already · busy: come again · invalid: not in this state · ignore: nothing to do · forget: drop the id.
+ * done: it was so already · busy: come again · invalid: not in this state · stranger: nobody of that epoch may ask ·
+ * ignore: nothing to do · forget: drop the id.
  */
-export type TransactionResponse = 'bump' | 'fence' | 'open' | 'prepare' | 'done' | 'busy' | 'invalid' | 'ignore' | 'forget';
+export type TransactionResponse = 'bump' | 'fence' | 'open' | 'prepare' | 'done' | 'busy' | 'invalid' | 'stranger' | 'ignore' | 'forget';
 
 /** What each event means in each state. */
 export const TRANSACTION_TABLE: Readonly<Record<TransactionStatus, Readonly<Record<TransactionEvent, TransactionResponse>>>> = {
-  Empty: { init: 'bump', add: 'open', commit: 'invalid', abort: 'invalid', timeout: 'ignore', expire: 'forget' },
-  Ongoing: { init: 'fence', add: 'open', commit: 'prepare', abort: 'prepare', timeout: 'fence', expire: 'ignore' },
-  PrepareEpochFence: { init: 'busy', add: 'busy', commit: 'busy', abort: 'busy', timeout: 'ignore', expire: 'ignore' },
-  PrepareCommit: { init: 'busy', add: 'busy', commit: 'busy', abort: 'invalid', timeout: 'ignore', expire: 'ignore' },
-  PrepareAbort: { init: 'busy', add: 'busy', commit: 'invalid', abort: 'busy', timeout: 'ignore', expire: 'ignore' },
-  CompleteCommit: { init: 'bump', add: 'open', commit: 'done', abort: 'invalid', timeout: 'ignore', expire: 'forget' },
-  CompleteAbort: { init: 'bump', add: 'open', commit: 'invalid', abort: 'done', timeout: 'ignore', expire: 'forget' },
-  Dead: { init: 'busy', add: 'busy', commit: 'busy', abort: 'busy', timeout: 'ignore', expire: 'ignore' },
+  Empty: {
+    ...{ init: 'bump', add: 'open', timeout: 'ignore', expire: 'forget' },
+    ...{ commit: 'invalid', commitBump: 'invalid', commitAgain: 'stranger' },
+    ...{ abort: 'invalid', abortBump: 'prepare', abortAgain: 'stranger' },
+  },
+  Ongoing: {
+    ...{ init: 'fence', add: 'open', timeout: 'fence', expire: 'ignore' },
+    ...{ commit: 'prepare', commitBump: 'prepare', commitAgain: 'stranger' },
+    ...{ abort: 'prepare', abortBump: 'prepare', abortAgain: 'stranger' },
+  },
+  PrepareCommit: {
+    ...{ init: 'busy', add: 'busy', timeout: 'ignore', expire: 'ignore' },
+    ...{ commit: 'busy', commitBump: 'stranger', commitAgain: 'busy' },
+    ...{ abort: 'invalid', abortBump: 'stranger', abortAgain: 'invalid' },
+  },
+  PrepareAbort: {
+    ...{ init: 'busy', add: 'busy', timeout: 'ignore', expire: 'ignore' },
+    ...{ commit: 'invalid', commitBump: 'stranger', commitAgain: 'invalid' },
+    ...{ abort: 'busy', abortBump: 'stranger', abortAgain: 'busy' },
+  },
+  CompleteCommit: {
+    ...{ init: 'bump', add: 'open', timeout: 'ignore', expire: 'forget' },
+    ...{ commit: 'done', commitBump: 'invalid', commitAgain: 'done' },
+    ...{ abort: 'invalid', abortBump: 'prepare', abortAgain: 'invalid' },
+  },
+  CompleteAbort: {
+    ...{ init: 'bump', add: 'open', timeout: 'ignore', expire: 'forget' },
+    ...{ commit: 'invalid', commitBump: 'invalid', commitAgain: 'invalid' },
+    ...{ abort: 'done', abortBump: 'prepare', abortAgain: 'done' },
+  },
+  PrepareEpochFence: {
+    ...{ init: 'busy', add: 'busy', timeout: 'ignore', expire: 'ignore' },
+    ...{ commit: 'busy', commitBump: 'busy', commitAgain: 'busy' },
+    ...{ abort: 'busy', abortBump: 'busy', abortAgain: 'busy' },
+  },
+  Dead: {
+    ...{ init: 'busy', add: 'busy', timeout: 'ignore', expire: 'ignore' },
+    ...{ commit: 'busy', commitBump: 'busy', commitAgain: 'busy' },
+    ...{ abort: 'busy', abortBump: 'busy', abortAgain: 'busy' },
+  },
 };
 
 /** Partitions by topic. */
@@ -52,9 +91,14 @@ export interface TransactionState {
   readonly transactionalId: string;
   readonly producerId: number;
   readonly producerEpoch: number;
-  /** What the producer called itself when it asked for the current epoch: a retry of that request gets the same answer. -1: it named nothing, or has gone on since. */
+  /**
+   * What the producer called itself when it asked for the current epoch (InitProducerId, EndTxn 5): a retry of that request gets the same answer.
+   * -1: it named nothing, or has gone on since.
+   */
   readonly previousProducerId: number;
   readonly previousEpoch: number;
+  /** The id that takes over, with epoch 0, once the markers are written, because the epochs of this one are used up; -1 without one. */
+  readonly nextProducerId: number;
   readonly timeoutMs: number;
   readonly status: TransactionStatus;
   /** Empty unless a transaction is open or being completed. */

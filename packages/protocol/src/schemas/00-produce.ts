@@ -1,22 +1,24 @@
 // Produce: appends record batches, one per partition. Its throttle time comes last, unlike everywhere else. With acks 0 there is no response.
 // v3 transactional id and batches v2 only; v5 log start offset; v8 errors per record; v10 leader hints in tags; v11 TRANSACTION_ABORTABLE;
-// v12 adds partitions to the transaction by itself (KIP-890: only where transaction.version 2 is finalized). 0-2 are advertised, never spoken:
+// v12 adds partitions to the transaction by itself (KIP-890: only where transaction.version 2 is finalized); v13 topic ids
+// instead of names (KIP-516). 0-2 are advertised, never spoken:
 // librdkafka turns compression off when the minimum is not 0.
-import { array, defineApi, int16, int32, int64, records, string, struct } from '../schema.ts';
+import { array, defineApi, int16, int32, int64, records, string, struct, uuid } from '../schema.ts';
 
 export const produce = defineApi({
   key: 0,
   name: 'Produce',
-  versions: [3, 12],
+  versions: [3, 13],
   flexible: 9,
-  advertised: [0, 11],
+  advertised: [0, 13],
   client: [9, 12],
   request: {
     transactionalId: string({ nullable: 0, default: null }),
     acks: int16(),
     timeoutMs: int32(),
     topicData: array({
-      name: string(),
+      name: string({ until: 12 }),
+      topicId: uuid({ since: 13 }),
       partitionData: array({
         index: int32(),
         records: records(),
@@ -25,7 +27,8 @@ export const produce = defineApi({
   },
   response: {
     responses: array({
-      name: string(),
+      name: string({ until: 12 }),
+      topicId: uuid({ since: 13 }),
       partitionResponses: array({
         index: int32(),
         errorCode: int16(),

@@ -6,7 +6,6 @@ export const endTxn = defineApi({
   name: 'EndTxn',
   versions: [0, 5],
   flexible: 3,
-  advertised: [0, 4],
   client: [3, 5],
   request: {
     transactionalId: string(),

@@ -7,7 +7,6 @@ export const txnOffsetCommit = defineApi({
   name: 'TxnOffsetCommit',
   versions: [0, 5],
   flexible: 3,
-  advertised: [0, 4],
   client: [3, 5],
   request: {
     transactionalId: string(),
