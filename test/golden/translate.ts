@@ -1,6 +1,6 @@
 // A recorded program, step by step, written in our DSL.
 // Types are erased here: the programs are data, and what they do is checked against what was recorded.
-import { type Emit, type KGroupedStream, type KGroupedTable, type KStream, type KTable, type SessionWindowedKStream, store, type TimeWindowedKStream, type Topic, type TopologyBuilder, topic, windows } from '@millrace/dsl';
+import { type Emit, type KGroupedStream, type KGroupedTable, type KStream, type KTable, type SessionWindowedKStream, store, type TimeWindowedKStream, type Topic, type TopologyBuilder, topic, type WindowEmit, windows } from '@millrace/dsl';
 import type { Case, Materialized, SerdeName, Step, StoreCase, Windows } from './case-format.ts';
 import * as functions from './functions.ts';
 import { NotExpressible } from './functions.ts';
@@ -18,7 +18,7 @@ interface Cogroup {
   readonly inputs: readonly { readonly group: Group; readonly aggregator: string }[];
   readonly windows?: Windows;
 }
-type Made = { readonly kind: 'cogroup'; readonly it: Cogroup } | { readonly kind: 'stream'; readonly it: Stream } | { readonly kind: 'table'; readonly it: Table } | { readonly kind: 'group'; readonly it: Group } | { readonly kind: 'tableGroup'; readonly it: TableGroup } | { readonly kind: 'windowed'; readonly it: Windowed } | { readonly kind: 'sessions'; readonly it: Sessions };
+type Made = { readonly kind: 'cogroup'; readonly it: Cogroup } | { readonly kind: 'stream'; readonly it: Stream } | { readonly kind: 'table'; readonly it: Table } | { readonly kind: 'group'; readonly it: Group } | { readonly kind: 'tableGroup'; readonly it: TableGroup } | { readonly kind: 'windowed'; readonly it: Windowed; readonly emit?: WindowEmit } | { readonly kind: 'sessions'; readonly it: Sessions; readonly emit?: WindowEmit };
 
 type Options = Record<string, unknown>;
 /** Tables of every type are one here. */
@@ -79,9 +79,11 @@ class Translation {
       case 'tableGroup':
         return { kind: 'table', it: this.#foldTable(above.it, step) };
       case 'windowed':
-        return { kind: 'table', it: this.#fold(above.it, step, 'window') };
+        if (step.op === 'emitStrategy') return { ...above, ...(step.fn === 'onWindowClose' ? { emit: 'onWindowClose' as const } : {}) };
+        return { kind: 'table', it: this.#fold(above.it, step, 'window', above.emit) };
       case 'sessions':
-        return { kind: 'table', it: this.#foldSessions(above.it, step) };
+        if (step.op === 'emitStrategy') return { ...above, ...(step.fn === 'onWindowClose' ? { emit: 'onWindowClose' as const } : {}) };
+        return { kind: 'table', it: this.#foldSessions(above.it, step, above.emit) };
     }
   }
 
@@ -336,8 +338,8 @@ class Translation {
     throw new NotExpressible(`grouped table.${step.op}`);
   }
 
-  #fold(group: Group | Windowed, step: Step, kind: 'keyValue' | 'window'): Table {
-    const given = this.#tableOptions(step, kind, false);
+  #fold(group: Group | Windowed, step: Step, kind: 'keyValue' | 'window', emit?: WindowEmit): Table {
+    const given = { ...this.#tableOptions(step, kind, false), ...options({ emit: emit ?? this.#emitOf(step.materialized) }) };
     switch (step.op) {
       case 'count':
         return asTable(group.count(given));
@@ -354,8 +356,8 @@ class Translation {
     throw new NotExpressible(`${kind === 'window' ? 'windowed' : 'grouped'}.${step.op}`);
   }
 
-  #foldSessions(sessions: Sessions, step: Step): Table {
-    const given = this.#tableOptions(step, 'session', false);
+  #foldSessions(sessions: Sessions, step: Step, emit?: WindowEmit): Table {
+    const given = { ...this.#tableOptions(step, 'session', false), ...options({ emit: emit ?? this.#emitOf(step.materialized) }) };
     switch (step.op) {
       case 'count':
         return asTable(sessions.count(given));

@@ -3,15 +3,18 @@ import type { Windowed } from '@millrace/core';
 import type { Adder, Fold, Present } from './callbacks.ts';
 import type { CogroupedKStream, CogroupFold } from './cogrouped.ts';
 import type { KTable } from './ktable.ts';
-import type { SessionTableOptions, TableOptions, WindowTableOptions } from './operator-options.ts';
+import type { SessionTableOptions, TableOptions, WindowEmit, WindowTableOptions } from './operator-options.ts';
 import type { SessionWindows, TimeWindows } from './windows.ts';
 
 export interface AggregateSpec<K, V, A, R extends A | null> extends TableOptions<K, A>, Fold<A, V, K, R> {}
 export interface WindowAggregateSpec<K, V, A, R extends A | null> extends WindowTableOptions<K, A>, Fold<A, V, K, R> {}
-export interface SessionAggregateSpec<K, V, A, R extends A | null> extends SessionTableOptions<K, A>, Fold<A, V, K, R> {
+export interface SessionAggregateSpec<K, V, A, R extends A | null, E extends WindowEmit> extends SessionTableOptions<K, A, E>, Fold<A, V, K, R> {
   /** Two sessions become one. The initial value may be the first of them. */
   merge(left: A, right: A, key: K): A;
 }
+
+/** Sessions delete what they merge away, unless only final results are emitted. */
+export type SessionTombstone<E> = E extends 'onWindowClose' ? never : null;
 
 export interface KGroupedStream<in out K, in out V> {
   /** Records per key. Records without key or value are dropped and counted. */
@@ -37,10 +40,12 @@ export interface TimeWindowedKStream<in out K, in out V> {
   aggregate<A, R extends A | null = A>(spec: WindowAggregateSpec<K, V, A, R>): KTable<Windowed<K>, A, Extract<R, null>>;
 }
 
-/** Sessions delete what they merge away, so their tables always show tombstones. Values may be `null` here. */
+/** Values may be `null` here. */
 export interface SessionWindowedKStream<in out K, in out V> {
-  count(options?: SessionTableOptions<K, number>): KTable<Windowed<K>, number>;
+  count<E extends WindowEmit = WindowEmit>(options?: SessionTableOptions<K, number, E>): KTable<Windowed<K>, number, SessionTombstone<E>>;
   /** `combine` also makes one of two sessions. */
-  reduce(combine: Adder<V, V, K, V>, options?: SessionTableOptions<K, V>): KTable<Windowed<K>, V>;
-  aggregate<A, R extends A | null = A>(spec: SessionAggregateSpec<K, V, A, R>): KTable<Windowed<K>, A>;
+  reduce<E extends WindowEmit = WindowEmit>(combine: Adder<V, V, K, V>, options?: SessionTableOptions<K, V, E>): KTable<Windowed<K>, V, SessionTombstone<E>>;
+  aggregate<A, R extends A | null = A, E extends WindowEmit = WindowEmit>(
+    spec: SessionAggregateSpec<K, V, A, R, E>,
+  ): KTable<Windowed<K>, A, SessionTombstone<E> | Extract<R, null>>;
 }

@@ -33,7 +33,15 @@ export type {
   SessionWindowedCogroupedKStream,
   TimeWindowedCogroupedKStream,
 } from './cogrouped.ts';
-export type { AggregateSpec, KGroupedStream, SessionAggregateSpec, SessionWindowedKStream, TimeWindowedKStream, WindowAggregateSpec } from './grouped.ts';
+export type {
+  AggregateSpec,
+  KGroupedStream,
+  SessionAggregateSpec,
+  SessionTombstone,
+  SessionWindowedKStream,
+  TimeWindowedKStream,
+  WindowAggregateSpec,
+} from './grouped.ts';
 export type { KGroupedTable, TableAggregateSpec, TableReduceSpec } from './grouped-table.ts';
 export type { JoinWindow } from './join-window.ts';
 export type { KStream } from './kstream.ts';
@@ -55,6 +63,7 @@ export type {
   TableOptions,
   TableSourceOptions,
   ValueOptions,
+  WindowEmit,
   WindowTableOptions,
 } from './operator-options.ts';
 export { DataRecord } from './operators/stream-record.ts';
@@ -75,6 +84,7 @@ export type {
 export { type Optimization, type TopologyBuilder, type TopologyOptions, topology } from './stream-builder.ts';
 export { type Topic, type TopicDeclaration, type TopicOptions, type TopicSink, type TopicSource, topic, topicDeclaration } from './topic.ts';
 export {
+  type CustomOptions,
   type HoppingOptions,
   type SessionOptions,
   type SessionWindows,

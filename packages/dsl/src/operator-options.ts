@@ -52,6 +52,8 @@ export interface StreamJoinSettings<K, V, VO, R> extends KeyedOptions<K, V> {
 export type StreamJoinOptions<K, V, VO, R> = JoinWindow & StreamJoinSettings<K, V, VO, R>;
 /** onUpdate: every change. onCommit (default): the last change per key and commit. */
 export type Emit = 'onUpdate' | 'onCommit';
+/** onWindowClose: one final result per window, once stream time passes its end and grace; it needs further input to notice. */
+export type WindowEmit = Emit | 'onWindowClose';
 /** Where state lives. Give a `store` to name it, query it and keep it over refactorings; or only serdes for an anonymous one. */
 export interface TableOptions<K, V> extends KeyedOptions<K, V> {
   readonly store?: KeyValueHandle<K, V>;
@@ -66,11 +68,11 @@ export interface ForeignKeyJoinOptions<K, V, F, R> extends TableOptions<K, R> {
 }
 export interface WindowTableOptions<K, V> extends KeyedOptions<K, V> {
   readonly store?: WindowHandle<K, V>;
-  readonly emit?: Emit;
+  readonly emit?: WindowEmit;
 }
-export interface SessionTableOptions<K, V> extends KeyedOptions<K, V> {
+export interface SessionTableOptions<K, V, E extends WindowEmit = WindowEmit> extends KeyedOptions<K, V> {
   readonly store?: SessionHandle<K, V>;
-  readonly emit?: Emit;
+  readonly emit?: E;
 }
 export interface TableSourceOptions<K, V> extends SourceOptions {
   readonly store?: KeyValueHandle<K, V>;

@@ -1,9 +1,9 @@
 // Window definitions: which windows a timestamp falls into, and until when they take late records (semantics 7).
 // `grace` has no default, because every default is wrong for somebody; 0 is allowed.
-import { type Duration, durationMs, MillraceError } from '@millrace/core';
+import { type Duration, durationMs, MillraceError, type Window } from '@millrace/core';
 
 export interface TimeWindows {
-  readonly kind: 'tumbling' | 'hopping' | 'sliding' | 'unlimited';
+  readonly kind: 'tumbling' | 'hopping' | 'sliding' | 'unlimited' | 'custom';
   readonly grace: Duration;
 }
 
@@ -20,13 +20,15 @@ export interface SessionSettings extends SessionWindows {
 
 /** A window definition as operators use it: all times in ms. */
 export interface WindowSettings extends TimeWindows {
-  /** End minus start of a window; `Number.MAX_SAFE_INTEGER` for unlimited ones. */
+  /** End minus start of a window; `Number.MAX_SAFE_INTEGER` for unlimited ones; of custom ones the longest. */
   readonly sizeMs: number;
-  /** Distance of two window starts. Sliding and unlimited windows: 0, they are not aligned. */
+  /** Distance of two window starts. Sliding, unlimited and custom windows: 0, they are not aligned. */
   readonly advanceMs: number;
   readonly graceMs: number;
   /** Start of the first window. */
   readonly firstStart: number;
+  /** Custom windows only. */
+  readonly windowsFor?: CustomOptions['windowsFor'];
 }
 
 export interface TumblingOptions {
@@ -52,6 +54,18 @@ export interface UnlimitedOptions {
   readonly start: number;
 }
 
+/** Windows of your own: weeks, trading days, shifts. */
+export interface CustomOptions {
+  /**
+   * The windows that hold a time (ms since the epoch), each [start, end). Called for every record: a pure function of `at`, the same for ever.
+   * No two windows may begin at one time, since a window is stored under its start.
+   */
+  readonly windowsFor: (at: number) => readonly Window[];
+  /** No window is longer. Rows are kept this long beyond the grace, and readers of a windowed topic take it as the size. */
+  readonly sizeMax: Duration;
+  readonly grace: Duration;
+}
+
 /**
  * @example
  * ```ts
@@ -59,6 +73,7 @@ export interface UnlimitedOptions {
  * windows.hopping({ size: '10 minutes', advance: '1 minute', grace: 0 });
  * windows.sliding({ difference: '10 minutes', grace: '1 minute' });
  * windows.session({ gap: '30 minutes', grace: '5 minutes' });
+ * windows.custom({ windowsFor: (at) => [shiftAround(at)], sizeMax: '12 hours', grace: '1 hour' });
  * ```
  */
 export const windows = {
@@ -81,6 +96,17 @@ export const windows = {
     if (!Number.isSafeInteger(options.start) || options.start < 0)
       throw new MillraceError('ERR_OPTION', `windows.unlimited: start is ${options.start}; it takes ms since the epoch.`, { option: 'start' });
     const settings: WindowSettings = { kind: 'unlimited', grace: 0, sizeMs: Number.MAX_SAFE_INTEGER, advanceMs: 0, graceMs: 0, firstStart: options.start };
+    return Object.freeze(settings);
+  },
+  custom(options: CustomOptions): TimeWindows {
+    if (typeof options.windowsFor !== 'function')
+      throw new MillraceError('ERR_OPTION', 'windows.custom: windowsFor is no function; it takes a time and returns the windows that hold it.', {
+        option: 'windowsFor',
+      });
+    const sizeMs = durationMs(options.sizeMax, 'windows.custom: sizeMax');
+    if (sizeMs === 0) throw new MillraceError('ERR_OPTION', 'windows.custom: sizeMax is 0; it must be at least 1 ms.', { option: 'sizeMax' });
+    const { windowsFor, grace } = options;
+    const settings: WindowSettings = { kind: 'custom', grace, sizeMs, advanceMs: 0, graceMs: graceOf('custom', grace), firstStart: 0, windowsFor };
     return Object.freeze(settings);
   },
 } as const;

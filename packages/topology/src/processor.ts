@@ -58,6 +58,12 @@ export interface NodeContext {
   /** Commit soon after the current record. */
   requestCommit(): void;
   drop(reason: DropReason, detail?: string): void;
+  /** Announces work outside the turn: once, while the node is created. */
+  workOutside(work: OutsideWork): OutsideHost;
+  /** How far this task has come in something that only grows, kept beside its input offsets in the same commit; undefined: never told. */
+  progress(name: string): number | undefined;
+  /** `name`: unique in the topology, best that of a store. */
+  setProgress(name: string, value: number): void;
 }
 
 /** A node at work in one task. */

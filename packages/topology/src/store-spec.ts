@@ -26,12 +26,16 @@ export interface WindowSpec extends StoreSpecBase {
   readonly retentionMs: number;
   /** Several values per key and start, told apart by a counter. */
   readonly duplicates: boolean;
+  /** Rows outlive the retention until an operator has handed their final result on. */
+  readonly holdsClosed?: boolean | undefined;
 }
 
 /** Value per key and session. Sessions whose end is at or below observed time - retention are gone. */
 export interface SessionSpec extends StoreSpecBase {
   readonly kind: 'session';
   readonly retentionMs: number;
+  /** As for windows. */
+  readonly holdsClosed?: boolean | undefined;
 }
 
 export type StoreSpec = KeyValueSpec | WindowSpec | SessionSpec;

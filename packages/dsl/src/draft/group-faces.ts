@@ -6,9 +6,8 @@ import { type SessionWindows, type TimeWindows, windowSettings } from '../window
 import { addCogroupInput, type Cogroup, type CogroupOptionsErased, foldCogroup } from './cogroup.ts';
 import { TableFace } from './faces.ts';
 import type { FoldWindows, InputFold } from './fold-node.ts';
-import { foldGroup, type GroupNode } from './group-node.ts';
+import { type FoldOptionsErased, foldGroup, type GroupNode } from './group-node.ts';
 import type { StreamNode } from './stream-node.ts';
-import type { TableSourceOptionsErased } from './table-sources.ts';
 import { sameTopology } from './typed.ts';
 
 /** Sessions of a count and of a reduce are merged as records are; an aggregate brings its own. */
@@ -25,17 +24,17 @@ class FoldingFace {
     this.node = group.stream;
   }
 
-  count(options: TableSourceOptionsErased = {}): TableFace {
+  count(options: FoldOptionsErased = {}): TableFace {
     return this.#fold('count', sessionCountFold, options);
   }
-  reduce(combine: ErasedAdder, options: TableSourceOptionsErased = {}): TableFace {
+  reduce(combine: ErasedAdder, options: FoldOptionsErased = {}): TableFace {
     return this.#fold('reduce', { initial: undefined, add: combine, merge: combine }, options);
   }
-  aggregate(spec: TableSourceOptionsErased & Required<Omit<InputFold, 'merge'>> & Pick<InputFold, 'merge'>): TableFace {
+  aggregate(spec: FoldOptionsErased & Required<Omit<InputFold, 'merge'>> & Pick<InputFold, 'merge'>): TableFace {
     const { initial, add, merge } = spec;
     return this.#fold('aggregate', { initial, add, merge }, spec);
   }
-  #fold(kind: 'count' | 'reduce' | 'aggregate', fold: InputFold, options: TableSourceOptionsErased): TableFace {
+  #fold(kind: 'count' | 'reduce' | 'aggregate', fold: InputFold, options: FoldOptionsErased): TableFace {
     return new TableFace(foldGroup(this.group, { fold, kind, options, windows: this.windows }));
   }
 }

@@ -1,6 +1,8 @@
 // Grouped streams and their aggregates in the plan: store, operator, and before them a repartition if the key is new (semantics 2.4, 8.1).
 import type { ErasedSerde } from '@millrace/core';
-import { serde as serdes } from '@millrace/core';
+import { MillraceError, serde as serdes } from '@millrace/core';
+import type { WindowEmit } from '../operator-options.ts';
+import type { Emission } from '../operators/table-emission.ts';
 import { createFold, FoldRows, type FoldWindows, foldedKey, foldSpec, type InputFold, storeKindOf } from './fold-node.ts';
 import { planRepartition } from './repartition-draft.ts';
 import { firstSerde } from './serde-hints.ts';
@@ -18,10 +20,12 @@ export interface GroupNode {
   readonly shared: { repartition: number | undefined };
 }
 
+export type FoldOptionsErased = Omit<TableSourceOptionsErased, 'emit'> & { readonly emit?: WindowEmit };
+
 export interface FoldWish {
   readonly fold: InputFold;
   readonly kind: 'count' | 'reduce' | 'aggregate';
-  readonly options: TableSourceOptionsErased;
+  readonly options: FoldOptionsErased;
   readonly windows: FoldWindows;
 }
 
@@ -38,7 +42,9 @@ export function foldGroup(group: GroupNode, wish: FoldWish): TableNode {
   const value = firstSerde(store.value, wish.kind === 'count' ? serdes.safeInt() : undefined, wish.kind === 'reduce' ? group.value : undefined);
   // Made at once, so that a wrong retention is reported where the operator is written.
   const spec = foldSpec(draft, store, windows, { key, value });
-  draft.addStore(store.name, () => spec);
+  checkEmit(options.emit, windows, wish.kind);
+  const emission = (): Emission => (draft.hasChildren(node) ? (options.emit ?? 'onCommit') : 'never');
+  draft.addStore(store.name, () => (emission() === 'onWindowClose' ? Object.freeze({ ...spec, holdsClosed: true }) : spec));
   const rows = new FoldRows(store.name, windows);
   const node = draft.add({
     kind: 'operator',
@@ -47,12 +53,18 @@ export function foldGroup(group: GroupNode, wish: FoldWish): TableNode {
     effect: 'keepsAll',
     takesNullKeys: false,
     onError: options.onError,
-    resolve() {
-      const emit = draft.hasChildren(node) ? (options.emit ?? 'onCommit') : 'never';
-      return { stores: [store.name], create: createFold({ store: store.name, fold, sendsPrior: rows.sendsPrior, emit }, windows) };
-    },
+    resolve: () => ({ stores: [store.name], create: createFold({ store: store.name, fold, sendsPrior: rows.sendsPrior, emit: emission() }, windows) }),
   });
   return { draft, node, name, key: foldedKey(key, windows), value, sources, rows };
+}
+
+/** A final result needs windows that end. */
+function checkEmit(emit: WindowEmit | undefined, windows: FoldWindows, kind: string): void {
+  if (emit !== 'onWindowClose' || (windows !== undefined && windows.kind !== 'unlimited')) return;
+  const why = windows === undefined ? `${kind}() without windows` : 'an unlimited window';
+  throw new MillraceError('ERR_OPTION', `emit: 'onWindowClose' waits for windows to end, which ${why} never does. Use 'onUpdate' or 'onCommit'.`, {
+    option: 'emit',
+  });
 }
 
 /** Where the aggregate hangs: below the stream, or below a repartition of it. A named group repartitions once for all its aggregates. */

@@ -8,6 +8,7 @@ import type { NodeProcessor, ProcessorFactory } from '@millrace/topology';
 import { ChangeCell } from '../change.ts';
 import type { ErasedAdder } from '../erased.ts';
 import type { SessionSettings } from '../windows.ts';
+import { finalSessions } from './final-windows.ts';
 import type { ErasedFold } from './fold.ts';
 import { sessionStore } from './row-readers.ts';
 import { drainSessions, type Emission } from './table-emission.ts';
@@ -33,7 +34,9 @@ export function sessionAggregateOperator(settings: SessionAggregateSettings): Pr
     const store = sessionStore(context, storeName);
     const { record } = context;
     const cell = new ChangeCell();
-    let observedTime = -1;
+    const finals = emit === 'onWindowClose' ? finalSessions({ context, name: storeName, store, sendsPrior }) : undefined;
+    // What has closed stays closed over a restart: nothing may come after a final result.
+    let observedTime = finals === undefined ? -1 : Math.max(store.observedTime, finals.resumedTime(graceMs + gapMs));
     const forward = (session: Windowed<unknown>, now: unknown, before: unknown): void => {
       if (emit !== 'onUpdate') return;
       const { headers } = record;
@@ -57,8 +60,10 @@ export function sessionAggregateOperator(settings: SessionAggregateSettings): Pr
         end = Math.max(end, session.key.window.end);
         aggregate = initial === undefined && isNothing(aggregate) ? session.value : merge(aggregate, session.value, key, record);
       }
-      if (end < observedTime - graceMs - gapMs) {
+      const closesAt = observedTime - graceMs - gapMs;
+      if (end < closesAt) {
         context.drop('late', `session [${start}, ${end}] had closed at stream time ${observedTime}`);
+        finals?.advance(closesAt);
         return;
       }
       if (start !== end) {
@@ -71,6 +76,7 @@ export function sessionAggregateOperator(settings: SessionAggregateSettings): Pr
       const session: Windowed<unknown> = { key, window: { start, end } };
       store.write(key, session.window, now, at);
       forward(session, now, null);
+      finals?.advance(closesAt);
     };
     return emit === 'onCommit' ? { process, drain: drainSessions(store, context, sendsPrior) } : { process };
   };

@@ -6,6 +6,7 @@
 import type { Windowed } from '@millrace/core';
 import type { NodeProcessor, ProcessorFactory } from '@millrace/topology';
 import { ChangeCell } from '../change.ts';
+import { finalTimeWindows } from './final-windows.ts';
 import { windowStore } from './row-readers.ts';
 import { drainWindows } from './table-emission.ts';
 import type { WindowAggregateSettings } from './window-aggregate.ts';
@@ -23,7 +24,11 @@ export function slidingAggregateOperator(settings: WindowAggregateSettings): Pro
     const store = windowStore(context, settings.store);
     const { record } = context;
     const windows = new SlidingWindows(settings, context);
-    let observedTime = -1;
+    const windowEnd = (start: number): number => start + differenceMs;
+    const { emit, sendsPrior, store: name } = settings;
+    const finals = emit === 'onWindowClose' ? finalTimeWindows({ context, name, store, sendsPrior }, settings.windows, windowEnd) : undefined;
+    // What has closed stays closed over a restart: nothing may come after a final result.
+    let observedTime = finals === undefined ? -1 : Math.max(store.observedTime, finals.resumedTime(graceMs));
     const process = (key: unknown, value: unknown): void => {
       if (key === null || key === undefined) {
         context.drop('nullKey');
@@ -41,9 +46,10 @@ export function slidingAggregateOperator(settings: WindowAggregateSettings): Pro
         return;
       }
       windows.take(key, value, at, closesAt);
+      // As in Kafka Streams, a record before the first full window closes nothing.
+      if (at >= differenceMs) finals?.advance(closesAt);
     };
-    const windowEnd = (start: number): number => start + differenceMs;
-    return settings.emit === 'onCommit' ? { process, drain: drainWindows(store, context, settings.sendsPrior, windowEnd) } : { process };
+    return emit === 'onCommit' ? { process, drain: drainWindows(store, context, sendsPrior, windowEnd) } : { process };
   };
 }
 

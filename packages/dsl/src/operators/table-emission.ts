@@ -6,7 +6,7 @@ import { type StagedEntry, type StagedKeyValueStore, type StagedSessionStore, ty
 import type { NodeContext } from '@millrace/topology';
 import { ChangeCell } from '../change.ts';
 
-export type Emission = 'onUpdate' | 'onCommit' | 'never';
+export type Emission = 'onUpdate' | 'onCommit' | 'onWindowClose' | 'never';
 
 /** Drains a key-value store at commit. */
 export function drainRows(store: StagedKeyValueStore<unknown, unknown>, context: NodeContext, sendsPrior: boolean): () => void {

@@ -4,7 +4,8 @@ import { describe, expect, test } from 'vitest';
 import { LoneNode } from '../testing/lone-node.ts';
 import { type TimeWindows, windowSettings, windows } from '../windows.ts';
 import { countFold } from './fold.ts';
-import { firstWindowStart, windowAggregateOperator } from './window-aggregate.ts';
+import { windowAggregateOperator } from './window-aggregate.ts';
+import { firstWindowStart } from './window-starts.ts';
 
 const spec: WindowSpec = {
   kind: 'window',

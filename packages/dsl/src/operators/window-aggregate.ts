@@ -5,9 +5,11 @@ import type { Windowed } from '@millrace/core';
 import type { NodeProcessor, ProcessorFactory } from '@millrace/topology';
 import { ChangeCell } from '../change.ts';
 import type { WindowSettings } from '../windows.ts';
+import { finalTimeWindows } from './final-windows.ts';
 import type { ErasedFold } from './fold.ts';
 import { windowStore } from './row-readers.ts';
 import { drainWindows, type Emission } from './table-emission.ts';
+import { startsOf, windowEndOf } from './window-starts.ts';
 
 export interface WindowAggregateSettings {
   readonly store: string;
@@ -20,14 +22,16 @@ export interface WindowAggregateSettings {
 export function windowAggregateOperator(settings: WindowAggregateSettings): ProcessorFactory {
   const { store: storeName, fold, windows, sendsPrior, emit } = settings;
   const { initial, add } = fold;
-  const { sizeMs, advanceMs, graceMs, firstStart } = windows;
-  const isUnlimited = windows.kind === 'unlimited';
-  const windowEnd = (start: number): number => (isUnlimited ? sizeMs : start + sizeMs);
+  const { graceMs } = windows;
+  const windowEnd = windowEndOf(windows);
+  const startsFor = startsOf(windows);
   return (context): NodeProcessor => {
     const store = windowStore(context, storeName);
     const { record } = context;
     const cell = new ChangeCell();
-    let observedTime = -1;
+    const finals = emit === 'onWindowClose' ? finalTimeWindows({ context, name: storeName, store, sendsPrior }, windows, windowEnd) : undefined;
+    // What has closed stays closed over a restart: nothing may come after a final result.
+    let observedTime = finals === undefined ? -1 : Math.max(store.observedTime, finals.resumedTime(graceMs));
     const update = (key: unknown, value: unknown, start: number, at: number): void => {
       const entry = store.find(key, start);
       const before = entry.present ? entry.value : initial?.();
@@ -45,21 +49,13 @@ export function windowAggregateOperator(settings: WindowAggregateSettings): Proc
       }
       const at = record.timestamp;
       if (at > observedTime) observedTime = at;
-      if (isUnlimited) {
-        if (at >= firstStart) update(key, value, firstStart, at);
-        return;
-      }
       const closesAt = observedTime - graceMs;
-      for (let start = firstWindowStart(at, sizeMs, advanceMs); start <= at; start += advanceMs) {
-        if (start + sizeMs > closesAt) update(key, value, start, at);
-        else context.drop('late', `window [${start}, ${start + sizeMs}) had closed at stream time ${observedTime}`);
-      }
+      startsFor(at, (start, end) => {
+        if (end > closesAt) update(key, value, start, at);
+        else context.drop('late', `window [${start}, ${end}) had closed at stream time ${observedTime}`);
+      });
+      finals?.advance(closesAt);
     };
     return emit === 'onCommit' ? { process, drain: drainWindows(store, context, sendsPrior, windowEnd) } : { process };
   };
-}
-
-/** Start of the oldest window that holds `at`; windows are aligned to the epoch and none starts before it. */
-export function firstWindowStart(at: number, sizeMs: number, advanceMs: number): number {
-  return Math.floor(Math.max(0, at - sizeMs + advanceMs) / advanceMs) * advanceMs;
 }

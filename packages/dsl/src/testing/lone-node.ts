@@ -20,6 +20,7 @@ export function frozenChange(value: unknown): unknown {
 export class LoneNode {
   readonly forwarded: Forwarded[] = [];
   readonly dropped: string[] = [];
+  readonly progress = new Map<string, number>();
   readonly #record = { timestamp: 0, headers: createHeaders([]) as RecordHeaders, streamTime: -1, taskId: '0_0', source: undefined };
   readonly #stores = new Map<string, StagedKeyValueStore<unknown, unknown> | StagedWindowStore<unknown, unknown> | StagedSessionStore<unknown, unknown>>();
   #node: NodeProcessor = { process() {} };
@@ -33,8 +34,14 @@ export class LoneNode {
         spec.kind === 'keyValue'
           ? new StagedKeyValueStore(options)
           : spec.kind === 'session'
-            ? new StagedSessionStore({ ...options, retentionMs: spec.retentionMs })
-            : new StagedWindowStore({ ...options, windowSizeMs: spec.windowSizeMs, retentionMs: spec.retentionMs, duplicates: spec.duplicates });
+            ? new StagedSessionStore({ ...options, retentionMs: spec.retentionMs, holdsClosed: spec.holdsClosed })
+            : new StagedWindowStore({
+                ...options,
+                windowSizeMs: spec.windowSizeMs,
+                retentionMs: spec.retentionMs,
+                holdsClosed: spec.holdsClosed,
+                duplicates: spec.duplicates,
+              });
       lone.#stores.set(spec.name, store);
     }
     lone.#node = create(lone.#context());
@@ -84,6 +91,8 @@ export class LoneNode {
       store: (name) => this.#stores.get(name),
       schedule: () => ({ cancel() {}, [Symbol.dispose]() {} }),
       requestCommit() {},
+      progress: (name) => this.progress.get(name),
+      setProgress: (name, value) => void this.progress.set(name, value),
       drop: (reason) => void this.dropped.push(reason),
     };
   }

@@ -25,8 +25,6 @@ export interface Span {
   readonly closedAtMs: number;
 }
 
-const NO_PROCESSORS: ReadonlyMap<string, number> = new Map();
-
 /** Throws what a callback throws while emit buffers drain: then the span is dropped. */
 export function closeSpan(id: number, tasks: Iterable<Task>, outbox: Outbox, monotonicMs: number): Span {
   const alive = [...tasks].filter((task) => task.alive);
@@ -46,9 +44,10 @@ export function closeSpan(id: number, tasks: Iterable<Task>, outbox: Outbox, mon
 function freeze(task: Task): SpanTask {
   const offsets: OffsetToCommit[] = [];
   const inputs = new Map<string, number>();
+  const processors = task.progress;
   for (const queue of task.group.queues) {
     const { topic, partition, position, partitionTime, leaderEpoch } = queue;
-    offsets.push({ topic, partition, offset: position as Offset, leaderEpoch, metadata: encodeOffsetMetadata({ partitionTime, processors: NO_PROCESSORS }) });
+    offsets.push({ topic, partition, offset: position as Offset, leaderEpoch, metadata: encodeOffsetMetadata({ partitionTime, processors }) });
     inputs.set(topic, position);
   }
   return { task, offsets, inputs, inputPositions: inputPositionsOf(task) };

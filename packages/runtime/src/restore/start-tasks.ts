@@ -88,9 +88,12 @@ async function startTask(
     const hasRows = await Promise.all(task.stores.all.map((store) => restoreStore(task, store, positions, logs, options)));
     if (!options.wanted(task)) return;
     refuseExpiredOffsets(task, committed, hasRows, options);
+    task.progress.clear();
     for (const queue of task.group.queues) {
       const key = partitionKey(queue.topic, queue.partition);
-      queue.start(positions.get(key) ?? 0, decodeOffsetMetadata(committed.get(key)?.metadata ?? '').partitionTime);
+      const { partitionTime, processors } = decodeOffsetMetadata(committed.get(key)?.metadata ?? '');
+      queue.start(positions.get(key) ?? 0, partitionTime);
+      for (const [name, value] of processors) task.progress.set(name, Math.max(value, task.progress.get(name) ?? value));
     }
     options.trace?.onPoint?.('restored');
     options.ready(task);

@@ -27,6 +27,8 @@ export interface GraphHost {
   /** See NodeContext. */
   readonly emitIntervalMs: number;
   store(name: string): unknown;
+  /** What nodes have told with `setProgress`; goes with the input offsets. Unless given, it lives as long as the graph. */
+  readonly progress?: Map<string, number>;
   schedule(everyMs: number, by: 'streamTime' | 'wallClock', run: (atMs: number) => void, startAtMs: number | undefined): Punctuation;
   requestCommit(): void;
   drop(node: string, reason: DropReason, detail: string | undefined): void;
@@ -160,8 +162,10 @@ class Context implements NodeContext {
   readonly #at: { current: number };
   readonly #policy: ErrorPolicy;
   readonly #host: GraphHost;
+  readonly #progress: Map<string, number>;
 
   constructor(node: ProcessorNode, hop: Hop, children: readonly Hop[], at: { current: number }, cursor: TaskCursor, policy: ErrorPolicy, host: GraphHost) {
+    this.#progress = host.progress ?? new Map();
     this.node = node.name;
     this.applicationId = host.applicationId;
     this.taskId = host.taskId;
@@ -224,6 +228,12 @@ class Context implements NodeContext {
   }
   drop(reason: DropReason, detail?: string): void {
     this.#host.drop(this.node, reason, detail);
+  }
+  progress(name: string): number | undefined {
+    return this.#progress.get(name);
+  }
+  setProgress(name: string, value: number): void {
+    this.#progress.set(name, value);
   }
 }
 

@@ -151,12 +151,15 @@ function openStore(options: TaskStoresOptions, name: string): TaskStore {
           windowSizeMs: spec.windowSizeMs,
           retentionMs: spec.retentionMs,
           duplicates: spec.duplicates,
+          holdsClosed: spec.holdsClosed,
           currentHeaders: () => cursor.headers,
           onExpired: () => options.onExpired(name),
         })
       : spec.kind === 'session'
-        ? new StagedSessionStore({ ...common, retentionMs: spec.retentionMs, onExpired: () => options.onExpired(name) })
-        : new StagedKeyValueStore({ ...common, currentHeaders: spec.logsHeaders === true ? () => cursor.headers : undefined });
+        ? new StagedSessionStore({ ...common, retentionMs: spec.retentionMs, holdsClosed: spec.holdsClosed, onExpired: () => options.onExpired(name) })
+        : spec.kind === 'versioned'
+          ? new StagedVersionedStore({ ...common, historyMs: spec.historyMs, onExpired: () => options.onExpired(name) })
+          : new StagedKeyValueStore({ ...common, currentHeaders: spec.logsHeaders === true ? () => cursor.headers : undefined });
   return { spec, store, log, sink: log.kind === 'changelog' ? changelogSink(log.lane) : undefined, topicId: '', leaderEpoch: -1, checkpointOffset: 0 };
 }
 

@@ -94,12 +94,15 @@ export class Task implements GraphHost, QueueHost, SinkHost {
   distrusted = false;
   /** The record that an earlier life of this task, here or in another worker, failed at. */
   failedBefore: FailedRecord | undefined;
+  /** What operators keep beside the input offsets: last emit times by store. */
+  readonly progress = new Map<string, number>();
   /** Drops not yet told, by `node\nreason`. */
   readonly drops = new Map<string, number>();
   #state: TaskState = 'created';
   readonly #host: TaskHost;
   readonly #punctuations = new Punctuations();
   readonly #closedPositions: number[] = [];
+  #closedProgress: ReadonlyMap<string, number> = new Map();
   #graph: TaskGraph | undefined;
   #enter: ((key: unknown, value: unknown) => void)[] = [];
   #keyless = 0;
@@ -198,6 +201,7 @@ export class Task implements GraphHost, QueueHost, SinkHost {
     const graph = this.#graph;
     this.#graph = undefined;
     this.input = undefined;
+    this.#setProgress(this.#closedProgress);
     try {
       graph?.close();
     } catch (error) {
@@ -291,6 +295,7 @@ export class Task implements GraphHost, QueueHost, SinkHost {
   spanClosed(): void {
     this.records = 0;
     this.fired = 0;
+    if (this.progress.size > 0) this.#closedProgress = new Map(this.progress);
     this.#rememberPositions();
   }
 
@@ -387,6 +392,11 @@ export class Task implements GraphHost, QueueHost, SinkHost {
     const before = this.failedBefore;
     if (source === undefined || before === undefined) return 0;
     return before.offset === source.offset && before.partition === source.partition && before.topic === source.topic ? before.times : 0;
+  }
+
+  #setProgress(to: ReadonlyMap<string, number>): void {
+    this.progress.clear();
+    for (const [name, value] of to) this.progress.set(name, value);
   }
 
   #resetCursor(timestamp: number): void {

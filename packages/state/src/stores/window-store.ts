@@ -39,8 +39,6 @@ export interface WindowStoreOptions extends KeyValueStoreOptions {
   readonly currentHeaders?: (() => RecordHeaders) | undefined;
   /** Rows stay until `releaseBelow` has passed them, however old: see `closedRows`. */
   readonly holdsClosed?: boolean | undefined;
-  /** `closedRows` hides what the retention hides, as Kafka Streams does; for comparisons with it. */
-  readonly losesClosed?: boolean | undefined;
   /** A write older than the retention was refused (and logged). */
   readonly onExpired?: (() => void) | undefined;
 }
@@ -65,6 +63,7 @@ export class StagedWindowStore<K, V> implements WindowStore<K, V>, StagedStore {
   readonly #staging: Staging<V, K>;
   readonly #openRows = new Set<Rows<unknown>>();
   readonly #held: HeldRows;
+  /** In comparisons with Kafka Streams, whose retention hides closed windows that nobody has handed on. */
   readonly #losesClosed: boolean;
   #keepPrior = false;
   #observed = -1;
@@ -86,7 +85,7 @@ export class StagedWindowStore<K, V> implements WindowStore<K, V>, StagedStore {
     this.#currentHeaders = options.currentHeaders;
     this.#onExpired = options.onExpired;
     this.#held = new HeldRows(options.holdsClosed ?? false);
-    this.#losesClosed = options.losesClosed ?? false;
+    this.#losesClosed = options.logEveryWrite ?? false;
     this.#keys = createKeyForm(options.key, options.name, topic);
     this.#values = createValueForm(options.value, options.name, topic);
     this.#disk = options.database.store(options.name);
