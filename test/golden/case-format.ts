@@ -33,8 +33,18 @@ export interface StoreCase {
   readonly key: SerdeName;
   readonly value: SerdeName;
   readonly logging?: false;
+  readonly memory?: boolean;
+  readonly retention?: number;
+  readonly windowSize?: number;
+  readonly retainDuplicates?: boolean;
+  readonly historyRetention?: number;
+  readonly capacity?: number;
 }
 export interface Step {
+  /** Processor API: its name, those above it, and the processors that get a store. */
+  readonly name?: string;
+  readonly parents?: readonly string[];
+  readonly processors?: readonly string[];
   readonly id?: string;
   readonly op: string;
   readonly in?: string;
@@ -97,6 +107,7 @@ export interface Expectation {
   readonly outputs?: Readonly<Record<string, readonly Row[]>>;
   readonly stores?: Readonly<Record<string, readonly Row[]>>;
   readonly dropped?: number;
+  readonly internalTopicsUnordered?: Readonly<Record<string, readonly Row[]>>;
   readonly internalTopics?: Readonly<Record<string, readonly Row[]>>;
   readonly internalTopicConfigs?: Readonly<Record<string, { readonly kind: string; readonly partitions?: number; readonly config: Readonly<Record<string, string>> }>>;
   readonly copartitionGroups?: readonly (readonly string[])[];

@@ -24,7 +24,7 @@ export function str(x: unknown): string {
 }
 const len = (x: unknown): number => (isNothing(x) ? 0 : str(x).length);
 const num = (x: unknown): number => (isNothing(x) ? 0 : Number(x));
-const prefix = (x: unknown): string | null => (isNothing(x) || !str(x).includes('|') ? null : str(x).slice(0, str(x).indexOf('|')));
+export const prefix = (x: unknown): string | null => (isNothing(x) || !str(x).includes('|') ? null : str(x).slice(0, str(x).indexOf('|')));
 const rest = (x: unknown): string | null => (isNothing(x) ? null : str(x).slice(str(x).indexOf('|') + 1));
 const concat = (a: unknown, b: unknown): string => `${str(a)}+${str(b)}`;
 const remove = (a: unknown, v: unknown): unknown => (isNothing(a) ? null : str(a).replace(`+${str(v)}`, ''));

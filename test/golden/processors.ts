@@ -1,7 +1,29 @@
 // The named processors that the recorded programs use, over our Processor API.
 import { createHeaders } from '@millrace/core';
-import type { FixedKeyProcessorSpec, KeyValueHandle, ProcessorContext, ProcessorSpec, StreamRecord, TaskContext, ValueTransformerSpec } from '@millrace/dsl';
-import { mapper, NotExpressible, str, valueMapper } from './functions.ts';
+import { store as declare, type FixedKeyProcessorSpec, type KeyValueHandle, type ProcessorContext, type ProcessorSpec, type StreamRecord, type TaskContext, type ValueTransformerSpec } from '@millrace/dsl';
+import type { StoreCase } from './case-format.ts';
+import { mapper, NotExpressible, prefix, str, valueMapper } from './functions.ts';
+import { serdeNamed } from './serdes.ts';
+import { storeCommand } from './store-commands.ts';
+
+/** The store of a case as a handle of ours. What we have no store for is not expressible. */
+export function caseStore(given: StoreCase): CaseStore {
+  const { name, type } = given;
+  const options = { key: serdeNamed(given.key), value: serdeNamed(given.value), changelog: given.logging !== false };
+  const erase = (handle: unknown): CaseStore['handle'] => handle as CaseStore['handle'];
+  const isTimestamped = type.startsWith('timestamped');
+  switch (type) {
+    case 'kv':
+    case 'timestampedKv':
+      return { handle: erase(declare.keyValue(name, options)), isTimestamped };
+    case 'window':
+    case 'timestampedWindow':
+      return { handle: erase(declare.window(name, { ...options, retention: given.retention as number })), isTimestamped };
+    case 'session':
+      return { handle: erase(declare.session(name, { ...options, retention: given.retention as number })), isTimestamped };
+  }
+  throw new NotExpressible(`processor stores of type ${type}`);
+}
 
 /** A store of a case: our handle, and whether Java's store shows timestamps. */
 export interface CaseStore {
@@ -102,6 +124,19 @@ const free: Readonly<Record<string, Free>> = {
     });
     return (record) => {
       if (!isNothing(record.key)) write(context, stores(name), record.key, record.value);
+    };
+  },
+  route: (context) => (record) => {
+    const child = prefix(record.value);
+    if (child === null) context.forward(record);
+    else context.forward(record, { to: child });
+  },
+  store: (context, [name = ''], stores) => {
+    const { handle, isTimestamped } = stores(name);
+    return (record) => {
+      if (isNothing(record.key)) return;
+      const store = context.store(handle);
+      context.forward(record.withValue(storeCommand(store, handle.kind, isTimestamped, record.key, str(record.value).split(' '))));
     };
   },
   tick: (context, [every, type]) => {

@@ -4,7 +4,7 @@ import { type Emit, type KGroupedStream, type KGroupedTable, type KStream, type 
 import type { Case, Materialized, SerdeName, Step, StoreCase, Windows } from './case-format.ts';
 import * as functions from './functions.ts';
 import { NotExpressible } from './functions.ts';
-import { type CaseStore, fixedKeyProcessor, processor, transformer } from './processors.ts';
+import { type CaseStore, caseStore, fixedKeyProcessor, processor, transformer } from './processors.ts';
 import { serdeNamed } from './serdes.ts';
 
 type Stream = KStream<unknown, unknown>;
@@ -184,10 +184,8 @@ class Translation {
   }
 
   #addStore(given: StoreCase): void {
-    if (given.type !== 'kv' && given.type !== 'timestampedKv') throw new NotExpressible(`processor stores of type ${given.type}`);
     if (this.#stores.has(given.name)) throw new NotExpressible('two stores of one name (handles are values)');
-    const handle = store.keyValue(given.name, options({ key: serdeNamed(given.key), value: serdeNamed(given.value), changelog: given.logging }) as never);
-    this.#stores.set(given.name, { handle: handle as CaseStore['handle'], isTimestamped: given.type === 'timestampedKv' });
+    this.#stores.set(given.name, caseStore(given));
   }
 
   #store(name: string): CaseStore {
@@ -429,7 +427,7 @@ function windowsOf(given: Windows) {
   throw new NotExpressible(`${given.type} windows`);
 }
 
-function timestampOf(name: string | undefined): object {
+export function timestampOf(name: string | undefined): object {
   switch (name) {
     case undefined:
     case 'record':

@@ -1,6 +1,6 @@
 // One key of a store in memory: its newest value, and frozen rows of older spans only until they are on disk.
 // Operators hold an entry between `find` and `writeEntry`; they read the public fields and write through the store.
-import type { RecordHeaders } from '@millrace/core';
+import { noHeaders, type RecordHeaders } from '@millrace/core';
 
 /** Where an entry stands. In no list: a closing or committed row holds it. Gone: evicted or dropped; a write goes to its successor. */
 export const IN_NONE = 0;
@@ -23,6 +23,8 @@ export class StagedEntry<V = unknown, K = unknown> {
   priorValue: V | undefined = undefined;
   priorTimestamp = -1;
   priorPresent = false;
+  /** With `keepPrior`: headers of the record behind the last write since the last drain. */
+  writtenWith: RecordHeaders = noHeaders;
 
   /** @internal Headers for the changelog record, where the store logs them (windows with duplicates). */
   headers: RecordHeaders | undefined = undefined;

@@ -3,7 +3,7 @@
 // S1 an entry is in the open list iff the open span wrote it; its place there is its last write.
 // S2 a closing or committed row never changes; of several committed rows of a key only the newest is settled.
 // S3 the clean cache is within its bound after every settle and every load.
-import { assert, explainError, MillraceError, type RecordHeaders } from '@millrace/core';
+import { assert, explainError, MillraceError, noHeaders, type RecordHeaders } from '@millrace/core';
 import type { WriteBatch } from './byte-store.ts';
 import { EntryList } from './entry-list.ts';
 import { GONE, IN_CLEAN, IN_NONE, IN_OPEN, type StagedEntry } from './staged-entry.ts';
@@ -54,6 +54,7 @@ export class Staging<V, K> {
   #frozenBytes = 0;
   #cleanBytes = 0;
   #cacheMax: number;
+  #currentHeaders: (() => RecordHeaders) | undefined;
 
   constructor(host: StagingHost<V, K>, options: StagingOptions) {
     this.#host = host;
@@ -70,9 +71,15 @@ export class Staging<V, K> {
     return this.#cleanBytes;
   }
 
+  /** From now on an entry that waits for a drain knows the headers of its last write. */
+  keepHeaders(currentHeaders: () => RecordHeaders): void {
+    this.#currentHeaders = currentHeaders;
+  }
+
   /** After a write: the entry is open, and last. */
   touch(entry: StagedEntry<V, K>): void {
     entry.pending = true;
+    if (this.#currentHeaders !== undefined) entry.writtenWith = this.#currentHeaders();
     if (entry.place === IN_OPEN) {
       if (this.open.tail !== entry && !this.#keepsPlace) {
         this.open.remove(entry);
@@ -122,6 +129,7 @@ export class Staging<V, K> {
         if (!entry.pending) continue;
         entry.pending = false;
         visit(entry);
+        if (!entry.pending) entry.writtenWith = noHeaders;
       }
     }
   }

@@ -117,6 +117,15 @@ describe('the changelog of a store', () => {
   });
 });
 
+test('a store is connected to a processor that was there before it', () => {
+  const { graph, source, processor } = builder();
+  source('s', 'a');
+  processor('p', ['s']);
+  graph.addStore(keyValue('k'));
+  graph.connect('p', 'k');
+  expect(graph.build('t').subtopologies[0]?.stores).toEqual(['k']);
+});
+
 describe('what is refused', () => {
   const cases: readonly [string, (b: ReturnType<typeof builder>) => void, RegExp][] = [
     [
@@ -134,6 +143,23 @@ describe('what is refused', () => {
         source('s2', 'a', 'b');
       },
       /Topic "a" is read by two sources, "s1" and "s2"/,
+    ],
+    [
+      'a node with nothing above it',
+      ({ source, processor }) => {
+        source('s', 'a');
+        processor('p', []);
+      },
+      /connected to nothing above it/,
+    ],
+    [
+      'a store connected to a source',
+      ({ graph, source }) => {
+        graph.addStore(keyValue('k'));
+        source('s', 'a');
+        graph.connect('s', 'k');
+      },
+      /which is a source: only processors have stores/,
     ],
     ['a parent that is not there', ({ processor }) => processor('p', ['nobody']), /connected to "nobody"/],
     [

@@ -12,7 +12,17 @@ import type { StoreSpec } from './store-spec.ts';
 import { deriveSubtopologies } from './subtopologies.ts';
 import type { InternalTopic, ProcessorNode, SinkNode, SinkPartitioner, SourceNode, TopicRef, Topology, TopologyNode, UserTopic } from './topology.ts';
 import { topologyToJson } from './topology-json.ts';
-import { checkNewName, checkNewStore, checkParent, checkSourceTopics, checkTopology, topologyError } from './validate.ts';
+import {
+  cannotConnect,
+  checkHasParents,
+  checkNewName,
+  checkNewStore,
+  checkParent,
+  checkSourceTopics,
+  checkTopology,
+  topologyError,
+  unknownStore,
+} from './validate.ts';
 
 export type SourceSpec = Omit<SourceNode, 'kind' | 'children'>;
 
@@ -73,11 +83,7 @@ export class GraphBuilder {
   addProcessor(spec: ProcessorSpec): void {
     this.#checkLinks(spec.name, spec.parents);
     for (const store of spec.stores) {
-      if (!this.#stores.has(store))
-        throw topologyError(`Processor "${spec.name}" uses store "${store}", which the topology does not have. Add the store first.`, {
-          node: spec.name,
-          store,
-        });
+      if (!this.#stores.has(store)) throw unknownStore(spec.name, store);
     }
     this.#takePolicy(spec);
     const children: string[] = [];
@@ -107,6 +113,15 @@ export class GraphBuilder {
   addStore(spec: StoreSpec): void {
     checkNewStore(spec, this.#stores);
     this.#stores.set(spec.name, spec);
+  }
+
+  /** Connects a store to a processor that was added before it. Throws ERR_TOPOLOGY for what is no processor. */
+  connect(processor: string, store: string): void {
+    const draft = this.#nodes.get(processor);
+    if (draft?.node.kind !== 'processor') throw cannotConnect(processor, store, draft?.node.kind);
+    if (!this.#stores.has(store)) throw unknownStore(processor, store);
+    if (draft.node.stores.includes(store)) return;
+    this.#nodes.set(processor, { ...draft, node: { ...draft.node, stores: [...draft.node.stores, store] } });
   }
 
   /** `name` without application id. `partitions` undefined: as many as the widest source above it. */
@@ -158,6 +173,7 @@ export class GraphBuilder {
 
   #checkLinks(name: string, parents: readonly string[]): void {
     checkNewName(name, this.#nodes);
+    checkHasParents(name, parents);
     for (const parent of parents) checkParent(name, parent, this.#nodes.get(parent)?.node);
   }
 

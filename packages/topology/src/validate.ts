@@ -31,6 +31,19 @@ export function checkParent(node: string, parent: string, found: TopologyNode | 
   if (found.kind === 'sink') throw topologyError(`"${node}" is to be connected to "${parent}", which is a sink: nothing comes out of it.`, { node });
 }
 
+export function checkHasParents(node: string, parents: readonly string[]): void {
+  if (parents.length === 0) throw topologyError(`"${node}" is connected to nothing above it, so no record reaches it. Name its parents.`, { node });
+}
+
+export function unknownStore(node: string, store: string): MillraceError {
+  return topologyError(`Processor "${node}" uses store "${store}", which the topology does not have. Add the store first.`, { node, store });
+}
+
+export function cannotConnect(node: string, store: string, found: TopologyNode['kind'] | undefined): MillraceError {
+  const what = found === undefined ? 'which the topology does not have. Add the processor first.' : `which is a ${found}: only processors have stores.`;
+  return topologyError(`Store "${store}" is to be connected to "${node}", ${what}`, { node, store });
+}
+
 export function checkSourceTopics(spec: Pick<SourceNode, 'name' | 'topics'>, sourceByTopic: ReadonlyMap<string, string>): void {
   if (spec.topics.length === 0) throw topologyError(`Source "${spec.name}" reads no topic. Name at least one.`, { node: spec.name });
   for (const topic of spec.topics) {

@@ -10,11 +10,11 @@ export type Emission = 'onUpdate' | 'onCommit' | 'onWindowClose' | 'never';
 
 /** Drains a key-value store at commit. */
 export function drainRows(store: StagedKeyValueStore<unknown, unknown>, context: NodeContext, sendsPrior: boolean): () => void {
-  store.keepPrior();
+  store.keepPrior(() => context.record.headers);
   const cell = new ChangeCell();
   const visit = (entry: StagedEntry): void => {
     if (!entry.present && !entry.priorPresent) return;
-    context.forwardAt(entry.key, changeOf(cell, entry, sendsPrior), entry.timestamp);
+    emit(context, entry, entry.key, changeOf(cell, entry, sendsPrior), entry.timestamp);
   };
   return () => store.forEachOpen(visit);
 }
@@ -26,27 +26,36 @@ export function drainWindows(
   sendsPrior: boolean,
   windowEnd: (start: number) => number,
 ): () => void {
-  store.keepPrior();
+  store.keepPrior(() => context.record.headers);
   const cell = new ChangeCell();
   const visit = (entry: StagedEntry): void => {
     if (!entry.present && !entry.priorPresent) return;
     const key: Windowed<unknown> = { key: entry.key, window: { start: entry.start, end: windowEnd(entry.start) } };
-    context.forwardAt(key, changeOf(cell, entry, sendsPrior), entry.timestamp);
+    emit(context, entry, key, changeOf(cell, entry, sendsPrior), entry.timestamp);
   };
   return () => store.forEachOpen(visit);
 }
 
 /** Drains a session store at commit: keys are sessions, and so are times. */
 export function drainSessions(store: StagedSessionStore<unknown, unknown>, context: NodeContext, sendsPrior: boolean): () => void {
-  store.keepPrior();
+  store.keepPrior(() => context.record.headers);
   const cell = new ChangeCell();
   const visit = (entry: StagedEntry): void => {
     if (!entry.present && !entry.priorPresent) return;
     const end = sessionEnd(entry);
     const key: Windowed<unknown> = { key: entry.key, window: { start: entry.start, end } };
-    context.forwardAt(key, changeOf(cell, entry, sendsPrior), end);
+    emit(context, entry, key, changeOf(cell, entry, sendsPrior), end);
   };
   return () => store.forEachOpen(visit);
+}
+
+/** Forwards a change under the headers of the record that made it. */
+function emit(context: NodeContext, entry: StagedEntry, key: unknown, change: ChangeCell, timestamp: number): void {
+  const { record } = context;
+  const { headers } = record;
+  record.headers = entry.writtenWith;
+  context.forwardAt(key, change, timestamp);
+  record.headers = headers;
 }
 
 function changeOf(cell: ChangeCell, entry: StagedEntry, sendsPrior: boolean): ChangeCell {

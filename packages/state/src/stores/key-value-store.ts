@@ -9,7 +9,7 @@ import { scanBounds } from '../scan-bounds.ts';
 import { GONE, IN_NONE, IN_OPEN, StagedEntry } from '../staged-entry.ts';
 import type { ChangelogSink, StagedStore, StoreMemory } from '../staged-store.ts';
 import { Staging } from '../staging.ts';
-import type { Entry, KeyValueStore, Range, Rows } from './contract.ts';
+import type { Entry, KeyValueStore, Range, Rows, Written } from './contract.ts';
 import { createKeyForm, type KeyForm } from './key-form.ts';
 import { type CapturedRow, captureRow, MergedRows, sortCaptured } from './merged-rows.ts';
 import { createValueForm, type ValueForm } from './value-form.ts';
@@ -85,13 +85,13 @@ export class StagedKeyValueStore<K, V> implements KeyValueStore<K, V>, StagedSto
   }
 
   /** `value` null or undefined deletes. */
-  write(key: K, value: V | null | undefined, timestamp: number): void {
+  write(key: K, value: V | null | undefined, timestamp: number): Written {
     const text = this.#keys.textOf(key);
-    this.writeEntry(this.#entries.get(text) ?? this.#create(key, text), value, timestamp);
+    return this.writeEntry(this.#entries.get(text) ?? this.#create(key, text), value, timestamp);
   }
 
-  /** Same entry, no second lookup. `value` null or undefined deletes. */
-  writeEntry(found: StagedEntry<V, K>, value: V | null | undefined, timestamp: number): void {
+  /** Same entry, no second lookup. `value` null or undefined deletes. Every write stands: later arrivals win, whatever their time. */
+  writeEntry(found: StagedEntry<V, K>, value: V | null | undefined, timestamp: number): Written {
     const present = value !== null && value !== undefined;
     const kept = present ? (this.#values.keep(value) as V) : undefined;
     const entry = found.place === GONE ? this.find(found.key) : found;
@@ -102,15 +102,17 @@ export class StagedKeyValueStore<K, V> implements KeyValueStore<K, V>, StagedSto
     if (this.#currentHeaders !== undefined) entry.headers = this.#currentHeaders();
     if (entry.place === IN_NONE || entry.place === GONE) this.#admit(entry);
     this.#staging.touch(entry);
+    return 'latest';
   }
 
   deleteEntry(entry: StagedEntry<V, K>, timestamp: number): void {
     this.writeEntry(entry, undefined, timestamp);
   }
 
-  /** From now on an entry keeps what stood there before its first write since the last drain or close. */
-  keepPrior(): void {
+  /** From now on an entry keeps what stood there before its first write since the last drain or close, and the headers of its last one. */
+  keepPrior(currentHeaders?: () => RecordHeaders): void {
     this.#keepPrior = true;
+    if (currentHeaders !== undefined) this.#staging.keepHeaders(currentHeaders);
   }
 
   /** Visits what the open span has written, in order of last write. `visit` may write to any store, this one included. */

@@ -4,7 +4,7 @@
 // such a write is logged like any other (as Kafka Streams does) but never reaches the disk.
 // S1 expiry on disk goes by the committed observed time, so that a dropped span has expired nothing.
 // S2 the newest row of a session is in its entry if there is one; a read of several lays entries over the disk.
-import { asBuffer, copyBytes, MillraceError, type Window, type Windowed } from '@millrace/core';
+import { asBuffer, copyBytes, MillraceError, type RecordHeaders, type Window, type Windowed } from '@millrace/core';
 import type { ByteRows, ByteStore, WriteBatch } from '../byte-store.ts';
 import { timestampedValue } from '../layouts/key-value.ts';
 import { LayoutMark } from '../layouts/layout-mark.ts';
@@ -119,9 +119,10 @@ export class StagedSessionStore<K, V> implements SessionStore<K, V>, StagedStore
     else if (this.#isHidden(end)) this.#onExpired?.();
   }
 
-  /** From now on an entry keeps what stood there before its first write since the last drain or close. */
-  keepPrior(): void {
+  /** From now on an entry keeps what stood there before its first write since the last drain or close, and the headers of its last one. */
+  keepPrior(currentHeaders?: () => RecordHeaders): void {
     this.#keepPrior = true;
+    if (currentHeaders !== undefined) this.#staging.keepHeaders(currentHeaders);
   }
 
   /** Visits what the open span has written, in order of last write. `visit` may write to any store, this one included. */

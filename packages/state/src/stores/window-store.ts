@@ -160,9 +160,10 @@ export class StagedWindowStore<K, V> implements WindowStore<K, V>, StagedStore {
     this.writeEntry(entry, undefined, timestamp);
   }
 
-  /** From now on an entry keeps what stood there before its first write since the last drain or close. */
-  keepPrior(): void {
+  /** From now on an entry keeps what stood there before its first write since the last drain or close, and the headers of its last one. */
+  keepPrior(currentHeaders?: () => RecordHeaders): void {
     this.#keepPrior = true;
+    if (currentHeaders !== undefined) this.#staging.keepHeaders(currentHeaders);
   }
 
   /** Visits what the open span has written, in order of last write. `visit` may write to any store, this one included. */

@@ -1,0 +1,165 @@
+// One recorded case against our DSL, operators, stores and driver: builds the program, runs the script, lists what differs.
+// Knows no test runner: the golden tests and `npm run parity` both stand on it.
+import { isDeepStrictEqual } from 'node:util';
+import { MillraceError } from '@millrace/core';
+import { topology } from '@millrace/dsl';
+import { type Topology, topicName } from '@millrace/topology';
+import type { Case, TopicSerdes } from './case-format.ts';
+import { copartitionGroups } from './copartition.ts';
+import { Driver, type Mark } from './driver.ts';
+import { NotExpressible } from './functions.ts';
+import { isProcessorApi, processorApiTopology } from './papi.ts';
+import { bytesRow, isJoinBuffer, outputRow, storeRows, toArrival } from './read-back.ts';
+import { normalized, serdeNamed } from './serdes.ts';
+import { translate } from './translate.ts';
+
+/** One part of a case that came out otherwise. */
+export interface Difference {
+  readonly part: string;
+  readonly expected: unknown;
+  readonly actual: unknown;
+}
+
+/** Where we differ on purpose, and in what. */
+export const DIFFERENT: Readonly<Record<string, { readonly part: 'internalTopics' | 'build'; readonly why: string }>> = {
+  'caching/delete-of-absent': { part: 'internalTopics', why: 'a key that came and went between two commits leaves a tombstone in our changelog; Kafka Streams with its cache writes none' },
+  'caching/random-1001': { part: 'internalTopics', why: 'as delete-of-absent' },
+  'caching/random-1003': { part: 'internalTopics', why: 'as delete-of-absent' },
+  'caching/table-self-join': { part: 'internalTopics', why: 'as delete-of-absent' },
+  'window-sliding/zero-difference': { part: 'build', why: 'a difference of 0 is refused when the window is declared; Kafka Streams fails at the first record' },
+};
+
+/** Empty: equal. Throws NotExpressible for what cannot be said in our DSL, with the reason. */
+export function checkCase(given: Case): readonly Difference[] {
+  const { expect: expected } = given;
+  if (expected.error !== undefined || DIFFERENT[given.name]?.part === 'build') return checkRefused(given);
+  const found = new Differences(given);
+  const built = build(given);
+  if (expected.describe !== undefined) found.compare('describe', expected.describe, built.describe());
+  checkInternalTopics(given, built, found);
+  if (given.describeOnly !== true) checkRun(given, built, found);
+  return found.all;
+}
+
+class Differences {
+  readonly all: Difference[] = [];
+  /** Parts in which Kafka Streams itself differs between its store kinds, or we on purpose. */
+  readonly #open: ReadonlySet<string>;
+  constructor(given: Case) {
+    this.#open = new Set([...(given.storeKindMatters ?? []), DIFFERENT[given.name]?.part ?? '']);
+  }
+  compare(part: string, expected: unknown, actual: unknown): void {
+    if (this.#open.has(part.split(' ')[0] as string) || isDeepStrictEqual(plain(expected), plain(actual))) return;
+    this.all.push({ part, expected, actual });
+  }
+}
+
+/** As JSON has it: without undefined members, prototypes and the sign of a zero. */
+const plain = (value: unknown): unknown => JSON.parse(JSON.stringify(value ?? null));
+
+function checkRefused(given: Case): readonly Difference[] {
+  try {
+    build(given);
+  } catch (error) {
+    if (error instanceof NotExpressible) throw error;
+    if (MillraceError.is(error) && /^ERR_(TOPOLOGY|OPTION|NAME|STORE_NOT_CONNECTED)$/.test(error.code)) return [];
+    return [{ part: 'error', expected: 'a typed build error', actual: String(error) }];
+  }
+  return [{ part: 'error', expected: given.expect.error, actual: 'built' }];
+}
+
+function build(given: Case): Topology {
+  if (isProcessorApi(given)) return processorApiTopology(given);
+  const optimization = given.config['topology.optimization'] ?? 'none';
+  const parts = { reuse: 'reuseSourceTopics', merge: 'mergeRepartitions', self: 'singleStoreSelfJoin' } as const;
+  const optimize = optimization === 'all' ? true : Object.entries(parts).flatMap(([word, name]) => (optimization.includes(word) ? [name] : []));
+  const defaults = { key: serdeNamed(given.config['default.key.serde'] ?? 'bytes'), value: serdeNamed(given.config['default.value.serde'] ?? 'bytes') };
+  return topology('parity', (t) => translate(given, t), { optimize, defaults });
+}
+
+function checkInternalTopics(given: Case, built: Topology, found: Differences): void {
+  const { expect: expected } = given;
+  if (expected.internalTopicConfigs !== undefined) {
+    const made = built.internalTopics.map(({ name, kind, partitions, config }) => [topicName('parity', { name, internal: true }), { kind, ...(partitions === undefined ? {} : { partitions }), config }]);
+    // With a reused source topic Kafka Streams lists that topic as well, though it is the user's.
+    const own = Object.entries(expected.internalTopicConfigs).filter(([name]) => given.inputs[name] === undefined);
+    found.compare('internalTopicConfigs', sortedByName(own), sortedByName(made as [string, unknown][]));
+  }
+  if (expected.copartitionGroups === undefined) return;
+  const listed = expected.copartitionGroups.map((group) => [...group].sort().join()).sort();
+  found.compare('copartitionGroups', listed, copartitionGroups(given, built));
+}
+
+const sortedByName = (entries: readonly (readonly [string, unknown])[]): object => Object.fromEntries([...entries].sort(([a], [b]) => (a < b ? -1 : 1)));
+
+function checkRun(given: Case, built: Topology, found: Differences): void {
+  const { config, expect: expected } = given;
+  const driver = new Driver({
+    topology: built,
+    logEveryWrite: (config['statestore.cache.max.bytes'] ?? '0') === '0',
+    skipsUndecodable: config['deserialization.exception.handler'] === 'fn:deserializationContinue',
+    skipsFailing: config['processing.exception.handler'] === 'fn:processingContinue',
+    wallClockMs: Number(config['initialWallClock'] ?? 0),
+  });
+  const failed = runScript(given, driver);
+  if (failed?.step !== expected.failure?.step) {
+    found.compare('failure', expected.failure?.step, failed === undefined ? undefined : `step ${failed.step}: ${String(failed.error)}`);
+    return;
+  }
+  for (const [name, serdes] of Object.entries(given.outputs)) {
+    const listed = (expected.outputs?.[name] ?? []).map((row) => ({ ...row, key: normalized(row.key), value: normalized(row.value) }));
+    found.compare(`outputs ${name}`, listed, driver.written(name, failed?.mark).map((record) => outputRow(record, serdes)));
+  }
+  if (expected.dropped !== undefined) found.compare('dropped', expected.dropped, failed?.mark.dropped ?? driver.dropped);
+  checkInternalRecords(given, built, driver, failed?.mark, found);
+  if (expected.stores === undefined) return;
+  const ours = [...driver.stores.keys()].filter((name) => !isJoinBuffer(built.stores.get(name)) || expected.stores?.[name] !== undefined);
+  found.compare('stores', Object.keys(expected.stores).sort(), ours.sort());
+  for (const [name, rows] of Object.entries(expected.stores)) {
+    if (!driver.stores.has(name)) continue;
+    found.compare(
+      `stores ${name}`,
+      rows.map((row) => ({ ...row, key: normalized(row.key) })),
+      storeRows(driver, name, rows.some((row) => row.ts === undefined)),
+    );
+  }
+}
+
+function checkInternalRecords(given: Case, built: Topology, driver: Driver, until: Mark | undefined, found: Differences): void {
+  const { internalTopics, internalTopicsUnordered = {} } = given.expect;
+  if (internalTopics === undefined && given.expect.internalTopicsUnordered === undefined) return;
+  const written = (name: string) => driver.written(name, until).map(bytesRow);
+  for (const [name, rows] of Object.entries(internalTopics ?? {})) found.compare(`internalTopics ${name}`, rows, written(name));
+  const sorted = (rows: readonly unknown[]): string[] => rows.map((row) => JSON.stringify(row)).sort();
+  for (const [name, rows] of Object.entries(internalTopicsUnordered)) found.compare(`internalTopics ${name}`, sorted(rows.map(ordered)), sorted(written(name).map(ordered)));
+  for (const { name } of built.internalTopics) {
+    const full = topicName('parity', { name, internal: true });
+    if (internalTopics?.[full] === undefined && internalTopicsUnordered[full] === undefined) found.compare(`internalTopics ${full}`, [], written(full));
+  }
+}
+
+/** One order of members, so that equal rows are equal text. */
+const ordered = ({ key, value, ts, headers }: { readonly key?: unknown; readonly value?: unknown; readonly ts?: number; readonly headers?: unknown }): object => ({ key, value, ts, headers });
+
+interface Failed {
+  readonly step: number;
+  readonly error: unknown;
+  /** What had been done before that step: the step itself does not count. */
+  readonly mark: Mark;
+}
+
+function runScript(given: Case, driver: Driver): Failed | undefined {
+  for (const [step, { pipe, advanceWallClock }] of (given.script ?? []).entries()) {
+    const mark = driver.mark();
+    // A value that we cannot write is no failure of the program.
+    const arrival = pipe === undefined ? undefined : toArrival(pipe, given.inputs[pipe.topic] as TopicSerdes);
+    try {
+      if (arrival === undefined) driver.advanceWallClock(advanceWallClock ?? 0);
+      else driver.pipe(arrival);
+    } catch (error) {
+      if (error instanceof NotExpressible) throw error;
+      return { step, error, mark };
+    }
+  }
+  return undefined;
+}
