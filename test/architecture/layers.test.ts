@@ -20,6 +20,7 @@ const LEVELS: Readonly<Record<string, number>> = {
   query: 4,
   connect: 4,
   testkit: 4,
+  sim: 4,
   cli: 5,
   millrace: 6,
 };

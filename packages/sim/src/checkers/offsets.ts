@@ -1,0 +1,63 @@
+// K7: committed offsets never go back, never pass the last stable offset, and stand at the end of every input once all is drained.
+import { partitionKey, type TopicPartition } from '@millrace/core';
+import { topicName } from '@millrace/topology';
+import type { Cluster } from '../cluster.ts';
+import type { RawTopic } from '../log-reader.ts';
+
+const LOOK_EVERY_MS = 700;
+
+/** Looks at the group's offsets from time to time while the cluster runs. */
+export class OffsetWatch {
+  readonly #cluster: Cluster;
+  readonly #seen = new Map<string, number>();
+  #stopped = false;
+  #wrong: Error | undefined;
+
+  constructor(cluster: Cluster) {
+    this.#cluster = cluster;
+  }
+  start(): void {
+    this.#later();
+  }
+  /** Throws what it saw. */
+  stop(): void {
+    this.#stopped = true;
+    if (this.#wrong !== undefined) throw this.#wrong;
+  }
+
+  #later(): void {
+    this.#cluster.timers.after(LOOK_EVERY_MS, () => {
+      if (this.#stopped) return;
+      this.#look()
+        .catch(() => undefined) // the broker is away: there is nothing to see
+        .finally(() => this.#later());
+    });
+  }
+  async #look(): Promise<void> {
+    const cluster = this.#cluster;
+    const topics = await cluster.admin.describeTopics(undefined);
+    const counts = new Map([...topics].map(([name, { partitions }]) => [name, partitions]));
+    for (const [key, { offset }] of await cluster.admin.committedOffsets(cluster.topology.name, inputsOf(cluster, counts))) {
+      const before = this.#seen.get(key) ?? 0;
+      if (offset < before) this.#wrong ??= new Error(`the committed offset of ${key} went back from ${before} to ${offset} (K7)`);
+      this.#seen.set(key, offset);
+    }
+  }
+}
+
+/** After the drain. */
+export async function auditOffsets(cluster: Cluster, topics: ReadonlyMap<string, RawTopic>): Promise<void> {
+  const counts = new Map([...topics].map(([name, { partitions }]) => [name, partitions]));
+  const inputs = inputsOf(cluster, counts);
+  const committed = await cluster.eventually(() => cluster.admin.committedOffsets(cluster.topology.name, inputs));
+  for (const { topic, partition } of inputs) {
+    const end = topics.get(topic)?.ends[partition]?.lastStable ?? 0;
+    const offset = committed.get(partitionKey(topic, partition))?.offset ?? 0;
+    if (offset !== end) throw new Error(`${topic}-${partition} is committed at ${offset}, and its end is ${end} (K7)`);
+  }
+}
+
+function inputsOf(cluster: Cluster, counts: ReadonlyMap<string, number>): readonly TopicPartition[] {
+  const names = new Set(cluster.topology.subtopologies.flatMap((sub) => sub.sources.map((ref) => topicName(cluster.topology.name, ref))));
+  return [...names].flatMap((topic) => Array.from({ length: counts.get(topic) ?? 0 }, (_, partition) => ({ topic, partition })));
+}

@@ -1,0 +1,139 @@
+// The network of the simulation: connections with latency that break, stall, and lose answers to requests that were carried out.
+// Owns: what is on the way, which hosts reach each other, the faults aimed at the next request of a kind.  Never: knows the protocol beyond
+// the length and the API key at the head of a frame.
+// N1 the bytes of one direction arrive in the order written, or not at all.  N2 a chunk is copied when written.
+// N3 what a process wrote before it died may still arrive; what comes for a dead process is lost.
+import { type Chance, type ConnectOptions, type Listener, MillraceError, type Network, type Socket, type SocketEvents } from '@millrace/core';
+import { FrameWatch } from './frame-watch.ts';
+import { Link, type LinkHost } from './link.ts';
+import type { SimProcess, World } from './sim-process.ts';
+
+/** What happens to the next request of an API that a client writes. */
+export interface Aim {
+  readonly apiKey: number;
+  /**
+   * `loseAnswer`: it arrives and is carried out; the connection ends before the answer. `noAnswer`: the same, and the connection stays silent.
+   * `late`: the client loses the connection at once; the request arrives `delayMs` later all the same. `lose`: it never arrives.
+   */
+  readonly fate: 'loseAnswer' | 'noAnswer' | 'late' | 'lose';
+  readonly delayMs: number;
+}
+
+const LATENCY_MS = { least: 0.1, spread: 0.8, slowOnceIn: 200, slowMs: 30 };
+
+export class SimNetwork implements LinkHost {
+  readonly world: World;
+  readonly #chance: Chance;
+  readonly #listeners = new Map<string, { readonly owner: SimProcess; readonly accept: (socket: Socket) => SocketEvents }>();
+  readonly #links = new Set<Link>();
+  /** `from>to` pairs of hosts whose packets do not arrive. */
+  readonly #blocked = new Set<string>();
+  readonly #slowMs = new Map<string, number>();
+  #aims: Aim[] = [];
+  #nextPort = 40_000;
+
+  constructor(world: World, chance: Chance) {
+    this.world = world;
+    this.#chance = chance;
+  }
+
+  /** The network as one process sees it. */
+  of(process: SimProcess): Network {
+    return {
+      connect: (options, events) => this.#connect(process, options, events),
+      listen: async (options, accept) => this.#listen(process, options, accept),
+    };
+  }
+
+  // ---- faults ---------------------------------------------------------------------------------------------------------
+
+  block(from: string, to: string): void {
+    this.#blocked.add(`${from}>${to}`);
+  }
+  unblock(from: string, to: string): void {
+    this.#blocked.delete(`${from}>${to}`);
+    for (const link of this.#links) link.pump();
+  }
+  slow(host: string, ms: number): void {
+    if (ms === 0) this.#slowMs.delete(host);
+    else this.#slowMs.set(host, ms);
+  }
+  /** Everything gets through again. */
+  heal(): void {
+    this.#blocked.clear();
+    this.#slowMs.clear();
+    this.#aims = [];
+    for (const link of this.#links) link.pump();
+  }
+  aim(aim: Aim): void {
+    this.#aims.push(aim);
+  }
+  /** Breaks connections of a host; of what is on the way some arrives. */
+  cut(host: string): void {
+    for (const link of [...this.#links]) if (link.near.host === host || link.far.host === host) link.reset(this.#chance.float() < 0.5);
+  }
+  /** Connections that involve a host. */
+  linksOf(host: string): number {
+    return [...this.#links].filter((link) => link.near.host === host || link.far.host === host).length;
+  }
+
+  // ---- for links ------------------------------------------------------------------------------------------------------
+
+  reaches(from: string, to: string): boolean {
+    return !this.#blocked.has(`${from}>${to}`);
+  }
+  latencyMs(from: string, to: string): number {
+    const slow = Math.max(this.#slowMs.get(from) ?? 0, this.#slowMs.get(to) ?? 0);
+    const lost = this.#chance.integer(LATENCY_MS.slowOnceIn) === 0 ? LATENCY_MS.slowMs : 0; // a packet that was sent again
+    return LATENCY_MS.least + this.#chance.float() * LATENCY_MS.spread + slow * this.#chance.float() + lost;
+  }
+  takeAim(apiKey: number): Aim | undefined {
+    const at = this.#aims.findIndex((aim) => aim.apiKey === apiKey);
+    return at < 0 ? undefined : this.#aims.splice(at, 1)[0];
+  }
+  gone(link: Link): void {
+    this.#links.delete(link);
+  }
+
+  // ---- ports ----------------------------------------------------------------------------------------------------------
+
+  #connect(process: SimProcess, options: ConnectOptions, events: SocketEvents): Promise<Socket> {
+    const { host, port } = options;
+    return new Promise((resolve, reject) => {
+      if (!process.effect(`connect ${host}:${port}`)) return;
+      const fail = (what: string): void =>
+        reject(
+          new MillraceError('ERR_CONNECTION', `Could not connect to ${host}:${port}: ${what}. Check the address and that a broker runs there.`, { host, port }),
+        );
+      if (!this.reaches(process.host, host) || !this.reaches(host, process.host)) {
+        process.timers.after(options.timeoutMs, () => fail(`no answer within ${options.timeoutMs} ms`));
+        return;
+      }
+      process.timers.after(this.latencyMs(process.host, host), () => {
+        const listener = this.#listeners.get(`${host}:${port}`);
+        if (listener === undefined || listener.owner.ended !== undefined) return fail('nothing listens there');
+        const link = new Link(this, process, listener.owner, { host, port, clientPort: this.#nextPort++ }, new FrameWatch());
+        this.#links.add(link);
+        link.open(events, listener.accept);
+        resolve(link.near);
+      });
+    });
+  }
+
+  #listen(process: SimProcess, options: { readonly host: string; readonly port: number }, accept: (socket: Socket) => SocketEvents): Listener {
+    const port = options.port === 0 ? this.#nextPort++ : options.port;
+    const key = `${process.host}:${port}`;
+    const taken = this.#listeners.get(key);
+    if (taken !== undefined && taken.owner.ended === undefined)
+      throw new MillraceError('ERR_PORT_IN_USE', `Port ${port} on ${process.host} is in use.`, { host: process.host, port });
+    const mine = { owner: process, accept };
+    this.#listeners.set(key, mine);
+    return {
+      port,
+      host: process.host,
+      close: async () => {
+        if (this.#listeners.get(key) === mine) this.#listeners.delete(key);
+      },
+    };
+  }
+}

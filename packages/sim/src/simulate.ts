@@ -1,0 +1,258 @@
+// simulate(): a topology on a whole cluster in one thread, under one seed and a virtual clock.
+// Owns: the order of a simulation (start, workload and faults, rest, verify, end).  Never: touches the machine it runs on.
+//
+//   start ─▶ workload ∥ faults ─▶ everything heals ─▶ drained ─▶ verify + checkers ─▶ clean stop ─▶ rebuilt from the log ─▶ end
+import { type Duration, durationMs, sleep } from '@millrace/core';
+import type { TopicSink, TopicSource } from '@millrace/dsl';
+import { type Topology, topicName } from '@millrace/topology';
+import { auditLogs } from './checkers/log-audit.ts';
+import { auditOffsets, OffsetWatch } from './checkers/offsets.ts';
+import { checkRebuilt, dumpStores } from './checkers/rebuilt.ts';
+import { checkOwnership, checkRest } from './checkers/rest.ts';
+import { Cluster } from './cluster.ts';
+import { type FaultRates, Nemesis } from './faults.ts';
+import type { RawTopic } from './log-reader.ts';
+import type { SimInput } from './sim-input.ts';
+import { outputOf, type SimOutput } from './sim-output.ts';
+import { type SimStores, viewOf } from './sim-stores.ts';
+import { SimulationFailed } from './simulation-failed.ts';
+
+export interface SimulationOptions {
+  /** The same seed is the same history, to the byte. */
+  readonly seed: number;
+  /** Worker loops in all, 2 unless given; the seed groups them into instances. */
+  readonly workers?: number;
+  /** Of each topic that does not say otherwise: 4. */
+  readonly partitions?: number;
+  /** exactly-once */
+  readonly guarantee?: 'exactly-once' | 'at-least-once';
+  /** How long faults strike, in virtual time: 1 minute, or as long as the workload runs if that is longer. */
+  readonly duration?: Duration;
+  /** Expected count of each per virtual minute; 0 by default. */
+  readonly faults?: FaultRates;
+  workload(simulation: Simulation): void | Promise<void>;
+  /** Once faults have stopped and everything has been processed; throw to fail. */
+  verify(simulation: Simulation): void | Promise<void>;
+}
+
+/** The cluster as workload and verification see it. */
+export interface Simulation extends SimStores {
+  input<K, V>(topic: TopicSink<K, V>): SimInput<K, V>;
+  /** Committed records only; in `verify`. */
+  output<K, V>(topic: TopicSource<K, V>): SimOutput<K, V>;
+  /** Virtual wall clock, ms since the epoch. */
+  readonly now: number;
+  /** Chance from the seed, in [0, 1). */
+  random(): number;
+  /** In virtual time. */
+  sleep(duration: Duration): Promise<void>;
+}
+
+export interface SimulationReport {
+  readonly seed: number;
+  /** Of everything that was sent, written and decided: two runs of one seed have the same. */
+  readonly digest: string;
+  readonly virtualMs: number;
+  /** How often each fault struck. */
+  readonly faults: Readonly<Record<string, number>>;
+  /** The last few thousand lines of what happened. */
+  readonly trace: readonly string[];
+}
+
+/** After the last fault everything that was sent is processed within this much virtual time. */
+const LIVENESS_MS = 120_000;
+const SETTLE_CHECK_MS = 100;
+/** Virtual time bounds a simulation, and this its steps: past it something spins. */
+const STEPS_MAX = 20_000_000;
+
+/**
+ * Runs a topology on several instances with a broker, under faults, and checks what comes out. Rejects with a SimulationFailed that names
+ * the seed; besides `verify` it checks the log, the committed offsets, liveness, clean ends, and that every store can be rebuilt from the log.
+ *
+ * @example
+ * ```ts
+ * const report = await simulate(wordCount, {
+ *   seed: 7,
+ *   workers: 3,
+ *   faults: { crashes: 20, brokerCrashes: 2 },
+ *   workload: (sim) => sim.input(lines).sendAll([[null, 'to be'], [null, 'or not']]),
+ *   verify: (sim) => console.log(sim.output(wordCounts).latest()),
+ * });
+ * console.log(report.digest);
+ * ```
+ */
+export async function simulate(topology: Topology, options: SimulationOptions): Promise<SimulationReport> {
+  const cluster = new Cluster(topology, {
+    seed: options.seed,
+    workers: options.workers ?? 2,
+    partitions: options.partitions ?? 4,
+    guarantee: options.guarantee ?? 'exactly-once',
+  });
+  const run = new SimulationRun(cluster, options);
+  let over = false;
+  const history = run.history().finally(() => {
+    over = true;
+  });
+  history.catch(() => undefined); // awaited below
+  for (let steps = 0; !over; steps++) {
+    if (!(await cluster.world.time.step()) && !over) throw run.failed(new Error('nothing is left to happen, and the simulation is not over'));
+    if (steps === STEPS_MAX) throw run.failed(new Error(`still busy after ${STEPS_MAX} steps`));
+  }
+  try {
+    await history;
+  } catch (error) {
+    throw run.failed(error);
+  }
+  return run.report();
+}
+
+class SimulationRun implements Simulation {
+  readonly #cluster: Cluster;
+  readonly #options: SimulationOptions;
+  #nemesis: Nemesis | undefined;
+  #topics: ReadonlyMap<string, RawTopic> = new Map();
+
+  constructor(cluster: Cluster, options: SimulationOptions) {
+    this.#cluster = cluster;
+    this.#options = options;
+  }
+
+  // ---- Simulation -----------------------------------------------------------------------------------------------------
+
+  get now(): number {
+    return this.#cluster.nowMs;
+  }
+  random(): number {
+    return this.#cluster.chance.float();
+  }
+  sleep(duration: Duration): Promise<void> {
+    return sleep(this.#cluster.timers, durationMs(duration, 'sleep'));
+  }
+  input<K, V>(topic: TopicSink<K, V>): SimInput<K, V> {
+    return this.#cluster.inputs.of(topic);
+  }
+  output<K, V>(topic: TopicSource<K, V>): SimOutput<K, V> {
+    return outputOf(topic, this.#topics.get(topic.name));
+  }
+  store(handle: { readonly name: string }): never {
+    const spec = this.#cluster.topology.stores.get(handle.name);
+    if (spec === undefined)
+      throw new Error(`the topology has no store '${handle.name}'; it has ${[...this.#cluster.topology.stores.keys()].join(', ') || 'none'}`);
+    // Sound: the handle's type says which of the view's methods its store answers.
+    return viewOf(spec, this.#cluster.databasesOf(handle.name)) as never;
+  }
+
+  // ---- the history ----------------------------------------------------------------------------------------------------
+
+  async history(): Promise<void> {
+    const cluster = this.#cluster;
+    await cluster.start();
+    const { chance, durable, sessionTimeoutMs } = cluster;
+    this.#nemesis = new Nemesis({ ...cluster, durable, sessionTimeoutMs, world: cluster.world }, this.#options.faults ?? {}, chance);
+    const watch = new OffsetWatch(cluster);
+    watch.start();
+    const workload = Promise.resolve(this.#options.workload(this));
+    await Promise.all([workload, sleep(cluster.timers, durationMs(this.#options.duration ?? '1 minute', 'duration'))]);
+    this.#nemesis.stop();
+    cluster.world.trace.note('world', 'healed');
+    await this.#rest();
+    watch.stop();
+    await this.#readEverything();
+    const exactlyOnce = (this.#options.guarantee ?? 'exactly-once') === 'exactly-once';
+    checkOwnership(cluster);
+    auditLogs(this.#topics, exactlyOnce);
+    await auditOffsets(cluster, this.#topics);
+    await this.#options.verify(this);
+    const before = dumpStores(cluster);
+    await this.#stopAll();
+    if (topologyHasStores(cluster)) await checkRebuilt(cluster, before, () => this.#rest());
+    await this.#stopAll();
+    await cluster.broker.stop();
+    await cluster.end();
+    checkRest(cluster);
+  }
+
+  /** Everything that was sent is in the log, and everything in the log is processed, committed and on disk. */
+  async #rest(): Promise<void> {
+    const cluster = this.#cluster;
+    const { clock } = cluster.world.time;
+    const untilMs = clock.monotonicMs() + LIVENESS_MS;
+    const late = (what: string): Error => new Error(`${what} ${LIVENESS_MS / 1000} s of virtual time after the last fault (K8)`);
+    while (!cluster.inputs.settled || !cluster.broker.alive) {
+      if (cluster.inputs.failure !== undefined) throw cluster.inputs.failure;
+      if (clock.monotonicMs() > untilMs) throw late(`${cluster.inputs.sent - cluster.inputs.acknowledged} inputs are not acknowledged`);
+      await sleep(cluster.timers, SETTLE_CHECK_MS);
+    }
+    for (;;) {
+      const wanted = cluster.members.filter((member) => member.wanted);
+      try {
+        const apps = wanted.map((member) => member.app);
+        if (apps.every((app) => app?.state === 'running')) {
+          const signal = this.#deadline(untilMs);
+          await Promise.all(apps.flatMap((app) => (app === undefined ? [] : [app.drained({ signal })])));
+          const same = wanted.every((member, at) => member.app === apps[at] && member.app?.state === 'running');
+          if (same && (await this.#everyTaskRuns())) return;
+        }
+      } catch (error) {
+        cluster.world.trace.note('world', `not drained yet: ${String(error)}`);
+      }
+      if (clock.monotonicMs() > untilMs)
+        throw late(`instances are ${wanted.map(({ name, app }) => `${name} ${app?.state ?? 'down'}`).join(', ')} and not drained`);
+      await sleep(cluster.timers, SETTLE_CHECK_MS);
+    }
+  }
+
+  async #everyTaskRuns(): Promise<boolean> {
+    const { topology, members } = this.#cluster;
+    const counts = await this.#cluster.topics();
+    const tasks = topology.subtopologies.reduce(
+      (sum, sub) => sum + Math.max(0, ...sub.sources.map((ref) => counts.get(topicName(topology.name, ref)) ?? 0)),
+      0,
+    );
+    return members.reduce((sum, { app }) => sum + (app?.tasks().length ?? 0), 0) === tasks;
+  }
+
+  #deadline(untilMs: number): AbortSignal {
+    const controller = new AbortController();
+    const { time } = this.#cluster.world;
+    this.#cluster.timers.after(Math.max(0, untilMs - time.clock.monotonicMs()), () => controller.abort());
+    return controller.signal;
+  }
+
+  async #readEverything(): Promise<void> {
+    const cluster = this.#cluster;
+    const topics = new Map<string, RawTopic>();
+    for (const [name, partitions] of await cluster.topics()) topics.set(name, await cluster.read(name, partitions));
+    this.#topics = topics;
+  }
+
+  async #stopAll(): Promise<void> {
+    for (const member of this.#cluster.members) {
+      if (!member.alive) continue;
+      member.wanted = false;
+      const tookMs = await member.stop('leave');
+      if (tookMs > 10_000) throw new Error(`${member.name} took ${Math.round(tookMs)} ms to stop (K8)`);
+    }
+    await sleep(this.#cluster.timers, SETTLE_CHECK_MS);
+  }
+
+  // ---- its result -----------------------------------------------------------------------------------------------------
+
+  report(): SimulationReport {
+    const { trace, time } = this.#cluster.world;
+    return {
+      seed: this.#options.seed,
+      digest: trace.digest,
+      virtualMs: time.clock.monotonicMs(),
+      faults: { ...this.#nemesis?.counts },
+      trace: trace.lines,
+    };
+  }
+  failed(error: unknown): SimulationFailed {
+    return new SimulationFailed(this.report(), error);
+  }
+}
+
+function topologyHasStores(cluster: Cluster): boolean {
+  return cluster.topology.stores.size > 0;
+}
