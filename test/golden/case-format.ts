@@ -15,7 +15,7 @@ export interface Materialized {
   readonly logging?: false;
   readonly caching?: boolean;
   readonly store?: string;
-  readonly supplier?: object;
+  readonly supplier?: StoreCase;
   readonly topicConfig?: Readonly<Record<string, string>>;
 }
 export interface Windows {

@@ -4,7 +4,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { MillraceError } from '@millrace/core';
 import { topology } from '@millrace/dsl';
 import { type Topology, topicName } from '@millrace/topology';
-import type { Case, TopicSerdes } from './case-format.ts';
+import type { Case, Row, TopicSerdes } from './case-format.ts';
 import { copartitionGroups } from './copartition.ts';
 import { Driver, type Mark } from './driver.ts';
 import { NotExpressible } from './functions.ts';
@@ -21,7 +21,8 @@ export interface Difference {
 }
 
 /** Where we differ on purpose, and in what. */
-export const DIFFERENT: Readonly<Record<string, { readonly part: 'internalTopics' | 'build'; readonly why: string }>> = {
+export const DIFFERENT: Readonly<Record<string, { readonly part: 'internalTopics' | 'build' | 'run'; readonly why: string }>> = {
+  'stream-table/grace-null-key': { part: 'run', why: 'a record without key in a left join with grace fails in Kafka Streams; here it is joined with nothing, at once, as in a join without grace' },
   'caching/delete-of-absent': { part: 'internalTopics', why: 'a key that came and went between two commits leaves a tombstone in our changelog; Kafka Streams with its cache writes none' },
   'caching/random-1001': { part: 'internalTopics', why: 'as delete-of-absent' },
   'caching/random-1003': { part: 'internalTopics', why: 'as delete-of-absent' },
@@ -37,7 +38,7 @@ export function checkCase(given: Case): readonly Difference[] {
   const built = build(given);
   if (expected.describe !== undefined) found.compare('describe', expected.describe, built.describe());
   checkInternalTopics(given, built, found);
-  if (given.describeOnly !== true) checkRun(given, built, found);
+  if (given.describeOnly !== true && DIFFERENT[given.name]?.part !== 'run') checkRun(given, built, found);
   return found.all;
 }
 
@@ -120,7 +121,7 @@ function checkRun(given: Case, built: Topology, found: Differences): void {
     found.compare(
       `stores ${name}`,
       rows.map((row) => ({ ...row, key: normalized(row.key) })),
-      storeRows(driver, name, rows.some((row) => row.ts === undefined)),
+      storeRows(driver, name, rows.some((row) => row.ts === undefined), given),
     );
   }
 }
@@ -131,7 +132,9 @@ function checkInternalRecords(given: Case, built: Topology, driver: Driver, unti
   const written = (name: string) => driver.written(name, until).map(bytesRow);
   for (const [name, rows] of Object.entries(internalTopics ?? {})) found.compare(`internalTopics ${name}`, rows, written(name));
   const sorted = (rows: readonly unknown[]): string[] => rows.map((row) => JSON.stringify(row)).sort();
-  for (const [name, rows] of Object.entries(internalTopicsUnordered)) found.compare(`internalTopics ${name}`, sorted(rows.map(ordered)), sorted(written(name).map(ordered)));
+  /** A time of null was the wall clock when it was recorded. */
+  const untimed = (rows: readonly Row[], like: readonly Row[]): readonly Row[] => (like.every(({ ts }) => ts === null) ? rows.map((row) => ({ ...row, ts: null as never })) : rows);
+  for (const [name, rows] of Object.entries(internalTopicsUnordered)) found.compare(`internalTopics ${name}`, sorted(rows.map(ordered)), sorted(untimed(written(name), rows).map(ordered)));
   for (const { name } of built.internalTopics) {
     const full = topicName('parity', { name, internal: true });
     if (internalTopics?.[full] === undefined && internalTopicsUnordered[full] === undefined) found.compare(`internalTopics ${full}`, [], written(full));

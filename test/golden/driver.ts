@@ -1,7 +1,7 @@
 // The test driver of @millrace/testkit with the two switches that make it run as the recording driver did: all sub-topologies in one task of
 // one partition, and a changelog record for every write where the recorded program had no cache.
 import { createHeaders } from '@millrace/core';
-import type { StagedKeyValueStore, StagedSessionStore, StagedWindowStore } from '@millrace/state';
+import type { StagedKeyValueStore, StagedSessionStore, StagedVersionedStore, StagedWindowStore } from '@millrace/state';
 import { TopologyDriver } from '@millrace/testkit';
 import type { Topology } from '@millrace/topology';
 
@@ -39,7 +39,7 @@ export interface Mark {
   readonly dropped: number;
 }
 
-type Store = StagedKeyValueStore<unknown, unknown> | StagedWindowStore<unknown, unknown> | StagedSessionStore<unknown, unknown>;
+type Store = StagedKeyValueStore<unknown, unknown> | StagedWindowStore<unknown, unknown> | StagedSessionStore<unknown, unknown> | StagedVersionedStore<unknown, unknown>;
 
 export class Driver {
   readonly stores = new Map<string, Store>();

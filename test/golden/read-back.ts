@@ -1,8 +1,8 @@
 // What a run of ours left behind, in the form in which cases list it: outputs, internal topics, store contents.
 import { decodeWith, noHeaders } from '@millrace/core';
-import { StagedKeyValueStore, StagedSessionStore, type StagedWindowStore } from '@millrace/state';
+import { StagedKeyValueStore, StagedSessionStore, StagedVersionedStore, type StagedWindowStore } from '@millrace/state';
 import type { StoreSpec } from '@millrace/topology';
-import type { Pipe, Row, TopicSerdes } from './case-format.ts';
+import type { Case, Pipe, Row, TopicSerdes } from './case-format.ts';
 import type { Arrival, Driver, Produced } from './driver.ts';
 import { fromCase, serdeNamed, toCase } from './serdes.ts';
 
@@ -38,9 +38,10 @@ interface WindowedRow {
 }
 
 /** `withoutTimes`: a processor's plain store, which has no timestamps in Java; ours all have. */
-export function storeRows(driver: Driver, name: string, withoutTimes: boolean): Row[] {
+export function storeRows(driver: Driver, name: string, withoutTimes: boolean, given: Case): Row[] {
   const store = driver.stores.get(name);
   if (store instanceof StagedKeyValueStore) return [...store.range()].map((entry) => ({ key: toCase(entry.key), value: toCase(entry.value), ...(withoutTimes ? {} : { ts: entry.timestamp }) }));
+  if (store instanceof StagedVersionedStore) return versionRows(store, given);
   if (store instanceof StagedSessionStore) {
     const sessions = [...store.fetchAll()].map((entry) => ({ key: toCase(entry.key) as WindowedRow['key'], value: toCase(entry.value) }));
     return sessions.sort(byKeyAndStart);
@@ -53,11 +54,25 @@ export function storeRows(driver: Driver, name: string, withoutTimes: boolean): 
   return rows.sort(byKeyAndStart);
 }
 
+/** Versions are asked for: the newest of every key that was sent, and what held at every time that was sent. */
+function versionRows(store: StagedVersionedStore<unknown, unknown>, given: Case): Row[] {
+  const sent = (given.script ?? []).flatMap(({ pipe }) => pipe ?? []);
+  const keys = [...new Set(sent.flatMap(({ key }) => (typeof key === 'string' ? [key] : [])))].sort();
+  const times = [...new Set(sent.map(({ ts }) => ts))].sort((a, b) => a - b);
+  return keys.flatMap((key) =>
+    [undefined, ...times].flatMap((asOf) => {
+      const row = store.find(key, asOf);
+      return row.present ? [{ key, ...(asOf === undefined ? {} : { asOf }), value: toCase(row.value), ts: row.timestamp }] : [];
+    }),
+  );
+}
+
 function byKeyAndStart(a: WindowedRow, b: WindowedRow): number {
   return String(a.key.key) < String(b.key.key) ? -1 : String(a.key.key) > String(b.key.key) ? 1 : a.key.start - b.key.start || Number(a.key.end) - Number(b.key.end);
 }
 
 /** The cases do not list the buffers of joins. */
 export function isJoinBuffer(spec: StoreSpec | undefined): boolean {
-  return spec?.kind === 'window' ? spec.duplicates : /^(unmatched|subscription)\(/.test(spec?.key.format ?? '');
+  if (spec?.kind === 'keyValue' && spec.isBuffer === true) return true;
+  return spec?.kind === 'window' ? spec.duplicates : /^(unmatched|subscription|waiting)\(/.test(spec?.key.format ?? '');
 }

@@ -218,10 +218,9 @@ class Translation {
     const other = this.#made.get(step.other as string);
     if (other?.kind === 'stream') return this.#joinStreams(stream, other.it, step);
     if (other?.kind !== 'table') throw new NotExpressible('global table join');
-    if (step.joined?.grace !== undefined) throw new NotExpressible('stream-table join with grace');
     const join = functions.joiner(step.joiner as string);
-    const { key, value, named } = step.joined ?? {};
-    const given = options({ as: named, key: serdeOr(key), value: serdeOr(value) });
+    const { key, value, named, grace } = step.joined ?? {};
+    const given = options({ as: named, grace, key: serdeOr(key), value: serdeOr(value) });
     const joiner = (l: unknown, r: unknown, k: unknown): unknown => join(k, l, r);
     return step.op === 'join' ? stream.join<unknown, unknown, unknown>(other.it, joiner, given) : stream.leftJoin<unknown, unknown, unknown>(other.it, joiner, given);
   }
@@ -291,6 +290,8 @@ class Translation {
       case 'leftJoin':
       case 'outerJoin':
         return { kind: 'table', it: this.#joinTables(table, step) };
+      case 'suppress':
+        return { kind: 'table', it: asTable(this.#suppress(table, step)) };
       case 'toStream': {
         const stream = table.toStream(options({ as: step.named })) as Stream;
         if (step.fn === undefined) return { kind: 'stream', it: stream };
@@ -314,6 +315,13 @@ class Translation {
     const merge = functions.sessionMerger(step.merger as string);
     const sessions = all.windowedBy(windows.session({ gap: windowed.gap as number, grace: windowed.grace ?? 0 }));
     return { kind: 'table', it: asTable(sessions.aggregate({ merge: (a, b, k) => merge(k, a, b), ...this.#tableOptions(step, 'session', false) })) };
+  }
+
+  #suppress(table: Table, step: Step): object {
+    const { named: as, ms, maxRecords: recordsMax, maxBytes: bytesMax, full, logging, until } = step as Step & { until: string; ms?: number; maxRecords?: number; maxBytes?: number; full?: string; logging?: false };
+    const common = options({ as, recordsMax, bytesMax, changelog: logging, onFull: full === undefined ? undefined : full === 'emitEarly' ? 'emit' : 'fail' });
+    if (until === 'timeLimit') return table.suppress({ until: ms ?? 0, ...common });
+    return (table as KTable<never, unknown, unknown>).suppress({ until: 'windowClose', ...common });
   }
 
   #foldTable(group: TableGroup, step: Step): Table {
@@ -386,7 +394,7 @@ class Translation {
 
   #handle(materialized: Materialized | undefined, kind: 'keyValue' | 'window' | 'session'): unknown {
     if (materialized === undefined) return undefined;
-    if (materialized.supplier !== undefined) throw new NotExpressible('store suppliers (versioned, plain)');
+    if (materialized.supplier !== undefined) return this.#supplied(materialized, materialized.supplier);
     if (materialized.name === undefined) return undefined;
     const { name, retention, logging, topicConfig } = materialized;
     // Serdes that a case leaves out are inherited: the handle is made without them.
@@ -394,6 +402,12 @@ class Translation {
     const handle = store[kind](name, given as never);
     if (kind === 'keyValue') this.#stores.set(name, { handle: handle as CaseStore['handle'], isTimestamped: true });
     return handle;
+  }
+
+  #supplied(materialized: Materialized, supplier: StoreCase): unknown {
+    if (supplier.type !== 'versioned') throw new NotExpressible(`store suppliers of type ${supplier.type}`);
+    const { name, historyRetention: history = 0 } = supplier;
+    return store.versioned(name, { history, ...options({ key: serdeOr(materialized.key), value: serdeOr(materialized.value) }) } as never);
   }
 
   #emitOf(materialized: Materialized | undefined): Emit {
