@@ -20,6 +20,8 @@ export {
   store,
   type Topology,
   type TypedHandle,
+  type VersionedHandle,
+  type VersionedOptions,
   type WindowHandle,
   type WindowStoreOptions,
 } from '@millrace/topology';

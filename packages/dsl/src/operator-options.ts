@@ -1,6 +1,6 @@
 // The options of operators: a name, serdes where bytes are made, where state lives, what is emitted when.
 import type { Duration, Serde } from '@millrace/core';
-import type { ErrorPolicy, KeyValueHandle, SessionHandle, WindowHandle } from '@millrace/topology';
+import type { ErrorPolicy, KeyValueHandle, SessionHandle, VersionedHandle, WindowHandle } from '@millrace/topology';
 import type { Partitioner } from './callbacks.ts';
 import type { JoinWindow } from './join-window.ts';
 
@@ -35,6 +35,8 @@ export interface RepartitionOptions<K, V> extends GroupOptions<K, V> {
 }
 /** `result` is the serde of what the joiner returns. `as` names the join and the repartition topic it may need. */
 export interface StreamTableJoinOptions<K, V, R> extends KeyedOptions<K, V> {
+  /** Records wait until stream time is this far past them, and are joined in order of time; needs a versioned table with as much history. */
+  readonly grace?: Duration;
   readonly result?: Serde<R>;
 }
 /** `otherValue` is the serde of the other side's values; `result` of what the joiner returns. `as` names the nodes and the repartition topics. */
@@ -56,7 +58,7 @@ export type Emit = 'onUpdate' | 'onCommit';
 export type WindowEmit = Emit | 'onWindowClose';
 /** Where state lives. Give a `store` to name it, query it and keep it over refactorings; or only serdes for an anonymous one. */
 export interface TableOptions<K, V> extends KeyedOptions<K, V> {
-  readonly store?: KeyValueHandle<K, V>;
+  readonly store?: KeyValueHandle<K, V> | VersionedHandle<K, V>;
   readonly emit?: Emit;
 }
 /** `partitioner` says where rows of this side lie, `otherPartitioner` where rows of the other do; needed only where their topics have one. */
@@ -75,6 +77,6 @@ export interface SessionTableOptions<K, V, E extends WindowEmit = WindowEmit> ex
   readonly emit?: E;
 }
 export interface TableSourceOptions<K, V> extends SourceOptions {
-  readonly store?: KeyValueHandle<K, V>;
+  readonly store?: KeyValueHandle<K, V> | VersionedHandle<K, V>;
   readonly emit?: Emit;
 }

@@ -1,7 +1,7 @@
 // The Processor API as users see it: records with their time and headers, a context to forward, schedule and reach stores. Interfaces only.
 import type { Duration, Logger, RecordHeaders } from '@millrace/core';
-import type { KeyValueStore, SessionStore, WindowStore } from '@millrace/state';
-import type { KeyValueHandle, Punctuation, SessionHandle, SourcePosition, StoreHandle, WindowHandle } from '@millrace/topology';
+import type { KeyValueStore, SessionStore, VersionedStore, WindowStore } from '@millrace/state';
+import type { KeyValueHandle, Punctuation, SessionHandle, SourcePosition, StoreHandle, VersionedHandle, WindowHandle } from '@millrace/topology';
 import type { Nothing, NotPromise } from './callbacks.ts';
 
 /** One record, immutable: each `with` returns another. */
@@ -30,6 +30,7 @@ export interface StoreAccess {
   store<K, V>(handle: KeyValueHandle<K, V>): KeyValueStore<K, V>;
   store<K, V>(handle: WindowHandle<K, V>): WindowStore<K, V>;
   store<K, V>(handle: SessionHandle<K, V>): SessionStore<K, V>;
+  store<K, V>(handle: VersionedHandle<K, V>): VersionedStore<K, V>;
 }
 /** What a processor may ask of its task. One object per processor; valid as long as the processor. */
 export interface TaskContext extends StoreAccess {

@@ -15,10 +15,12 @@ export {
   store,
   storeDeclaration,
   type TypedHandle,
+  type VersionedHandle,
+  type VersionedOptions,
   type WindowHandle,
   type WindowStoreOptions,
 } from './store-handle.ts';
-export type { KeyValueSpec, SessionSpec, StoreSpec, WindowSpec } from './store-spec.ts';
+export type { KeyValueSpec, SessionSpec, StoreSpec, VersionedSpec, WindowSpec } from './store-spec.ts';
 export {
   type InternalTopic,
   type ProcessorNode,

@@ -31,6 +31,9 @@ function changelogConfig(store: StoreSpec): Record<string, string> {
   switch (store.kind) {
     case 'keyValue':
       return { 'cleanup.policy': 'compact', ...createTime };
+    case 'versioned':
+      // Older versions are read again at a restore: compaction must not take them before their time.
+      return { 'cleanup.policy': 'compact', ...createTime, 'min.compaction.lag.ms': String(store.historyMs + ADDITIONAL_RETENTION_MS) };
     case 'window':
     case 'session': {
       const retentionMs = store.retentionMs + ADDITIONAL_RETENTION_MS;

@@ -21,10 +21,11 @@ export interface RecordContext {
   readonly source: SourcePosition | undefined;
 }
 
-/** The same object as its host sees it. `timestamp` and `headers` may be set by a node, and restored by it. */
+/** The same object as its host sees it. `timestamp`, `headers` and, for a record that was kept for later, `source` may be set by a node, and restored by it. */
 export interface RecordCursor extends RecordContext {
   timestamp: number;
   headers: RecordHeaders;
+  source: SourcePosition | undefined;
 }
 
 export interface Punctuation extends Disposable {

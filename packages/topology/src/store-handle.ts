@@ -22,7 +22,12 @@ export interface WindowStoreOptions<K, V> extends StoreOptions<K, V> {
   readonly retention?: Duration;
 }
 
-export type StoreKind = 'keyValue' | 'window' | 'session';
+export interface VersionedOptions<K, V> extends StoreOptions<K, V> {
+  /** How far back, in event time, old values are kept and late writes are accepted. The newest value of a key stays for ever. */
+  readonly history: Duration;
+}
+
+export type StoreKind = 'keyValue' | 'window' | 'session' | 'versioned';
 /** Names a store; made by `store.*`. */
 export interface StoreHandle<Kind extends StoreKind = StoreKind, N extends string = string> {
   readonly kind: Kind;
@@ -34,6 +39,7 @@ export interface TypedHandle<Kind extends StoreKind, in K, in out V, N extends s
 export type KeyValueHandle<K, V, N extends string = string> = TypedHandle<'keyValue', K, V, N>;
 export type WindowHandle<K, V, N extends string = string> = TypedHandle<'window', K, V, N>;
 export type SessionHandle<K, V, N extends string = string> = TypedHandle<'session', K, V, N>;
+export type VersionedHandle<K, V, N extends string = string> = TypedHandle<'versioned', K, V, N>;
 
 /** What a handle was declared with, types erased. */
 export interface StoreDeclaration extends StoreHandle {
@@ -43,6 +49,8 @@ export interface StoreDeclaration extends StoreHandle {
   readonly queryable: boolean;
   /** Window and session stores: undefined means what the windows need. */
   readonly retentionMs: number | undefined;
+  /** Versioned stores. */
+  readonly historyMs: number | undefined;
 }
 
 /**
@@ -53,17 +61,21 @@ export interface StoreDeclaration extends StoreHandle {
  * export const spent = store.keyValue('spent', { key: serde.string(), value: serde.safeInt() });
  * export const perDay = store.window('per-day', { key: serde.string(), value: serde.safeInt(), retention: '30 days' });
  * export const visits = store.session('visits', { key: serde.string(), value: serde.json<Visit>() });
+ * export const prices = store.versioned('prices', { key: serde.string(), value: serde.float64(), history: '7 days' });
  * ```
  */
 export const store = {
   keyValue<K, V, const N extends string>(name: N, options: KeyValueOptions<K, V>): KeyValueHandle<K, V, N> {
-    return declare('keyValue', name, options, undefined);
+    return declare('keyValue', name, options, {});
   },
   window<K, V, const N extends string>(name: N, options: WindowStoreOptions<K, V>): WindowHandle<K, V, N> {
-    return declare('window', name, options, retentionOf(name, options));
+    return declare('window', name, options, { retentionMs: retentionOf(name, options) });
   },
   session<K, V, const N extends string>(name: N, options: WindowStoreOptions<K, V>): SessionHandle<K, V, N> {
-    return declare('session', name, options, retentionOf(name, options));
+    return declare('session', name, options, { retentionMs: retentionOf(name, options) });
+  },
+  versioned<K, V, const N extends string>(name: N, options: VersionedOptions<K, V>): VersionedHandle<K, V, N> {
+    return declare('versioned', name, options, { historyMs: durationMs(options.history, `store ${name}: history`) });
   },
 } as const;
 
@@ -75,7 +87,7 @@ function declare<Kind extends StoreKind, K, V, N extends string>(
   kind: Kind,
   name: N,
   options: StoreOptions<K, V>,
-  retentionMs: number | undefined,
+  times: { readonly retentionMs?: number | undefined; readonly historyMs?: number | undefined },
 ): TypedHandle<Kind, K, V, N> {
   checkName(name, 'store');
   const logged = options.changelog ?? true;
@@ -86,7 +98,8 @@ function declare<Kind extends StoreKind, K, V, N extends string>(
     value: options.value,
     changelog: logged === false ? false : { config: settings(logged === true ? {} : logged.config) },
     queryable: options.queryable ?? true,
-    retentionMs,
+    retentionMs: times.retentionMs,
+    historyMs: times.historyMs,
   });
   return declaration; // '~types' is a tag for the compiler and never there
 }

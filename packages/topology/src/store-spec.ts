@@ -1,5 +1,5 @@
 // A store as declared: shape, serdes, time limits, changelog. What the runtime opens and what the query layer reads.
-import type { ErasedSerde } from '@millrace/core';
+import type { ErasedSerde, RecordHeaders } from '@millrace/core';
 
 interface StoreSpecBase {
   readonly name: string;
@@ -17,6 +17,10 @@ export interface KeyValueSpec extends StoreSpecBase {
   readonly kind: 'keyValue';
   /** Changelog records carry the headers of the record that wrote (as Kafka Streams' foreign-key joins do). */
   readonly logsHeaders?: boolean | undefined;
+  /** Headers of each changelog record that is no tombstone: the version of what is in it. */
+  readonly changelogHeaders?: RecordHeaders | undefined;
+  /** What an operator holds back: logged once per commit, also where every write is logged. */
+  readonly isBuffer?: boolean | undefined;
 }
 
 /** Value per key and window start. Rows whose start is at or below observed time - retention are gone. */
@@ -38,4 +42,10 @@ export interface SessionSpec extends StoreSpecBase {
   readonly holdsClosed?: boolean | undefined;
 }
 
-export type StoreSpec = KeyValueSpec | WindowSpec | SessionSpec;
+/** Every value of a key from its time to the next one's; those that ended before observed time - history are gone, and so are writes older than that. */
+export interface VersionedSpec extends StoreSpecBase {
+  readonly kind: 'versioned';
+  readonly historyMs: number;
+}
+
+export type StoreSpec = KeyValueSpec | WindowSpec | SessionSpec | VersionedSpec;

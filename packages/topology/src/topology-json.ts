@@ -69,6 +69,8 @@ function timesOf(store: StoreSpec): object {
       return { windowSizeMs: store.windowSizeMs, retentionMs: store.retentionMs, duplicates: store.duplicates };
     case 'session':
       return { retentionMs: store.retentionMs };
+    case 'versioned':
+      return { historyMs: store.historyMs };
   }
 }
 

@@ -4,7 +4,8 @@ import { type ErasedSerde, MillraceError } from '@millrace/core';
 import { topologyError } from '@millrace/topology';
 import type { ErasedAdder } from '../erased.ts';
 import { passThroughOperator } from '../operators/pass-through.ts';
-import { createFold, FoldRows, type FoldWindows, foldedKey, foldSpec, storeKindOf } from './fold-node.ts';
+import { emissionOf } from './emission.ts';
+import { createFold, FoldRows, type FoldWindows, foldedKey, foldSpec, graceOf, storeKindOf } from './fold-node.ts';
 import { type GroupNode, repartitionGroup } from './group-node.ts';
 import { firstSerde } from './serde-hints.ts';
 import { nameStore } from './store-draft.ts';
@@ -41,11 +42,11 @@ export function foldCogroup(cogroup: Cogroup, windows: FoldWindows, options: Cog
   const key: ErasedSerde | undefined = firstSerde(store.key, ...inputs.map(({ group }) => group.key));
   const spec = foldSpec(draft, store, windows, { key, value: store.value });
   draft.addStore(store.name, () => spec);
-  const rows = new FoldRows(store.name, windows);
+  const rows = new FoldRows(store, windows);
   const facts = { kind: 'operator', effect: 'keepsAll', takesNullKeys: false, onError: options.onError } as const;
   const aggregates = placed.map(({ add, parent }, index) => {
     const resolve = () => {
-      const emit = draft.hasChildren(node) ? (options.emit ?? 'onCommit') : 'never';
+      const emit = emissionOf(draft.hasChildren(node), options.emit, store.declared);
       const fold = { initial, add, merge: options.merge };
       return { stores: [store.name], create: createFold({ store: store.name, fold, sendsPrior: rows.sendsPrior, emit }, windows) };
     };
@@ -53,6 +54,7 @@ export function foldCogroup(cogroup: Cogroup, windows: FoldWindows, options: Cog
   });
   const name = draft.names.suffixed(options.as, '-cogroup-merge', 'COGROUPKSTREAM-MERGE-');
   const node = draft.add({ ...facts, name, parents: aggregates, resolve: () => ({ stores: [], create: passThroughOperator }) });
+  if (windows !== undefined) draft.setGrace(node, graceOf(windows));
   return { draft, node, name, key: foldedKey(key, windows), value: store.value, sources, rows };
 }
 

@@ -12,7 +12,7 @@ import { windowAggregateOperator } from '../operators/window-aggregate.ts';
 import type { SessionSettings, WindowSettings } from '../windows.ts';
 import type { PlanDraft } from './plan-draft.ts';
 import { sessionKey, windowedKey } from './serde-hints.ts';
-import { keyValueSpec, type StoreDraft, sessionSpec, windowSpec } from './store-draft.ts';
+import { rowsSpec, type StoreDraft, sessionSpec, windowSpec } from './store-draft.ts';
 import type { RowView, TableRows } from './table-rows.ts';
 
 export type FoldWindows = WindowSettings | SessionSettings | undefined;
@@ -42,7 +42,7 @@ export function foldSpec(
   serdes: { readonly key: ErasedSerde | undefined; readonly value: ErasedSerde | undefined },
 ): StoreSpec {
   const { key, value } = serdes;
-  if (windows === undefined) return keyValueSpec(draft, store, key, value);
+  if (windows === undefined) return rowsSpec(draft, store, key, value);
   return windows.kind === 'session' ? sessionSpec(draft, store, windows, key, value) : windowSpec(draft, store, windows, key, value);
 }
 
@@ -66,14 +66,21 @@ export function createFold(settings: FoldSettings, windows: FoldWindows): Proces
   }
 }
 
+/** How long behind its end a window may still change. */
+export function graceOf(windows: Exclude<FoldWindows, undefined>): number {
+  return windows.kind === 'session' ? windows.graceMs + windows.gapMs : windows.graceMs;
+}
+
 /** Rows of an aggregate are always kept. */
 export class FoldRows implements TableRows {
   sendsPrior = false;
+  readonly historyMs: number | undefined;
   readonly #store: string;
   readonly #kind: ReturnType<typeof storeKindOf>;
 
-  constructor(store: string, windows: FoldWindows) {
-    this.#store = store;
+  constructor(store: StoreDraft, windows: FoldWindows) {
+    this.historyMs = store.declared?.historyMs;
+    this.#store = store.name;
     this.#kind = storeKindOf(windows);
   }
 

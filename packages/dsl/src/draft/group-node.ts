@@ -3,7 +3,8 @@ import type { ErasedSerde } from '@millrace/core';
 import { MillraceError, serde as serdes } from '@millrace/core';
 import type { WindowEmit } from '../operator-options.ts';
 import type { Emission } from '../operators/table-emission.ts';
-import { createFold, FoldRows, type FoldWindows, foldedKey, foldSpec, type InputFold, storeKindOf } from './fold-node.ts';
+import { emissionOf } from './emission.ts';
+import { createFold, FoldRows, type FoldWindows, foldedKey, foldSpec, graceOf, type InputFold, storeKindOf } from './fold-node.ts';
 import { planRepartition } from './repartition-draft.ts';
 import { firstSerde } from './serde-hints.ts';
 import { nameStore, type StoreDraft } from './store-draft.ts';
@@ -43,9 +44,9 @@ export function foldGroup(group: GroupNode, wish: FoldWish): TableNode {
   // Made at once, so that a wrong retention is reported where the operator is written.
   const spec = foldSpec(draft, store, windows, { key, value });
   checkEmit(options.emit, windows, wish.kind);
-  const emission = (): Emission => (draft.hasChildren(node) ? (options.emit ?? 'onCommit') : 'never');
+  const emission = (): Emission => emissionOf(draft.hasChildren(node), options.emit, store.declared);
   draft.addStore(store.name, () => (emission() === 'onWindowClose' ? Object.freeze({ ...spec, holdsClosed: true }) : spec));
-  const rows = new FoldRows(store.name, windows);
+  const rows = new FoldRows(store, windows);
   const node = draft.add({
     kind: 'operator',
     name,
@@ -55,6 +56,7 @@ export function foldGroup(group: GroupNode, wish: FoldWish): TableNode {
     onError: options.onError,
     resolve: () => ({ stores: [store.name], create: createFold({ store: store.name, fold, sendsPrior: rows.sendsPrior, emit: emission() }, windows) }),
   });
+  if (windows !== undefined) draft.setGrace(node, graceOf(windows));
   return { draft, node, name, key: foldedKey(key, windows), value, sources, rows };
 }
 

@@ -7,6 +7,7 @@ import {
   type StoreHandle,
   storeDeclaration,
   topologyError,
+  type VersionedSpec,
   type WindowSpec,
 } from '@millrace/topology';
 import { retentionNeededMs, type SessionSettings, type WindowSettings } from '../windows.ts';
@@ -35,7 +36,8 @@ export function nameStore(draft: PlanDraft, prefix: string, options: StoreOption
 export function declaredStore(options: StoreOptionsErased, kind: StoreHandle['kind']): StoreDeclaration | undefined {
   if (options.store === undefined) return undefined;
   const declared = storeDeclaration(options.store);
-  if (declared.kind !== kind) {
+  const fits = declared.kind === kind || (kind === 'keyValue' && declared.kind === 'versioned');
+  if (!fits) {
     throw topologyError(
       `Store "${declared.name}" is declared with store.${declared.kind}(), but this operator keeps its rows in a ${kind} store. Declare it with store.${kind}().`,
       { store: declared.name },
@@ -63,6 +65,13 @@ export function keyValueSpec(
     queryable,
     sourceTopic,
   });
+}
+
+/** The store of a table: plain, or versioned if its handle says so. */
+export function rowsSpec(draft: PlanDraft, store: StoreDraft, key: ErasedSerde | undefined, value: ErasedSerde | undefined): KeyValueSpec | VersionedSpec {
+  const plain = keyValueSpec(draft, store, key, value);
+  const historyMs = store.declared?.historyMs;
+  return historyMs === undefined ? plain : Object.freeze({ ...plain, kind: 'versioned', historyMs });
 }
 
 export function windowSpec(

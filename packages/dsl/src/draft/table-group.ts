@@ -4,12 +4,12 @@ import { type ErasedSerde, serde as serdes } from '@millrace/core';
 import { checkName } from '@millrace/topology';
 import type { ErasedRowMapper } from '../erased.ts';
 import { type TableFold, tableAggregateOperator } from '../operators/table-aggregate.ts';
-import type { Emission } from '../operators/table-emission.ts';
 import { tableRegroupOperator } from '../operators/table-regroup.ts';
+import { emissionOf } from './emission.ts';
 import { FoldRows } from './fold-node.ts';
 import { checkPartitions } from './repartition-draft.ts';
 import { firstSerde } from './serde-hints.ts';
-import { keyValueSpec, nameStore, type StoreDraft } from './store-draft.ts';
+import { nameStore, rowsSpec, type StoreDraft } from './store-draft.ts';
 import type { ErasedOptions, TableNode } from './stream-node.ts';
 import type { TableSourceOptionsErased } from './table-sources.ts';
 
@@ -56,8 +56,8 @@ export function foldTableGroup(group: TableGroup, wish: TableFoldWish): TableNod
   const name = draft.names.node(options.as, kind === 'reduce' ? 'KTABLE-REDUCE-' : 'KTABLE-AGGREGATE-');
   const key = firstSerde(store.key, group.key);
   const value = firstSerde(store.value, valueHint);
-  draft.addStore(store.name, () => keyValueSpec(draft, store, key, value));
-  const rows = new FoldRows(store.name, undefined);
+  draft.addStore(store.name, () => rowsSpec(draft, store, key, value));
+  const rows = new FoldRows(store, undefined);
   const node = draft.add({
     kind: 'operator',
     name,
@@ -66,7 +66,7 @@ export function foldTableGroup(group: TableGroup, wish: TableFoldWish): TableNod
     takesNullKeys: false,
     onError: options.onError,
     resolve() {
-      const emit: Emission = draft.hasChildren(node) ? (options.emit ?? 'onCommit') : 'never';
+      const emit = emissionOf(draft.hasChildren(node), options.emit, store.declared);
       return { stores: [store.name], create: tableAggregateOperator({ store: store.name, fold, sendsPrior: rows.sendsPrior, emit }) };
     },
   });

@@ -1,7 +1,7 @@
 // Adds table operators to the plan: filter, mapValues, toStream.
 // They keep rows of their own only in a store that the user named (semantics 9.4).
 import type { ErasedSerde } from '@millrace/core';
-import { type NodeContext, type ProcessorFactory, storeDeclaration } from '@millrace/topology';
+import { type NodeContext, type ProcessorFactory, type StoreDeclaration, storeDeclaration } from '@millrace/topology';
 import type { ErasedRowMapper, ErasedRowPredicate } from '../erased.ts';
 import { readFiltered, readMapped, readStored } from '../operators/row-readers.ts';
 import type { Emission } from '../operators/table-emission.ts';
@@ -10,9 +10,10 @@ import { tableMapValuesOperator } from '../operators/table-map-values.ts';
 import { type ErasedTransformerSpec, readTransformed, tableTransformOperator } from '../operators/table-transform.ts';
 import { toStreamOperator } from '../operators/to-stream.ts';
 import type { NamePrefix } from '../plan/names.ts';
+import { emissionOf } from './emission.ts';
 import { connectStore } from './process-draft.ts';
 import { firstSerde } from './serde-hints.ts';
-import { declaredStore, keyValueSpec } from './store-draft.ts';
+import { declaredStore, rowsSpec } from './store-draft.ts';
 import { type ErasedOptions, type StreamNode, streamNode, type TableNode } from './stream-node.ts';
 import type { RowReader, RowView, TableRows } from './table-rows.ts';
 import type { TableSourceOptionsErased } from './table-sources.ts';
@@ -35,7 +36,7 @@ export function filterTable(table: TableNode, predicate: ErasedRowPredicate, kee
     {
       prefix: 'KTABLE-FILTER-',
       read: (parent) => readFiltered(parent, predicate, keep),
-      create: (settings) => tableFilterOperator({ ...settings, predicate, keep }),
+      create: (settings) => tableFilterOperator({ ...settings, predicate, keep, isVersioned: table.rows.historyMs !== undefined }),
       value: table.value,
       wantsPrior: true,
     },
@@ -80,12 +81,11 @@ function deriveTable(table: TableNode, derivation: Derivation, options: TableSou
   const name = draft.names.node(options.as, derivation.prefix);
   const key = firstSerde(declared?.key, options.key, table.key);
   const value = firstSerde(declared?.value, options.value, derivation.value);
-  if (declared !== undefined) draft.addStore(declared.name, () => keyValueSpec(draft, { name: declared.name, declared, key, value }, key, value));
+  if (declared !== undefined) draft.addStore(declared.name, () => rowsSpec(draft, { name: declared.name, declared, key, value }, key, value));
   const connected = derivation.stores ?? [];
-  const rows = new DerivedRows(table.rows, declared?.name, derivation.read, connected);
+  const rows = new DerivedRows(table.rows, declared, derivation.read, connected);
   // A filter asks its parent, not its own store: so does Kafka Streams, and it decides how many deletes are shown.
   if (derivation.wantsPrior) rows.sendsPrior = table.rows.sendPrior(false);
-  const emit = (): Emission => (draft.hasChildren(node) ? (options.emit ?? 'onCommit') : 'never');
   const node = draft.add({
     kind: 'operator',
     name,
@@ -95,7 +95,7 @@ function deriveTable(table: TableNode, derivation: Derivation, options: TableSou
     onError: options.onError,
     resolve: () => ({
       stores: declared === undefined ? connected : [declared.name, ...connected],
-      create: derivation.create({ store: declared?.name, sendsPrior: rows.sendsPrior, emit: emit() }),
+      create: derivation.create({ store: declared?.name, sendsPrior: rows.sendsPrior, emit: emissionOf(draft.hasChildren(node), options.emit, declared) }),
     }),
   });
   return { draft, node, name, key, value, sources: table.sources, rows };
@@ -104,14 +104,16 @@ function deriveTable(table: TableNode, derivation: Derivation, options: TableSou
 /** Rows of a table that is computed from another: from its own store, or computed again from the parent's. */
 class DerivedRows implements TableRows {
   sendsPrior = false;
+  readonly historyMs: number | undefined;
   readonly #parent: TableRows;
   readonly #store: string | undefined;
   readonly #read: Derivation['read'];
   readonly #connected: readonly string[];
 
-  constructor(parent: TableRows, store: string | undefined, read: Derivation['read'], connected: readonly string[]) {
+  constructor(parent: TableRows, store: StoreDeclaration | undefined, read: Derivation['read'], connected: readonly string[]) {
+    this.historyMs = store === undefined ? parent.historyMs : store.historyMs;
     this.#parent = parent;
-    this.#store = store;
+    this.#store = store?.name;
     this.#read = read;
     this.#connected = connected;
   }

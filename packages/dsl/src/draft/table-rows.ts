@@ -4,8 +4,8 @@ import type { NodeContext } from '@millrace/topology';
 
 /** A cursor over one row; reused, so a lookup allocates nothing. */
 export interface RowReader {
-  /** Moves to the row of `key`. False: there is none, and the fields are meaningless. */
-  find(key: unknown): boolean;
+  /** Moves to the row of `key`; of a versioned table, to the one that held at `asOf`. False: there is none, and the fields are meaningless. */
+  find(key: unknown, asOf?: number): boolean;
   readonly value: unknown;
   /** Event time, ms. */
   readonly timestamp: number;
@@ -18,6 +18,8 @@ export interface RowView {
 }
 
 export interface TableRows {
+  /** Of a versioned table: how far back its rows are known, ms; undefined for others. Filters and maps without a store of their own take it over (semantics 14.6). */
+  readonly historyMs?: number | undefined;
   /** From now on changes carry the row before. `force`: keep rows if that takes it. False: not possible without. */
   sendPrior(force: boolean): boolean;
   /** Rows by key; keeps them from now on if nobody does yet. */

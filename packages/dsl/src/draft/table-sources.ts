@@ -5,10 +5,11 @@ import type { Emit } from '../operator-options.ts';
 import { readStored } from '../operators/row-readers.ts';
 import { tableSourceOperator } from '../operators/table-source.ts';
 import type { SourceReading } from '../plan/nodes.ts';
+import { emissionOf } from './emission.ts';
 import type { PlanDraft } from './plan-draft.ts';
 import { planRepartition } from './repartition-draft.ts';
 import { firstSerde } from './serde-hints.ts';
-import { keyValueSpec, nameStore, type StoreDraft, type StoreOptionsErased } from './store-draft.ts';
+import { nameStore, rowsSpec, type StoreDraft, type StoreOptionsErased } from './store-draft.ts';
 import type { ErasedOptions, StreamNode, TableNode } from './stream-node.ts';
 import type { RowView, TableRows } from './table-rows.ts';
 
@@ -51,14 +52,16 @@ export function tableFromStream(stream: StreamNode, options: TableSourceOptionsE
 
 /** Rows of a table source: kept once somebody needs them. */
 export class SourceRows implements TableRows {
+  readonly historyMs: number | undefined;
   readonly #store: StoreDraft;
   #kept: boolean;
   #sendsPrior = false;
 
   constructor(draft: PlanDraft, store: StoreDraft, key: ErasedSerde | undefined, value: ErasedSerde | undefined) {
     this.#store = store;
+    this.historyMs = store.declared?.historyMs;
     this.#kept = store.declared !== undefined;
-    draft.addStore(store.name, () => (this.#kept ? keyValueSpec(draft, store, firstSerde(store.key, key), firstSerde(store.value, value)) : undefined));
+    draft.addStore(store.name, () => (this.#kept ? rowsSpec(draft, store, firstSerde(store.key, key), firstSerde(store.value, value)) : undefined));
   }
 
   sendPrior(force: boolean): boolean {
@@ -78,7 +81,7 @@ export class SourceRows implements TableRows {
     const store = this.#kept ? this.#store.name : undefined;
     return {
       stores: store === undefined ? [] : [store],
-      create: tableSourceOperator({ store, sendsPrior: this.#sendsPrior, emit: isRead ? (emit ?? 'onCommit') : 'never' }),
+      create: tableSourceOperator({ store, sendsPrior: this.#sendsPrior, emit: emissionOf(isRead, emit, this.#store.declared) }),
     };
   }
 }

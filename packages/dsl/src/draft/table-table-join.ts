@@ -4,9 +4,10 @@ import { passThroughOperator } from '../operators/pass-through.ts';
 import { readStored } from '../operators/row-readers.ts';
 import { tableJoinResultOperator } from '../operators/table-join-result.ts';
 import { JoinedRow, type JoinedRowSettings, tableJoinSideOperator } from '../operators/table-table-join.ts';
+import { emissionOf } from './emission.ts';
 import { checkEqualKeys } from './join-keys.ts';
 import { firstSerde } from './serde-hints.ts';
-import { declaredStore, keyValueSpec, type StoreDraft } from './store-draft.ts';
+import { declaredStore, rowsSpec, type StoreDraft } from './store-draft.ts';
 import type { TableNode } from './stream-node.ts';
 import type { RowView, TableRows } from './table-rows.ts';
 import type { TableSourceOptionsErased } from './table-sources.ts';
@@ -24,14 +25,14 @@ export function joinTables(left: TableNode, right: TableNode, joiner: ErasedJoin
   // A side that may stand alone must tell a delete from a delete of nothing.
   if (sides.leftAlone) left.rows.sendPrior(true);
   if (sides.rightAlone) right.rows.sendPrior(true);
-  const rows = new JoinRows(left.rows, right.rows, store?.name, sides);
+  const rows = new JoinRows(left.rows, right.rows, store, sides);
   const thisNode = addSide(left, thisName, rows, 'left', options);
   const otherNode = addSide(right, otherName, rows, 'right', options);
   const sources = [...new Set([...left.sources, ...right.sources])];
   draft.addCopartitioned(sources);
   const key = firstSerde(store?.key, options.key, left.key);
   const value = firstSerde(store?.value, options.value);
-  if (store !== undefined) draft.addStore(store.name, () => keyValueSpec(draft, store, key, value));
+  if (store !== undefined) draft.addStore(store.name, () => rowsSpec(draft, store, key, value));
   const node = draft.add({
     kind: 'operator',
     name,
@@ -41,7 +42,7 @@ export function joinTables(left: TableNode, right: TableNode, joiner: ErasedJoin
     onError: options.onError,
     resolve() {
       if (store === undefined) return { stores: [], create: passThroughOperator };
-      const emit = draft.hasChildren(node) ? (options.emit ?? 'onCommit') : 'never';
+      const emit = emissionOf(draft.hasChildren(node), options.emit, store.declared);
       return { stores: [store.name], create: tableJoinResultOperator({ store: store.name, sendsPrior: rows.sendsPrior, emit }) };
     },
   });
@@ -71,16 +72,19 @@ function addSide(table: TableNode, name: string, rows: JoinRows, side: 'left' | 
 
 /** Rows of a join: from its store, or joined again from both sides'. */
 class JoinRows implements TableRows {
+  /** A join is versioned only if its own store is. */
+  readonly historyMs: number | undefined;
   sendsPrior = false;
   readonly #left: TableRows;
   readonly #right: TableRows;
   readonly #store: string | undefined;
   readonly #sides: JoinedRowSettings;
 
-  constructor(left: TableRows, right: TableRows, store: string | undefined, sides: JoinedRowSettings) {
+  constructor(left: TableRows, right: TableRows, store: StoreDraft | undefined, sides: JoinedRowSettings) {
+    this.historyMs = store?.declared?.historyMs;
     this.#left = left;
     this.#right = right;
-    this.#store = store;
+    this.#store = store?.name;
     this.#sides = sides;
   }
 

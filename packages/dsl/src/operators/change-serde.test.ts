@@ -26,16 +26,16 @@ describe('a change as bytes', () => {
   test('comes back as it was, with lengths that take several bytes', () => {
     for (const length of [0, 63, 64, 127, 128, 8191, 8192, 100_000]) {
       const value = 'n'.repeat(length);
-      expect(read(write(new ChangeCell().withPrior(value, 'o')))).toEqual({ kind: 'put', value, priorKind: 'present', prior: 'o' });
+      expect(read(write(new ChangeCell().withPrior(value, 'o')))).toEqual({ kind: 'put', value, priorKind: 'present', prior: 'o', isLatest: true });
     }
-    expect(read('new\x01')).toEqual({ kind: 'put', value: 'new', priorKind: 'notRead', prior: null });
-    expect(read('old\x00')).toEqual({ kind: 'delete', value: null, priorKind: 'present', prior: 'old' });
+    expect(read('new\x01')).toEqual({ kind: 'put', value: 'new', priorKind: 'notRead', prior: null, isLatest: true });
+    expect(read('old\x00')).toEqual({ kind: 'delete', value: null, priorKind: 'present', prior: 'old', isLatest: true });
   });
 
   test('is read with the byte that newer writers put before the flag', () => {
-    expect(read('old\x01\x03')).toEqual({ kind: 'delete', value: null, priorKind: 'present', prior: 'old' });
-    expect(read('new\x00\x04')).toEqual({ kind: 'put', value: 'new', priorKind: 'notRead', prior: null });
-    expect(read('\x06newold\x01\x05')).toEqual({ kind: 'put', value: 'new', priorKind: 'present', prior: 'old' });
+    expect(read('old\x01\x03')).toEqual({ kind: 'delete', value: null, priorKind: 'present', prior: 'old', isLatest: true });
+    expect(read('new\x00\x04')).toEqual({ kind: 'put', value: 'new', priorKind: 'notRead', prior: null, isLatest: true });
+    expect(read('\x06newold\x01\x05')).toEqual({ kind: 'put', value: 'new', priorKind: 'present', prior: 'old', isLatest: true });
   });
 
   test.each(['', 'x\x06', '\x04', '\x05', '\x05ab\x02', '\x7fab\x02', '\x80\x80\x80\x80\x80\x80\x02'])('of foreign bytes %j is refused', (text) => {

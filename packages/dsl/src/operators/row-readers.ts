@@ -1,7 +1,7 @@
 // Cursors over a table's rows by key: straight from a store, or through the operators of a table that keeps none.
 
 import type { Windowed } from '@millrace/core';
-import type { StagedKeyValueStore, StagedSessionStore, StagedWindowStore } from '@millrace/state';
+import type { StagedKeyValueStore, StagedSessionStore, StagedVersionedStore, StagedWindowStore, Written } from '@millrace/state';
 import type { NodeContext } from '@millrace/topology';
 import type { RowReader } from '../draft/table-rows.ts';
 import type { ErasedRowMapper, ErasedRowPredicate } from '../erased.ts';
@@ -9,6 +9,28 @@ import type { ErasedRowMapper, ErasedRowPredicate } from '../erased.ts';
 /** Sound: the runtime opens a store of the shape its spec says, and the node connected to it knows that spec. */
 export function keyValueStore(context: NodeContext, name: string): StagedKeyValueStore<unknown, unknown> {
   return context.store(name) as StagedKeyValueStore<unknown, unknown>;
+}
+
+/** A row as an operator holds it between looking and writing. */
+export interface FoundRow {
+  readonly key: unknown;
+  readonly present: boolean;
+  readonly value: unknown;
+  readonly timestamp: number;
+}
+/** What table operators ask of the store behind them, plain or versioned. */
+export interface RowStore {
+  find(key: unknown): FoundRow;
+  write(key: unknown, value: unknown, timestamp: number): Written;
+  /** `found` is what `find` of this very store has given. */
+  writeEntry(found: FoundRow, value: unknown, timestamp: number): Written;
+}
+/** Sound: entries go back to the store they came from. */
+export function rowStore(context: NodeContext, name: string): RowStore {
+  return context.store(name) as RowStore;
+}
+export function versionedStore(context: NodeContext, name: string): StagedVersionedStore<unknown, unknown> {
+  return context.store(name) as StagedVersionedStore<unknown, unknown>;
 }
 export function windowStore(context: NodeContext, name: string): StagedWindowStore<unknown, unknown> {
   return context.store(name) as StagedWindowStore<unknown, unknown>;
@@ -30,6 +52,21 @@ class StoredRow implements RowReader {
     this.value = entry.value;
     this.timestamp = entry.timestamp;
     return entry.present;
+  }
+}
+
+class StoredVersion implements RowReader {
+  value: unknown = undefined;
+  timestamp = -1;
+  readonly #store: StagedVersionedStore<unknown, unknown>;
+  constructor(store: StagedVersionedStore<unknown, unknown>) {
+    this.#store = store;
+  }
+  find(key: unknown, asOf?: number): boolean {
+    const row = this.#store.find(key, asOf);
+    this.value = row.value;
+    this.timestamp = row.timestamp;
+    return row.present;
   }
 }
 
@@ -81,8 +118,8 @@ class FilteredRow implements RowReader {
   get timestamp(): number {
     return this.#parent.timestamp;
   }
-  find(key: unknown): boolean {
-    return this.#parent.find(key) && this.#predicate(this.#parent.value, key) === this.#keep;
+  find(key: unknown, asOf?: number): boolean {
+    return this.#parent.find(key, asOf) && this.#predicate(this.#parent.value, key) === this.#keep;
   }
 }
 
@@ -97,14 +134,18 @@ class MappedRow implements RowReader {
   get timestamp(): number {
     return this.#parent.timestamp;
   }
-  find(key: unknown): boolean {
-    if (!this.#parent.find(key)) return false;
+  find(key: unknown, asOf?: number): boolean {
+    if (!this.#parent.find(key, asOf)) return false;
     this.value = this.#mapper(this.#parent.value, key);
     return this.value !== null && this.value !== undefined;
   }
 }
 
-export const readStored = (context: NodeContext, store: string): RowReader => new StoredRow(keyValueStore(context, store));
+/** Rows of a table's store, plain or versioned. */
+export function readStored(context: NodeContext, store: string): RowReader {
+  const opened = context.store(store) as { readonly kind: string };
+  return opened.kind === 'versioned' ? new StoredVersion(versionedStore(context, store)) : new StoredRow(keyValueStore(context, store));
+}
 export const readStoredWindows = (context: NodeContext, store: string): RowReader => new StoredWindowRow(windowStore(context, store));
 export const readStoredSessions = (context: NodeContext, store: string): RowReader => new StoredSessionRow(sessionStore(context, store));
 export const readFiltered = (parent: RowReader, predicate: ErasedRowPredicate, keep: boolean): RowReader => new FilteredRow(parent, predicate, keep);

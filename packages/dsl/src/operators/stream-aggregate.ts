@@ -3,7 +3,7 @@
 import type { NodeProcessor, ProcessorFactory } from '@millrace/topology';
 import { ChangeCell } from '../change.ts';
 import type { ErasedFold } from './fold.ts';
-import { keyValueStore } from './row-readers.ts';
+import { keyValueStore, rowStore } from './row-readers.ts';
 import { drainRows, type Emission } from './table-emission.ts';
 
 export interface StreamAggregateSettings {
@@ -17,7 +17,7 @@ export function streamAggregateOperator(settings: StreamAggregateSettings): Proc
   const { store: storeName, fold, sendsPrior, emit } = settings;
   const { initial, add } = fold;
   return (context): NodeProcessor => {
-    const store = keyValueStore(context, storeName);
+    const store = rowStore(context, storeName);
     const { record } = context;
     const cell = new ChangeCell();
     const process = (key: unknown, value: unknown): void => {
@@ -35,9 +35,11 @@ export function streamAggregateOperator(settings: StreamAggregateSettings): Proc
       const now = !entry.present && initial === undefined ? value : add(before, value, key, record);
       const timestamp = entry.present && entry.timestamp > record.timestamp ? entry.timestamp : record.timestamp;
       // A delete is written with the time of the record that caused it.
-      store.writeEntry(entry, now, now === null || now === undefined ? record.timestamp : timestamp);
-      if (emit === 'onUpdate') context.forwardAt(key, sendsPrior ? cell.withPrior(now, before) : cell.withoutPrior(now), timestamp);
+      const written = store.writeEntry(entry, now, now === null || now === undefined ? record.timestamp : timestamp);
+      if (emit !== 'onUpdate' || written === 'tooOld') return;
+      const isLatest = written === 'latest';
+      context.forwardAt(key, sendsPrior ? cell.withPrior(now, before, isLatest) : cell.withoutPrior(now, isLatest), timestamp);
     };
-    return emit === 'onCommit' ? { process, drain: drainRows(store, context, sendsPrior) } : { process };
+    return emit === 'onCommit' ? { process, drain: drainRows(keyValueStore(context, storeName), context, sendsPrior) } : { process };
   };
 }

@@ -5,7 +5,7 @@ import type { NodeProcessor, ProcessorFactory } from '@millrace/topology';
 import { type Change, ChangeCell } from '../change.ts';
 import type { ErasedAdder } from '../erased.ts';
 import type { ErasedFold } from './fold.ts';
-import { keyValueStore } from './row-readers.ts';
+import { keyValueStore, rowStore } from './row-readers.ts';
 import { drainRows, type Emission } from './table-emission.ts';
 
 export interface TableFold extends ErasedFold {
@@ -26,7 +26,7 @@ export function tableAggregateOperator(settings: TableAggregateSettings): Proces
   const { store: storeName, fold, sendsPrior, emit } = settings;
   const { initial, add, subtract } = fold;
   return (context): NodeProcessor => {
-    const store = keyValueStore(context, storeName);
+    const store = rowStore(context, storeName);
     const { record } = context;
     const cell = new ChangeCell();
     const process = (key: unknown, given: unknown): void => {
@@ -48,10 +48,12 @@ export function tableAggregateOperator(settings: TableAggregateSettings): Proces
       const isLate = isTouched && entry.present && entry.timestamp > record.timestamp;
       const timestamp = isLate ? entry.timestamp : record.timestamp;
       // A delete is written with the time of the record that caused it.
-      store.writeEntry(entry, now, isNothing(now) ? record.timestamp : timestamp);
-      if (emit === 'onUpdate') context.forwardAt(key, sendsPrior ? cell.withPrior(now, before) : cell.withoutPrior(now), timestamp);
+      const written = store.writeEntry(entry, now, isNothing(now) ? record.timestamp : timestamp);
+      if (emit !== 'onUpdate' || written === 'tooOld') return;
+      const isLatest = written === 'latest';
+      context.forwardAt(key, sendsPrior ? cell.withPrior(now, before, isLatest) : cell.withoutPrior(now, isLatest), timestamp);
     };
-    return emit === 'onCommit' ? { process, drain: drainRows(store, context, sendsPrior) } : { process };
+    return emit === 'onCommit' ? { process, drain: drainRows(keyValueStore(context, storeName), context, sendsPrior) } : { process };
   };
 }
 

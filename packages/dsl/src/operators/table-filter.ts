@@ -3,7 +3,7 @@
 import type { NodeProcessor, ProcessorFactory } from '@millrace/topology';
 import { type Change, ChangeCell } from '../change.ts';
 import type { ErasedRowPredicate } from '../erased.ts';
-import { keyValueStore } from './row-readers.ts';
+import { keyValueStore, rowStore } from './row-readers.ts';
 import { drainRows, type Emission } from './table-emission.ts';
 
 export interface TableFilterSettings {
@@ -13,10 +13,12 @@ export interface TableFilterSettings {
   /** Undefined: the filtered rows are not kept. */
   readonly store: string | undefined;
   readonly emit: Emission;
+  /** Of what is filtered. Then a delete of what was never shown goes on too: it may be one of the past. */
+  readonly isVersioned: boolean;
 }
 
 export function tableFilterOperator(settings: TableFilterSettings): ProcessorFactory {
-  const { predicate, keep, sendsPrior, store: storeName, emit } = settings;
+  const { predicate, keep, sendsPrior, store: storeName, emit, isVersioned } = settings;
   const filtered = (value: unknown, key: unknown): unknown => (value !== null && predicate(value, key) === keep ? value : null);
   return (context): NodeProcessor => {
     const cell = new ChangeCell();
@@ -24,26 +26,28 @@ export function tableFilterOperator(settings: TableFilterSettings): ProcessorFac
     if (storeName === undefined) {
       return {
         process(key, change) {
-          const { value, prior } = change as Change;
+          const { value, prior, isLatest } = change as Change;
           const now = filtered(value, key);
           if (!sendsPrior) {
-            context.forward(key, cell.withoutPrior(now));
+            context.forward(key, cell.withoutPrior(now, isLatest));
             return;
           }
           const before = filtered(prior, key);
-          if (now !== null || before !== null) context.forward(key, cell.withPrior(now, before));
+          if (now !== null || before !== null || isVersioned) context.forward(key, cell.withPrior(now, before, isLatest));
         },
       };
     }
-    const store = keyValueStore(context, storeName);
+    const store = rowStore(context, storeName);
     const process = (key: unknown, change: unknown): void => {
       const now = filtered((change as Change).value, key);
       const entry = store.find(key);
       const before = entry.present ? entry.value : null;
-      if (sendsPrior && now === null && before === null) return;
-      store.writeEntry(entry, now, record.timestamp);
-      if (emit === 'onUpdate') context.forward(key, sendsPrior ? cell.withPrior(now, before) : cell.withoutPrior(now));
+      if (sendsPrior && now === null && before === null && !isVersioned) return;
+      const written = store.writeEntry(entry, now, record.timestamp);
+      if (emit !== 'onUpdate' || written === 'tooOld') return;
+      const isLatest = written === 'latest';
+      context.forward(key, sendsPrior ? cell.withPrior(now, before, isLatest) : cell.withoutPrior(now, isLatest));
     };
-    return emit === 'onCommit' ? { process, drain: drainRows(store, context, sendsPrior) } : { process };
+    return emit === 'onCommit' ? { process, drain: drainRows(keyValueStore(context, storeName), context, sendsPrior) } : { process };
   };
 }

@@ -2,7 +2,7 @@
 import type { NodeProcessor, ProcessorFactory } from '@millrace/topology';
 import { type Change, ChangeCell } from '../change.ts';
 import type { ErasedRowMapper } from '../erased.ts';
-import { keyValueStore } from './row-readers.ts';
+import { keyValueStore, rowStore } from './row-readers.ts';
 import { drainRows, type Emission } from './table-emission.ts';
 
 export interface TableMapSettings {
@@ -22,13 +22,13 @@ export function tableMapValuesOperator(settings: TableMapSettings): ProcessorFac
     if (storeName === undefined) {
       return {
         process(key, change) {
-          const { value, prior } = change as Change;
+          const { value, prior, isLatest } = change as Change;
           const now = mapped(value, key);
-          context.forward(key, sendsPrior ? cell.withPrior(now, mapped(prior, key)) : cell.withoutPrior(now));
+          context.forward(key, sendsPrior ? cell.withPrior(now, mapped(prior, key), isLatest) : cell.withoutPrior(now, isLatest));
         },
       };
     }
-    const store = keyValueStore(context, storeName);
+    const store = rowStore(context, storeName);
     const process = (key: unknown, change: unknown): void => {
       const now = mapped((change as Change).value, key);
       if (emit !== 'onUpdate') {
@@ -37,9 +37,11 @@ export function tableMapValuesOperator(settings: TableMapSettings): ProcessorFac
       }
       const entry = store.find(key);
       const before = entry.present ? entry.value : null;
-      store.writeEntry(entry, now, record.timestamp);
-      context.forward(key, sendsPrior ? cell.withPrior(now, before) : cell.withoutPrior(now));
+      const written = store.writeEntry(entry, now, record.timestamp);
+      if (written === 'tooOld') return;
+      const isLatest = written === 'latest';
+      context.forward(key, sendsPrior ? cell.withPrior(now, before, isLatest) : cell.withoutPrior(now, isLatest));
     };
-    return emit === 'onCommit' ? { process, drain: drainRows(store, context, sendsPrior) } : { process };
+    return emit === 'onCommit' ? { process, drain: drainRows(keyValueStore(context, storeName), context, sendsPrior) } : { process };
   };
 }

@@ -1,8 +1,9 @@
 // A stream of updates read as a table: the last one per key stands, null deletes, later arrivals win whatever their time.
+// A versioned store puts an older row where it belongs in time and says that it is not the latest; what is beyond its history goes no further.
 // Records without a key are dropped and counted. Equal values are not swallowed (semantics 9.3).
 import type { NodeProcessor, ProcessorFactory } from '@millrace/topology';
 import { ChangeCell } from '../change.ts';
-import { keyValueStore } from './row-readers.ts';
+import { keyValueStore, rowStore } from './row-readers.ts';
 import { drainRows, type Emission } from './table-emission.ts';
 
 export interface TableSourceSettings {
@@ -25,7 +26,7 @@ export function tableSourceOperator(settings: TableSourceSettings): ProcessorFac
         },
       };
     }
-    const store = keyValueStore(context, storeName);
+    const store = rowStore(context, storeName);
     if (emit === 'onUpdate' && sendsPrior) {
       return {
         process(key, value) {
@@ -35,8 +36,8 @@ export function tableSourceOperator(settings: TableSourceSettings): ProcessorFac
           }
           const entry = store.find(key);
           const prior = entry.present ? entry.value : null;
-          store.writeEntry(entry, value, record.timestamp);
-          context.forward(key, cell.withPrior(value, prior));
+          const written = store.writeEntry(entry, value, record.timestamp);
+          if (written !== 'tooOld') context.forward(key, cell.withPrior(value, prior, written === 'latest'));
         },
       };
     }
@@ -47,8 +48,8 @@ export function tableSourceOperator(settings: TableSourceSettings): ProcessorFac
             context.drop('nullKey');
             return;
           }
-          store.write(key, value, record.timestamp);
-          context.forward(key, cell.withoutPrior(value));
+          const written = store.write(key, value, record.timestamp);
+          if (written !== 'tooOld') context.forward(key, cell.withoutPrior(value, written === 'latest'));
         },
       };
     }
@@ -56,6 +57,6 @@ export function tableSourceOperator(settings: TableSourceSettings): ProcessorFac
       if (key === null || key === undefined) context.drop('nullKey');
       else store.write(key, value, record.timestamp);
     };
-    return emit === 'never' ? { process: writes } : { process: writes, drain: drainRows(store, context, sendsPrior) };
+    return emit === 'never' ? { process: writes } : { process: writes, drain: drainRows(keyValueStore(context, storeName), context, sendsPrior) };
   };
 }

@@ -27,7 +27,11 @@ export function tableJoinSideOperator(settings: TableJoinSideSettings): Processo
     const { record } = context;
     return {
       process(key, given) {
-        const { value, prior } = given as Change;
+        const { value, prior, isLatest } = given as Change;
+        if (!isLatest) {
+          context.drop('skipped', 'an older version of a row has been written: the newest one stays joined');
+          return;
+        }
         const found = rows.find(key);
         if (!found && (!aloneHere || (value === null && prior === null))) return;
         const other = found ? rows.value : undefined;

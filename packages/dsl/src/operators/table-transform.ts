@@ -5,7 +5,7 @@ import { type Change, ChangeCell } from '../change.ts';
 import type { RowReader } from '../draft/table-rows.ts';
 import type { TaskContext } from '../processor.ts';
 import { NodeTaskContext } from './process.ts';
-import { keyValueStore } from './row-readers.ts';
+import { keyValueStore, rowStore } from './row-readers.ts';
 import { drainRows, type Emission } from './table-emission.ts';
 
 export interface ErasedTransformerSpec {
@@ -30,21 +30,23 @@ export function tableTransformOperator(settings: TableTransformSettings): Proces
     if (storeName === undefined) {
       return {
         process(key, change) {
-          const { value, prior } = change as Change;
+          const { value, prior, isLatest } = change as Change;
           const now = transform(value, key);
-          context.forward(key, sendsPrior ? cell.withPrior(now, transform(prior, key)) : cell.withoutPrior(now));
+          context.forward(key, sendsPrior ? cell.withPrior(now, transform(prior, key), isLatest) : cell.withoutPrior(now, isLatest));
         },
       };
     }
-    const store = keyValueStore(context, storeName);
+    const store = rowStore(context, storeName);
     const process = (key: unknown, change: unknown): void => {
       const now = transform((change as Change).value, key);
       const entry = store.find(key);
       const before = entry.present ? entry.value : null;
-      store.writeEntry(entry, now, record.timestamp);
-      if (emit === 'onUpdate') context.forward(key, sendsPrior ? cell.withPrior(now, before) : cell.withoutPrior(now));
+      const written = store.writeEntry(entry, now, record.timestamp);
+      if (emit !== 'onUpdate' || written === 'tooOld') return;
+      const isLatest = written === 'latest';
+      context.forward(key, sendsPrior ? cell.withPrior(now, before, isLatest) : cell.withoutPrior(now, isLatest));
     };
-    return emit === 'onCommit' ? { process, drain: drainRows(store, context, sendsPrior) } : { process };
+    return emit === 'onCommit' ? { process, drain: drainRows(keyValueStore(context, storeName), context, sendsPrior) } : { process };
   };
 }
 
@@ -60,8 +62,8 @@ export function readTransformed(parent: RowReader, spec: ErasedTransformerSpec, 
     get timestamp() {
       return timestamp;
     },
-    find(key) {
-      const isThere = parent.find(key);
+    find(key, asOf) {
+      const isThere = parent.find(key, asOf);
       timestamp = isThere ? parent.timestamp : -1;
       value = transform(isThere ? parent.value : null, key);
       return value !== null && value !== undefined;

@@ -1,6 +1,6 @@
 // One node alone, for tests of operators: real stores in memory, what it forwards and drops in lists.
 import { createHeaders, type RecordHeaders, silentLogger } from '@millrace/core';
-import { META_STORE, memoryEngine, StagedKeyValueStore, StagedSessionStore, StagedWindowStore, WriteBatch } from '@millrace/state';
+import { META_STORE, memoryEngine, StagedKeyValueStore, StagedSessionStore, StagedVersionedStore, StagedWindowStore, WriteBatch } from '@millrace/state';
 import type { NodeContext, NodeProcessor, ProcessorFactory, StoreSpec } from '@millrace/topology';
 import type { Change } from '../change.ts';
 
@@ -22,7 +22,7 @@ export class LoneNode {
   readonly dropped: string[] = [];
   readonly progress = new Map<string, number>();
   readonly #record = { timestamp: 0, headers: createHeaders([]) as RecordHeaders, streamTime: -1, taskId: '0_0', source: undefined };
-  readonly #stores = new Map<string, StagedKeyValueStore<unknown, unknown> | StagedWindowStore<unknown, unknown> | StagedSessionStore<unknown, unknown>>();
+  readonly #stores = new Map<string, StagedKeyValueStore<unknown, unknown> | StagedWindowStore<unknown, unknown> | StagedSessionStore<unknown, unknown> | StagedVersionedStore<unknown, unknown>>();
   #node: NodeProcessor = { process() {} };
 
   static async open(create: ProcessorFactory, ...specs: readonly StoreSpec[]): Promise<LoneNode> {
@@ -33,7 +33,9 @@ export class LoneNode {
       const store =
         spec.kind === 'keyValue'
           ? new StagedKeyValueStore(options)
-          : spec.kind === 'session'
+          : spec.kind === 'versioned'
+            ? new StagedVersionedStore({ ...options, historyMs: spec.historyMs })
+            : spec.kind === 'session'
             ? new StagedSessionStore({ ...options, retentionMs: spec.retentionMs, holdsClosed: spec.holdsClosed })
             : new StagedWindowStore({
                 ...options,

@@ -10,10 +10,11 @@ import {
   StagedKeyValueStore,
   StagedSessionStore,
   type StagedStore,
+  StagedVersionedStore,
   StagedWindowStore,
   WriteBatch,
 } from '@millrace/state';
-import { type StoreSpec, type Topology, topicName } from '@millrace/topology';
+import { type KeyValueSpec, type StoreSpec, type Topology, topicName } from '@millrace/topology';
 import type { OutputLane, SpanOutput } from '../outbox.ts';
 import type { TaskCursor } from './cursor.ts';
 
@@ -159,8 +160,18 @@ function openStore(options: TaskStoresOptions, name: string): TaskStore {
         ? new StagedSessionStore({ ...common, retentionMs: spec.retentionMs, holdsClosed: spec.holdsClosed, onExpired: () => options.onExpired(name) })
         : spec.kind === 'versioned'
           ? new StagedVersionedStore({ ...common, historyMs: spec.historyMs, onExpired: () => options.onExpired(name) })
-          : new StagedKeyValueStore({ ...common, currentHeaders: spec.logsHeaders === true ? () => cursor.headers : undefined });
+          : new StagedKeyValueStore({
+              ...common,
+              logEveryWrite: options.logEveryWrite && spec.isBuffer !== true,
+              currentHeaders: changelogHeaders(spec, cursor),
+            });
   return { spec, store, log, sink: log.kind === 'changelog' ? changelogSink(log.lane) : undefined, topicId: '', leaderEpoch: -1, checkpointOffset: 0 };
+}
+
+function changelogHeaders(spec: KeyValueSpec, cursor: TaskCursor): ((present: boolean) => RecordHeaders) | undefined {
+  const { changelogHeaders: fixed } = spec;
+  if (fixed !== undefined) return (present) => (present ? fixed : noHeaders);
+  return spec.logsHeaders === true ? () => cursor.headers : undefined;
 }
 
 function changeLogOf(options: TaskStoresOptions, spec: StoreSpec): ChangeLog {

@@ -28,7 +28,7 @@ export interface KeyValueStoreOptions {
   /** A changelog record for every write, not one per key and span (Kafka Streams without its cache). */
   readonly logEveryWrite?: boolean | undefined;
   /** Headers for the changelog records of what is being written; none unless given. */
-  readonly currentHeaders?: (() => RecordHeaders) | undefined;
+  readonly currentHeaders?: ((present: boolean) => RecordHeaders) | undefined;
 }
 
 export const CACHE_BYTES_MAX = 16 * 1024 * 1024;
@@ -44,7 +44,7 @@ export class StagedKeyValueStore<K, V> implements KeyValueStore<K, V>, StagedSto
   readonly #disk: ByteStore;
   readonly #mark: LayoutMark;
   readonly #now: () => number;
-  readonly #currentHeaders: (() => RecordHeaders) | undefined;
+  readonly #currentHeaders: ((present: boolean) => RecordHeaders) | undefined;
   readonly #entries = new Map<string, StagedEntry<V, K>>();
   readonly #staging: Staging<V, K>;
   readonly #openRows = new Set<Rows<unknown>>();
@@ -99,7 +99,7 @@ export class StagedKeyValueStore<K, V> implements KeyValueStore<K, V>, StagedSto
     entry.present = present;
     entry.value = kept;
     entry.timestamp = timestamp;
-    if (this.#currentHeaders !== undefined) entry.headers = this.#currentHeaders();
+    if (this.#currentHeaders !== undefined) entry.headers = this.#currentHeaders(present);
     if (entry.place === IN_NONE || entry.place === GONE) this.#admit(entry);
     this.#staging.touch(entry);
     return 'latest';
