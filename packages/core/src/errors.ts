@@ -55,6 +55,7 @@ export const FAILURES = {
   ERR_PROCESS: 'ask-policy',
   ERR_STORE_NOT_CONNECTED: 'stop',
   ERR_STORE_CLOSED: 'stop',
+  ERR_BUFFER_FULL: 'stop',
   // stores
   ERR_STORE_CORRUPT: 'rebuild-store',
   ERR_STORE_IO: 'retry',

@@ -84,6 +84,7 @@ export type {
   ValueTransformerSpec,
 } from './processor.ts';
 export { type Optimization, type TopologyBuilder, type TopologyOptions, topology } from './stream-builder.ts';
+export type { SuppressBufferOptions, SuppressUntilTime, SuppressUntilWindowClose } from './suppress-options.ts';
 export { type Topic, type TopicDeclaration, type TopicOptions, type TopicSink, type TopicSource, topic, topicDeclaration } from './topic.ts';
 export {
   type CustomOptions,

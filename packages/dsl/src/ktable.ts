@@ -1,10 +1,12 @@
 // KTable as users see it: the latest value per key. Interfaces only; `draft/table-draft.ts` stands behind them.
 // Table callbacks get (value, key) only: a row may be recomputed for a lookup, outside any record.
+import type { Windowed } from '@millrace/core';
 import type { Joiner, KeyValue, NotPromise } from './callbacks.ts';
 import type { KGroupedTable } from './grouped-table.ts';
 import type { KStream } from './kstream.ts';
 import type { ForeignKeyJoinOptions, GroupOptions, OperatorOptions, TableOptions } from './operator-options.ts';
 import type { ValueTransformerSpec } from './processor.ts';
+import type { SuppressUntilTime, SuppressUntilWindowClose } from './suppress-options.ts';
 
 /**
  * A table. `Tombstone` says whether its update stream may carry deletes: `null` (default, may) or `never` (cannot). It is inferred.
@@ -44,6 +46,25 @@ export interface KTable<in out K, in out V, in out Tombstone = null> {
   foreignKeyJoin<F, VO, R, T>(other: KTable<F, VO, T>, joiner: Joiner<V, VO, K, R>, options: ForeignKeyJoinOptions<K, V, F, R>): KTable<K, R>;
   /** Every row of this side; `undefined` where `on` names no row, or gives `null`. */
   leftForeignKeyJoin<F, VO, R, T>(other: KTable<F, VO, T>, joiner: Joiner<V, VO | undefined, K, R>, options: ForeignKeyJoinOptions<K, V, F, R>): KTable<K, R>;
+  /**
+   * One final row per window, once stream time passes its end and grace. What waits is kept in memory and logged, and is invisible below.
+   * Prefer `emit: 'onWindowClose'` on the aggregate when nothing lies in between.
+   *
+   * @example
+   * ```ts
+   * const finals = perHour.suppress({ until: 'windowClose' });
+   * ```
+   */
+  suppress<W>(this: KTable<Windowed<W>, V, Tombstone>, options: SuppressUntilWindowClose): KTable<Windowed<W>, V, never>;
+  /**
+   * At most one update per key and `until` of stream time; what came in between is never seen. A full buffer lets the oldest go, or fails.
+   *
+   * @example
+   * ```ts
+   * const calmer = profiles.suppress({ until: '10s', recordsMax: 10_000 });
+   * ```
+   */
+  suppress(options: SuppressUntilTime): KTable<K, V, Tombstone>;
   /** The updates as records; a delete is `null`. */
   toStream(options?: OperatorOptions): KStream<K, V | Tombstone>;
 }

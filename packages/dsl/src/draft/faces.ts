@@ -23,6 +23,7 @@ import type { ErasedOptions, StreamNode, TableNode } from './stream-node.ts';
 import { appendOperator, mergeStreams, repartitionStream, type Step, sinkStream } from './stream-operators.ts';
 import { checkJoinOptions, joinStreams, type StreamJoinKind } from './stream-stream-join.ts';
 import { type JoinOptionsErased, joinWithTable } from './stream-table-join.ts';
+import { type SuppressOptionsErased, suppressTable } from './suppress-draft.ts';
 import { foldTableGroup, groupTable, type TableGroup } from './table-group.ts';
 import { filterTable, mapTable, tableToStream, transformTable } from './table-operators.ts';
 import { type TableSourceOptionsErased, tableFromStream } from './table-sources.ts';
@@ -175,6 +176,9 @@ export class TableFace {
   leftForeignKeyJoin(other: object, joiner: ErasedJoiner, options: ForeignKeyOptionsErased): TableFace {
     const { node } = sameTopology(other, TableFace, this.node.draft, 'leftForeignKeyJoin()');
     return new TableFace(joinByForeignKey(this.node, node, joiner, 'left', options));
+  }
+  suppress(options: SuppressOptionsErased): TableFace {
+    return new TableFace(suppressTable(this.node, options));
   }
   toStream(options: ErasedOptions = {}): StreamFace {
     return new StreamFace(tableToStream(this.node, options));

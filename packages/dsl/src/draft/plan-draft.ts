@@ -22,6 +22,8 @@ export class PlanDraft {
   /** Stores that processors connect. One that no operator keeps is made from its declaration. */
   readonly #connected = new Map<string, { readonly declared: StoreDeclaration; readonly spec: () => StoreSpec }>();
   readonly #copartitioned: (readonly number[])[] = [];
+  /** How long behind their end the windows of an aggregate take late records, by node. */
+  readonly #graces = new Map<number, number>();
   #frozen = false;
 
   constructor(defaults: Plan['defaults']) {
@@ -51,6 +53,18 @@ export class PlanDraft {
 
   addCopartitioned(sources: Iterable<number>): void {
     this.#copartitioned.push([...new Set(sources)]);
+  }
+
+  setGrace(node: number, graceMs: number): void {
+    this.#graces.set(node, graceMs);
+  }
+
+  /** Grace of the nearest windowed aggregate above a node; of several the longest. Undefined: on some path there is none. */
+  graceAbove(id: number): number | undefined {
+    const own = this.#graces.get(id);
+    if (own !== undefined) return own;
+    const above = (this.#nodes[id]?.parents ?? []).map((parent) => this.graceAbove(parent));
+    return above.length === 0 || above.includes(undefined) ? undefined : Math.max(...(above as number[]));
   }
 
   /** Does anything hang below this node? Asked while freezing. */
