@@ -113,6 +113,7 @@ function start(disk: Map<string, OpenDatabase>) {
       },
       clock: systemClock,
       timers: systemTimers,
+      chance: systemChance,
       log: silentLogger,
       events: {
         taskState: (task, state) => void states.push(`${task} ${state}`),

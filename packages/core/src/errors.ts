@@ -53,6 +53,7 @@ export const FAILURES = {
   ERR_VALUE_NOT_JSON: 'ask-policy',
   ERR_SCHEMA: 'ask-policy',
   ERR_PROCESS: 'ask-policy',
+  ERR_CALL_TIMEOUT: 'ask-policy',
   ERR_STORE_NOT_CONNECTED: 'stop',
   ERR_STORE_CLOSED: 'stop',
   ERR_BUFFER_FULL: 'stop',

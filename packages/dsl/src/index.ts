@@ -25,6 +25,7 @@ export {
   type WindowHandle,
   type WindowStoreOptions,
 } from '@millrace/topology';
+export type { AsyncContext, AsyncMapper, AsyncOptions, AsyncProcessorSpec } from './async.ts';
 export type { Branches, Guarded } from './branches.ts';
 export type { Adder, AsyncNotAllowed, Fold, Joiner, KeyValue, Mapper, Nothing, NotPromise, Partitioner, Predicate, Present } from './callbacks.ts';
 export type {

@@ -1,5 +1,6 @@
 // KStream as users see it: a sequence of independent facts. Interfaces only; `draft/stream-draft.ts` stands behind them.
 import type { RecordContext } from '@millrace/topology';
+import type { AsyncMapper, AsyncOptions, AsyncProcessorSpec } from './async.ts';
 import type { Branches } from './branches.ts';
 import type { Joiner, KeyValue, Mapper, Predicate, Present } from './callbacks.ts';
 import type { KGroupedStream } from './grouped.ts';
@@ -68,6 +69,18 @@ export interface KStream<in out K, in out V> {
     joiner: Joiner<Present<V> | undefined, Present<VO> | undefined, K, R>,
     options: StreamJoinOptions<K, V, VO, R>,
   ): KStream<K, R>;
+  /**
+   * One call to the outside world per record, key included. What is in flight is a store of its own: a commit never waits for it, and after a
+   * crash the calls whose result was not committed are made again, with the same `idempotencyKey`.
+   */
+  mapAsync<K2, V2>(mapper: AsyncMapper<V, K, KeyValue<K2, V2>>, options: AsyncOptions & KeyedOptions<K2, V2>): KStream<K2, V2>;
+  /** As `mapAsync`; the key stays. */
+  mapValuesAsync<R>(mapper: AsyncMapper<V, K, R>, options: AsyncOptions & ValueOptions<R>): KStream<K, R>;
+  /** As `mapAsync`, with stores: read before each attempt, written with the answer. */
+  processAsync<Q, A, KOut = K, VOut = V>(
+    spec: AsyncProcessorSpec<K, V, Q, A, KOut, VOut>,
+    options: AsyncOptions & KeyedOptions<KOut, VOut>,
+  ): KStream<KOut, VOut>;
   /** Code of your own, with stores, timers and any number of records out. What follows by key is repartitioned first. */
   process<KOut = K, VOut = V>(spec: ProcessorSpec<K, V, KOut, VOut>, options?: KeyedOptions<KOut, VOut>): KStream<KOut, VOut>;
   /** The same for records that keep their key: nothing is repartitioned. */

@@ -16,7 +16,11 @@ export {
 export {
   type Adder,
   type AggregateSpec,
+  type AsyncContext,
+  type AsyncMapper,
   type AsyncNotAllowed,
+  type AsyncOptions,
+  type AsyncProcessorSpec,
   type Branches,
   type Emit,
   type FixedKeyProcessor,

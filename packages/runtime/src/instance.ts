@@ -361,7 +361,7 @@ export class Instance {
   async #release(seat: Seat, kept: readonly string[]): Promise<void> {
     const { host, life } = seat;
     try {
-      const released = host === undefined || (await this.#within(this.#patienceMs, host.assign(await this.#planFor(seat, kept, []))));
+      const released = host === undefined || (await this.#within(this.#patienceMs, host.assign(await this.#planFor(kept, []))));
       if (released) seat.tasks = kept;
       else await this.#replaceWorker(seat, new MillraceError('ERR_TASK_FAILED', `worker ${workerName(seat.index)} did not give up its tasks in time`), kept);
     } catch (error) {
@@ -391,14 +391,14 @@ export class Instance {
   async #giveTasks(seat: Seat, fence: readonly string[]): Promise<void> {
     const { host } = seat;
     if (host === undefined) return;
-    const taken = host.assign(await this.#planFor(seat, seat.tasks, fence));
+    const taken = host.assign(await this.#planFor(seat.tasks, fence));
     await this.#within(
       this.#patienceMs,
       taken.catch((error: unknown) => this.#parts.log.debug({ worker: workerName(seat.index) }, `tasks not taken: ${explainError(error)}`)),
     );
   }
 
-  async #planFor(seat: Seat, tasks: readonly string[], fence: readonly string[]): Promise<SeatPlan> {
+  async #planFor(tasks: readonly string[], fence: readonly string[]): Promise<SeatPlan> {
     const group = this.#group;
     if (group === undefined) throw new MillraceError('ERR_CLOSED', 'there is no group to assign under');
     const seats = [];

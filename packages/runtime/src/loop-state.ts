@@ -177,9 +177,8 @@ export class LoopState {
     if (this.halted !== undefined) return;
     try {
       for (const task of this.tasks.values()) {
-        if (task.running && task.punctuate(this.turnMs) > 0) {
-          this.ports.trace?.onStep?.(5, this.#nextSpan);
-        }
+        if (!task.running) continue;
+        if (task.punctuate(this.turnMs) + task.takeOutcomes() > 0) this.ports.trace?.onStep?.(5, this.#nextSpan);
       }
     } catch (error) {
       this.halt(error);
@@ -446,6 +445,7 @@ export class LoopState {
         return partitions;
       },
       requestCommit: () => this.requestCommit(),
+      outside: { timers: ports.timers, chance: ports.chance, wake: () => ports.consumer.wake() },
     };
   }
 }

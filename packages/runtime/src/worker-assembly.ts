@@ -76,6 +76,7 @@ function workerPorts(options: AssemblyOptions, seats: SeatPlans) {
     openDatabase: (taskId: string, stores: readonly string[]) => seats.openDatabase(taskId, stores),
     clock: ports.clock,
     timers: ports.timers,
+    chance: ports.chance,
     log: newsLogger(say),
     events: newsEvents(say, ports.clock),
   };
@@ -160,7 +161,8 @@ function newsEvents(say: (message: FromWorker) => void, clock: Clock): WorkerEve
     dropped: (taskId, node, reason, count) => tell({ kind: 'dropped', taskId, node, reason, count }),
     failure(failure, decision) {
       const { node, taskId: task, stage, source } = failure;
-      if (decision === 'fail') return tell({ kind: 'log', level: 'error', fields: { node, task, stage, source }, text: `fail: ${explainError(failure.error)}` });
+      if (decision === 'fail')
+        return tell({ kind: 'log', level: 'error', fields: { node, task, stage, source }, text: `fail: ${explainError(failure.error)}` });
       // Records that are passed over may come by the thousand: one line a second and node, the rest are counted as drops.
       const nowMs = clock.monotonicMs();
       if (nowMs - (toldMs.get(node) ?? Number.NEGATIVE_INFINITY) < FAILURE_LINE_MS) return;

@@ -2,7 +2,7 @@
 // caller's thread, in a test and in a simulation.
 // Never: knows worker_threads, sockets, files, the group protocol.
 import type { GroupMetadata, LogAdmin, LogConsumer, LogProducer } from '@millrace/client';
-import type { Clock, Logger, Timers } from '@millrace/core';
+import type { Chance, Clock, Logger, Timers } from '@millrace/core';
 import type { BatchPool } from '@millrace/protocol';
 import type { Database } from '@millrace/state';
 import type { ErrorDecision, Failure, Topology } from '@millrace/topology';
@@ -36,6 +36,7 @@ export interface WorkerPorts {
   readonly openDatabase: (taskId: string, stores: readonly string[]) => Promise<Database> | Database;
   readonly clock: Clock;
   readonly timers: Timers;
+  readonly chance: Chance;
   readonly log: Logger;
   readonly events: WorkerEvents;
   readonly trace?: WorkerTrace | undefined;

@@ -2,6 +2,7 @@
 // Calls are synchronous and depth first. The record's time and headers live in one cursor per task (`RecordCursor`), so
 // forwarding allocates nothing: a node that changes them restores them before it returns.
 import type { Logger, RecordHeaders } from '@millrace/core';
+import type { OutsideHost, OutsideWork } from './outside-work.ts';
 
 /** Where a record came from. */
 export interface SourcePosition {

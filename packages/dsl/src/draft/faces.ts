@@ -1,8 +1,10 @@
 // The objects behind KStream, KTable and the grouped interfaces: public method names over erased types, each method one line
 // into the functions that do the work. Grouped streams are in group-faces.ts.
 import type { ErasedSerde } from '@millrace/core';
-import type { SinkPartitioner } from '@millrace/topology';
+import type { SinkPartitioner, StoreHandle } from '@millrace/topology';
 import type { ErasedJoiner, ErasedMapper, ErasedPredicate, ErasedRowMapper, ErasedRowPredicate } from '../erased.ts';
+import { type ErasedAsyncMapper, type ErasedAsyncProcessorSpec, mapValuesWork, mapWork, processWork } from '../operators/async/async-work.ts';
+import type { CallOptions } from '../operators/async/call-settings.ts';
 import { filterOperator } from '../operators/filter.ts';
 import { flatMapOperator } from '../operators/flat-map.ts';
 import { flatMapValuesOperator } from '../operators/flat-map-values.ts';
@@ -14,6 +16,7 @@ import { selectKeyOperator } from '../operators/select-key.ts';
 import { type TableFold, tableCountFold } from '../operators/table-aggregate.ts';
 import type { ErasedTransformerSpec } from '../operators/table-transform.ts';
 import { topicDeclaration } from '../topic.ts';
+import { type AsyncStep, appendAsync } from './async-draft.ts';
 import { type ForeignKeyOptionsErased, joinByForeignKey } from './foreign-key-join.ts';
 import { GroupFace } from './group-faces.ts';
 import { processStream } from './process-draft.ts';
@@ -112,6 +115,15 @@ export class StreamFace {
   outerJoin(other: object, joiner: ErasedJoiner, options?: object): StreamFace {
     return this.#joinStream(other, joiner, 'outer', options);
   }
+  mapAsync(mapper: ErasedAsyncMapper, options: ErasedOptions & CallOptions): StreamFace {
+    return this.#async({ prefix: 'KSTREAM-MAPASYNC-', keys: 'free', stores: [], create: mapWork(mapper) }, options);
+  }
+  mapValuesAsync(mapper: ErasedAsyncMapper, options: ErasedOptions & CallOptions): StreamFace {
+    return this.#async({ prefix: 'KSTREAM-MAPVALUESASYNC-', keys: 'fixed', stores: [], create: mapValuesWork(mapper) }, options);
+  }
+  processAsync(spec: ErasedAsyncProcessorSpec & { readonly stores?: readonly StoreHandle[] }, options: ErasedOptions & CallOptions): StreamFace {
+    return this.#async({ prefix: 'KSTREAM-PROCESSASYNC-', keys: 'free', stores: spec.stores ?? [], create: processWork(spec) }, options);
+  }
   process(spec: ErasedProcessorSpec, options: ErasedOptions = {}): StreamFace {
     return new StreamFace(processStream(this.node, spec, 'free', options));
   }
@@ -132,6 +144,9 @@ export class StreamFace {
     const { node } = sameTopology(other, StreamFace, this.node.draft, 'a join');
     checkJoinOptions(options, 'A join');
     return new StreamFace(joinStreams(this.node, node, joiner, kind, options));
+  }
+  #async(step: AsyncStep, options: ErasedOptions & CallOptions): StreamFace {
+    return new StreamFace(appendAsync(this.node, step, options));
   }
   #append(step: Step, options: ErasedOptions): StreamFace {
     return new StreamFace(appendOperator(this.node, step, options));

@@ -26,7 +26,7 @@ export type ErasedProcessorSpec = { readonly stores?: readonly StoreHandle[]; re
 export function processOperator(spec: ErasedProcessorSpec, keys: 'free' | 'fixed'): ProcessorFactory {
   const made = new WeakSet<ErasedProcessor>();
   return (node): NodeProcessor => {
-    const context = keys === 'free' ? new FreeContext(node) : new FixedContext(node);
+    const context = keys === 'free' ? new ForwardingContext(node) : new FixedContext(node);
     const processor = spec.create(context as never);
     checkProcessor(processor, made, node.node);
     const { record } = node;
@@ -125,7 +125,8 @@ export class NodeTaskContext implements TaskContext {
   }
 }
 
-class FreeContext extends NodeTaskContext {
+/** Of processors that may change keys: forwards any record, while active. */
+export class ForwardingContext extends NodeTaskContext {
   record(key: unknown, value: unknown, timestamp: number): DataRecord<unknown, unknown> {
     return new DataRecord(key, value, eventTime(timestamp), noHeaders);
   }

@@ -22,7 +22,10 @@ export class LoneNode {
   readonly dropped: string[] = [];
   readonly progress = new Map<string, number>();
   readonly #record = { timestamp: 0, headers: createHeaders([]) as RecordHeaders, streamTime: -1, taskId: '0_0', source: undefined };
-  readonly #stores = new Map<string, StagedKeyValueStore<unknown, unknown> | StagedWindowStore<unknown, unknown> | StagedSessionStore<unknown, unknown> | StagedVersionedStore<unknown, unknown>>();
+  readonly #stores = new Map<
+    string,
+    StagedKeyValueStore<unknown, unknown> | StagedWindowStore<unknown, unknown> | StagedSessionStore<unknown, unknown> | StagedVersionedStore<unknown, unknown>
+  >();
   #node: NodeProcessor = { process() {} };
 
   static async open(create: ProcessorFactory, ...specs: readonly StoreSpec[]): Promise<LoneNode> {
@@ -36,14 +39,14 @@ export class LoneNode {
           : spec.kind === 'versioned'
             ? new StagedVersionedStore({ ...options, historyMs: spec.historyMs })
             : spec.kind === 'session'
-            ? new StagedSessionStore({ ...options, retentionMs: spec.retentionMs, holdsClosed: spec.holdsClosed })
-            : new StagedWindowStore({
-                ...options,
-                windowSizeMs: spec.windowSizeMs,
-                retentionMs: spec.retentionMs,
-                holdsClosed: spec.holdsClosed,
-                duplicates: spec.duplicates,
-              });
+              ? new StagedSessionStore({ ...options, retentionMs: spec.retentionMs, holdsClosed: spec.holdsClosed })
+              : new StagedWindowStore({
+                  ...options,
+                  windowSizeMs: spec.windowSizeMs,
+                  retentionMs: spec.retentionMs,
+                  holdsClosed: spec.holdsClosed,
+                  duplicates: spec.duplicates,
+                });
       lone.#stores.set(spec.name, store);
     }
     lone.#node = create(lone.#context());
@@ -92,6 +95,9 @@ export class LoneNode {
       forwardTo: (_child, key, value) => note(key, value, record.timestamp),
       store: (name) => this.#stores.get(name),
       schedule: () => ({ cancel() {}, [Symbol.dispose]() {} }),
+      workOutside: () => {
+        throw new Error('a lone node has no host for it');
+      },
       requestCommit() {},
       progress: (name) => this.progress.get(name),
       setProgress: (name, value) => void this.progress.set(name, value),

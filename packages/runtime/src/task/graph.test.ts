@@ -42,6 +42,9 @@ function start(nodes: Readonly<Record<string, NodeDraft>>, defaultPolicy: ErrorP
     wallClockMs: () => 5,
     store: (name) => `store ${name}`,
     schedule: () => ({ cancel() {}, [Symbol.dispose]() {} }),
+    workOutside: () => {
+      throw new Error('not in this graph');
+    },
     requestCommit() {},
     drop() {},
     createSink: () => ({ process() {} }),

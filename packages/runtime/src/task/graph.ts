@@ -5,9 +5,12 @@
 import { assert, type Logger, MillraceError } from '@millrace/core';
 import type {
   DropReason,
+  EarlierRecord,
   ErrorPolicy,
   NodeContext,
   NodeProcessor,
+  OutsideHost,
+  OutsideWork,
   ProcessorNode,
   Punctuation,
   SinkNode,
@@ -33,8 +36,13 @@ export interface GraphHost {
   requestCommit(): void;
   drop(node: string, reason: DropReason, detail: string | undefined): void;
   createSink(node: SinkNode): NodeProcessor;
-  /** Asks `policy` about an error at `node`: returns when the branch is to be skipped, throws ERR_TASK_FAILED otherwise. */
-  judge(policy: ErrorPolicy, stage: 'process' | 'punctuate', node: string, error: unknown): void;
+  /**
+   * Asks `policy` about an error at `node`: returns when the branch is to be skipped, throws ERR_TASK_FAILED otherwise. `earlier`: the record
+   * it is about, where that is not the one in hand.
+   */
+  judge(policy: ErrorPolicy, stage: 'process' | 'punctuate' | 'async', node: string, error: unknown, earlier?: EarlierRecord): void;
+  /** `standIn` runs with the cursor on an earlier record, and puts the cursor back. */
+  workOutside(work: OutsideWork): Omit<OutsideHost, 'onBehalf'> & { standIn(record: EarlierRecord, run: () => void): void };
 }
 
 /** Where a call enters a node. `processor` is set once the node exists; parents hold the hop, so creation order is free. */
@@ -222,6 +230,20 @@ class Context implements NodeContext {
       this.#at.current = -1;
     };
     return this.#host.schedule(everyMs, by, run, startAtMs);
+  }
+  workOutside(work: OutsideWork): OutsideHost {
+    const { standIn, ...host } = this.#host.workOutside(work);
+    const guarded = (record: EarlierRecord, run: () => void): void => {
+      this.#at.current = this.#own;
+      try {
+        run();
+      } catch (error) {
+        if (this.#at.current !== this.#own) throw error;
+        this.#host.judge(this.#policy, 'async', this.node, error, record);
+      }
+      this.#at.current = -1;
+    };
+    return { ...host, onBehalf: (record, run) => standIn(record, () => guarded(record, run)) };
   }
   requestCommit(): void {
     this.#host.requestCommit();

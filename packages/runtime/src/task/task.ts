@@ -9,9 +9,11 @@ import { assert, type Logger, MillraceError, noHeaders } from '@millrace/core';
 import type { Database } from '@millrace/state';
 import {
   type DropReason,
+  type EarlierRecord,
   type ErrorPolicy,
   type Failure,
   isDeadLetter,
+  type OutsideWork,
   type Punctuation,
   type SinkNode,
   type SourcePosition,
@@ -28,6 +30,7 @@ import { writeDeadLetter } from './dead-letter.ts';
 import { createDecoder } from './decode.ts';
 import { decideFailure, isForPolicy, taskFailed } from './error-policy.ts';
 import { createGraph, type GraphHost, sourcesOf, type TaskGraph } from './graph.ts';
+import { Outside, type OutsidePorts } from './outside.ts';
 import { type LogEnds, PartitionGroup } from './partition-group.ts';
 import { Punctuations } from './punctuations.ts';
 import { type QueueHost, RecordQueue } from './record-queue.ts';
@@ -61,6 +64,8 @@ export interface TaskHost {
   lane(topic: string, partition: number): OutputLane;
   partitionsOf(topic: string): number;
   requestCommit(): void;
+  /** For nodes that work outside the turn; a host without it cannot run them. */
+  readonly outside?: OutsidePorts;
 }
 
 /** How much a task may do before others, and sockets, get their turn. */
@@ -101,6 +106,7 @@ export class Task implements GraphHost, QueueHost, SinkHost {
   #state: TaskState = 'created';
   readonly #host: TaskHost;
   readonly #punctuations = new Punctuations();
+  readonly #outside = new Outside();
   readonly #closedPositions: number[] = [];
   #closedProgress: ReadonlyMap<string, number> = new Map();
   #graph: TaskGraph | undefined;
@@ -198,6 +204,7 @@ export class Task implements GraphHost, QueueHost, SinkHost {
     this.life += 1;
     for (const queue of this.group.queues) queue.clear();
     this.#punctuations.clear();
+    this.#outside.clear();
     const graph = this.#graph;
     this.#graph = undefined;
     this.input = undefined;
@@ -218,7 +225,7 @@ export class Task implements GraphHost, QueueHost, SinkHost {
     const queues = group.queues;
     let count = 0;
     try {
-      while (count < budget.records) {
+      while (count < budget.records && !this.#outside.full) {
         const queue = group.choose(turnMs);
         if (queue === undefined) break;
         group.take(queue);
@@ -260,13 +267,27 @@ export class Task implements GraphHost, QueueHost, SinkHost {
       throw this.#failed(error, 'punctuate');
     }
   }
+  /** Applies outcomes of work outside the turn; returns how many. */
+  takeOutcomes(): number {
+    try {
+      const applied = this.#outside.turn();
+      this.fired += applied;
+      return applied;
+    } catch (error) {
+      throw this.#failed(error, 'async');
+    }
+  }
+  /** Records that went into such work and whose outcome has not been applied. */
+  get pendingOutside(): number {
+    return this.#outside.pending;
+  }
   get nextTimerMs(): number {
     return this.#punctuations.nextWallClockMs;
   }
 
   /** True if something fetched waits and may be taken, as far as is known. */
   get hasWork(): boolean {
-    return this.running && this.group.queues.some((queue) => queue.hasMore);
+    return this.running && !this.#outside.full && this.group.queues.some((queue) => queue.hasMore);
   }
 
   // ---- step 6 -------------------------------------------------------------------------------------------------------
@@ -334,8 +355,25 @@ export class Task implements GraphHost, QueueHost, SinkHost {
     return createSink(node, topic, this.#host.partitionsOf(topic), this.cursor, node.onError ?? this.#host.errors.produce ?? 'fail', this);
   }
 
-  judge(policy: ErrorPolicy, stage: 'process' | 'punctuate', node: string, error: unknown): void {
-    this.#judge(policy, stage, node, error, this.input);
+  judge(policy: ErrorPolicy, stage: 'process' | 'punctuate' | 'async', node: string, error: unknown, earlier?: EarlierRecord): void {
+    this.#judge(policy, stage, node, error, this.input, earlier);
+  }
+  workOutside(work: OutsideWork): ReturnType<GraphHost['workOutside']> {
+    const ports = this.#host.outside;
+    if (ports === undefined) throw new MillraceError('ERR_TOPOLOGY', 'this host has no timers: asynchronous operators cannot run here');
+    this.#outside.add(work);
+    const { life } = this;
+    return {
+      timers: ports.timers,
+      chance: ports.chance,
+      wake: () => {
+        if (this.life !== life) return;
+        this.#outside.woken();
+        ports.wake();
+      },
+      earlier: () => this.#earlier(),
+      standIn: (record, run) => this.#standIn(record, run),
+    };
   }
   judgeProduce(policy: ErrorPolicy, node: string, error: unknown): void {
     this.#judge(policy, 'produce', node, error, this.input);
@@ -351,9 +389,9 @@ export class Task implements GraphHost, QueueHost, SinkHost {
     this.drop(queue.source.name, 'decode', `time ${timestamp}`);
   }
 
-  #judge(policy: ErrorPolicy, stage: Failure['stage'], node: string, error: unknown, queue: RecordQueue | undefined): void {
+  #judge(policy: ErrorPolicy, stage: Failure['stage'], node: string, error: unknown, queue: RecordQueue | undefined, earlier?: EarlierRecord): void {
     if (!isForPolicy(error)) throw error;
-    const failure = this.#failureOf(stage, node, error, queue);
+    const failure = this.#failureOf(stage, node, error, queue, earlier);
     const decision = decideFailure(policy, failure);
     if (isDeadLetter(decision)) writeDeadLetter(decision, failure, this);
     this.#host.events.failure(failure, decision);
@@ -362,18 +400,31 @@ export class Task implements GraphHost, QueueHost, SinkHost {
   }
 
   /** An error that came up through the graph unjudged: the innermost node's policy is 'fail'. */
-  #failed(error: unknown, stage: 'process' | 'punctuate'): unknown {
+  #failed(error: unknown, stage: 'process' | 'punctuate' | 'async'): unknown {
     if (!isForPolicy(error)) return error;
     const failure = this.#failureOf(stage, this.#graph?.currentNode ?? this.id, error, this.input);
     this.#host.events.failure(failure, 'fail');
     return taskFailed(failure);
   }
 
-  #failureOf(stage: Failure['stage'], node: string, error: unknown, queue: RecordQueue | undefined): Failure {
+  /** The record in hand, to be looked at again later. */
+  #earlier(): EarlierRecord {
+    const { timestamp, headers, source } = this.cursor;
+    return { timestamp, headers, source: source === undefined ? undefined : { ...source }, ...rawOf(this.input) };
+  }
+
+  #standIn(record: EarlierRecord, run: () => void): void {
     const { cursor } = this;
-    const reader = queue?.reader;
-    const copy = (start: number, length: number): Uint8Array | null =>
-      reader === undefined || length < 0 ? null : Buffer.from(reader.buffer.subarray(start, start + length));
+    this.#resetCursor(record.timestamp);
+    cursor.headers = record.headers;
+    cursor.source = record.source;
+    run();
+    this.#resetCursor(Math.max(0, this.group.streamTime));
+  }
+
+  #failureOf(stage: Failure['stage'], node: string, error: unknown, queue: RecordQueue | undefined, earlier?: EarlierRecord): Failure {
+    const { cursor } = this;
+    const { rawKey, rawValue } = earlier ?? rawOf(queue);
     return {
       stage,
       error,
@@ -382,8 +433,8 @@ export class Task implements GraphHost, QueueHost, SinkHost {
       timestamp: cursor.timestamp,
       headers: cursor.headers,
       source: cursor.source === undefined ? undefined : { ...cursor.source },
-      rawKey: reader === undefined ? null : copy(reader.keyStart, reader.keyLength),
-      rawValue: reader === undefined ? null : copy(reader.valueStart, reader.valueLength),
+      rawKey,
+      rawValue,
       deliveries: this.#timesFailed(cursor.source) + 1,
     };
   }
@@ -429,4 +480,14 @@ export class Task implements GraphHost, QueueHost, SinkHost {
       });
     return queues;
   }
+}
+
+/** Key and value of the record in hand as they were read, copied. */
+function rawOf(queue: RecordQueue | undefined): { readonly rawKey: Uint8Array | null; readonly rawValue: Uint8Array | null } {
+  const reader = queue?.reader;
+  const copy = (start: number, length: number): Uint8Array | null =>
+    reader === undefined || length < 0 ? null : Buffer.from(reader.buffer.subarray(start, start + length));
+  return reader === undefined
+    ? { rawKey: null, rawValue: null }
+    : { rawKey: copy(reader.keyStart, reader.keyLength), rawValue: copy(reader.valueStart, reader.valueLength) };
 }

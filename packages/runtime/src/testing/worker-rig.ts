@@ -1,6 +1,6 @@
 // A worker over the memory log, with a counting topology, a recorded trace, and waits for events in place of sleeps.
 // The stores outlive a worker, as a disk would, so a test can start another worker on them.
-import { type ErrorCode, MillraceError, serde, silentLogger, systemClock, systemTimers } from '@millrace/core';
+import { type ErrorCode, MillraceError, serde, silentLogger, systemChance, systemClock, systemTimers } from '@millrace/core';
 import { BatchPool } from '@millrace/protocol';
 import { type KeyValueStore, META_STORE, memoryEngine, type OpenDatabase } from '@millrace/state';
 import { type ErrorPolicy, type Failure, GraphBuilder, type NodeContext, type Topology } from '@millrace/topology';
@@ -145,6 +145,7 @@ export function startRig(options: RigOptions = {}): Rig {
       openDatabase: (taskId, stores) => disk.of(taskId, stores),
       clock: systemClock,
       timers: systemTimers,
+      chance: systemChance,
       log: silentLogger,
       events: {
         taskState: (task, state) => void rig.states.push([task, state]),

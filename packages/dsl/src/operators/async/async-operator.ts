@@ -1,0 +1,196 @@
+// mapAsync, mapValuesAsync, processAsync: records wait in a line, calls run side by side, outcomes are applied in turns of the task.
+// Owns: the line, the calls, what of it the pending store holds.  Never: waits; lets an outcome of an earlier life in (the host's `wake` and
+// `close` see to that).
+// A1 at each close every record without an applied outcome is in the pending store, and no other is: so an input offset may pass it.
+// A2 what came and went between two closes is never written.
+// A3 after a crash the store's records are called again in arrival order, under the same idempotency keys. Source: design, Async operators.
+import { type ErasedSerde, encodeWith, MillraceError } from '@millrace/core';
+import type { KeyValueStore } from '@millrace/state';
+import type { NodeContext, NodeProcessor, OutsideHost, OutsideWork, ProcessorFactory, RecordContext } from '@millrace/topology';
+import { Call, type Outcome } from './call.ts';
+import { CallLine, type Waiting } from './call-line.ts';
+import type { CallSettings } from './call-settings.ts';
+import type { PendingRecord } from './pending-call.ts';
+
+/** What user code learns of a call beside the record. */
+export interface CallContext extends RecordContext {
+  readonly signal: AbortSignal;
+  readonly attempt: number;
+  readonly idempotencyKey: string;
+}
+
+/** What tells the three operators apart. Made once per task. */
+export interface AsyncWork {
+  /** Makes one attempt: reads what it needs to, then calls. */
+  attempt(record: PendingRecord, context: CallContext): PromiseLike<unknown> | unknown;
+  /** In a turn, the cursor on the record: stores may be written, records forwarded. */
+  apply(record: PendingRecord, answer: unknown): void;
+}
+
+export interface AsyncOperatorParts {
+  readonly settings: CallSettings;
+  readonly pendingStore: string;
+  /** Of the records that come in: tells keys apart by their bytes. */
+  readonly key: ErasedSerde;
+  readonly create: (context: NodeContext) => AsyncWork;
+}
+
+interface Entry extends Waiting {
+  readonly record: PendingRecord;
+  /** True: a row of the pending store. */
+  stored: boolean;
+  call: Call | undefined;
+  outcome: Outcome | undefined;
+}
+
+export function asyncOperator(parts: AsyncOperatorParts): ProcessorFactory {
+  return (context) => new AsyncOperator(context, parts);
+}
+
+class AsyncOperator implements NodeProcessor, OutsideWork {
+  readonly #context: NodeContext;
+  readonly #parts: AsyncOperatorParts;
+  readonly #work: AsyncWork;
+  readonly #host: OutsideHost;
+  readonly #store: KeyValueStore<number, PendingRecord>;
+  readonly #line: CallLine<Entry>;
+  /** Pauses that are over: the next attempt is made in a turn. */
+  readonly #again: Call[] = [];
+  #out = 0;
+  #nextNumber = 0;
+  #lastSource = '';
+  #ofThisSource = 0;
+
+  constructor(context: NodeContext, parts: AsyncOperatorParts) {
+    this.#context = context;
+    this.#parts = parts;
+    this.#line = new CallLine(parts.settings.order);
+    this.#work = parts.create(context);
+    this.#host = context.workOutside(this);
+    this.#store = context.store(parts.pendingStore) as KeyValueStore<number, PendingRecord>;
+    for (const { key, value } of this.#store.range({})) {
+      this.#nextNumber = key + 1;
+      this.#line.add(this.#entryOf(key, value, true));
+    }
+    if (this.#line.size > 0) this.#host.wake();
+  }
+
+  get pending(): number {
+    return this.#line.size;
+  }
+  get full(): boolean {
+    const { concurrency, pendingMax } = this.#parts.settings;
+    return this.#out >= concurrency || this.#line.size >= pendingMax;
+  }
+
+  process(key: unknown, value: unknown): void {
+    const record: PendingRecord = { ...this.#host.earlier(), key, value, idempotencyKey: this.#idempotencyKey() };
+    this.#line.add(this.#entryOf(this.#nextNumber++, record, false));
+    this.#begin();
+  }
+
+  turn(): number {
+    for (const call of this.#again.splice(0)) call.begin();
+    let applied = 0;
+    for (let entry = this.#line.take(); entry !== undefined; entry = this.#line.take()) {
+      this.#apply(entry);
+      applied += 1;
+    }
+    this.#begin();
+    return applied;
+  }
+
+  /** The span closes: what is pending now must outlive it. */
+  drain(): void {
+    for (const entry of this.#line.all()) {
+      if (entry.stored) continue;
+      entry.stored = true;
+      this.#store.put(entry.number, entry.record, entry.record.timestamp);
+    }
+  }
+
+  close(): void {
+    const reason = new MillraceError('ERR_ABORTED', `${this.#context.node} is being closed: its task has moved, begins again, or the instance stops`, {
+      node: this.#context.node,
+      task: this.#context.taskId,
+    });
+    for (const entry of this.#line.all()) entry.call?.abandon(reason);
+  }
+
+  #entryOf(number: number, record: PendingRecord, stored: boolean): Entry {
+    return { number, keyText: this.#keyText(record), state: 'waiting', record, stored, call: undefined, outcome: undefined };
+  }
+
+  #begin(): void {
+    while (this.#out < this.#parts.settings.concurrency) {
+      const entry = this.#line.next();
+      if (entry === undefined) return;
+      this.#call(entry);
+    }
+  }
+
+  #call(entry: Entry): void {
+    const { record } = entry;
+    this.#out += 1;
+    const { streamTime, taskId } = this.#context.record;
+    const call = new Call({
+      settings: this.#parts.settings,
+      timers: this.#host.timers,
+      chance: this.#host.chance,
+      node: this.#context.node,
+      attempt: (attempt, signal) =>
+        this.#work.attempt(record, {
+          timestamp: record.timestamp,
+          headers: record.headers,
+          source: record.source,
+          streamTime,
+          taskId,
+          signal,
+          attempt,
+          idempotencyKey: record.idempotencyKey,
+        }),
+      again: () => {
+        this.#again.push(call);
+        this.#host.wake();
+      },
+      done: (outcome) => {
+        this.#out -= 1;
+        entry.outcome = outcome;
+        this.#line.answered(entry);
+        this.#host.wake();
+      },
+    });
+    entry.call = call;
+    call.begin();
+  }
+
+  #apply(entry: Entry): void {
+    const { record, outcome } = entry;
+    if (entry.stored) this.#store.delete(entry.number);
+    this.#host.onBehalf(record, () => {
+      if (outcome === undefined || !outcome.ok) throw outcome?.error;
+      this.#work.apply(record, outcome.answer);
+    });
+  }
+
+  /** The place of the input record, and which of the records that came from it this is. Below a timer there is no place: the key is drawn. */
+  #idempotencyKey(): string {
+    const { applicationId, node, record } = this.#context;
+    const { source } = record;
+    if (source === undefined) return `${applicationId}/${node}/${this.#host.chance.uuid()}`;
+    const place = `${source.topic}/${source.partition}/${source.offset}`;
+    if (place !== this.#lastSource) {
+      this.#lastSource = place;
+      this.#ofThisSource = 0;
+    }
+    return `${applicationId}/${node}/${place}/${this.#ofThisSource++}`;
+  }
+
+  #keyText({ key, headers }: PendingRecord): string {
+    if (this.#parts.settings.order !== 'key') return '';
+    if (typeof key === 'string') return key;
+    if (key === null || key === undefined) return '\0';
+    const bytes = encodeWith(this.#parts.key, key, { topic: this.#parts.pendingStore, role: 'key', headers });
+    return bytes === null ? '\0' : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('latin1');
+  }
+}
