@@ -1,23 +1,50 @@
-// The text of Kafka Streams' Topology.describe(), character for character (semantics 2.11).
+// The formats of describe(), and the first of them: the text of Kafka Streams' Topology.describe(), character for character (semantics 2.11).
 // Names whose order in Java depends on hash order are printed sorted.
-import type { Subtopology, TopicRef, Topology, TopologyNode } from './topology.ts';
+import { MillraceError } from '@millrace/core';
+import { topologyToDot, topologyToMermaid } from './describe-graph.ts';
+import type { DescribeFormat, Subtopology, TopicRef, Topology, TopologyNode } from './topology.ts';
+import { topologyToJson } from './topology-json.ts';
 
-export function describeTopology(topology: Topology, parents: ReadonlyMap<string, readonly string[]>): string {
-  const text = topology.subtopologies.map((subtopology, at) => `${at === 0 ? '   ' : '  '}${describeSubtopology(subtopology, topology.nodes, parents)}`);
+export function describeAs(topology: Topology, parents: ReadonlyMap<string, readonly string[]>, format: DescribeFormat): string {
+  switch (format) {
+    case 'kafka':
+      return describeTopology(topology, parents);
+    case 'json':
+      return `${JSON.stringify(topologyToJson(topology), undefined, 2)}\n`;
+    case 'mermaid':
+      return topologyToMermaid(topology);
+    case 'dot':
+      return topologyToDot(topology);
+    default:
+      throw new MillraceError('ERR_OPTION', `describe(${JSON.stringify(format)}): there are kafka, json, mermaid and dot.`, { option: 'format' });
+  }
+}
+
+function describeTopology(topology: Topology, parents: ReadonlyMap<string, readonly string[]>): string {
+  const globals = topology.globals.map(({ id, source, processor }) => ({ id, nodes: [source, processor], isGlobal: true }));
+  const all = [...topology.subtopologies.map(({ id, nodes }) => ({ id, nodes, isGlobal: false })), ...globals].sort((a, b) => a.id - b.id);
+  const text = all.map((part, at) => `${at === 0 ? '   ' : '  '}${describePart(part, topology.nodes, parents)}`);
   return `Topologies:\n${text.join('')}`;
 }
 
-function describeSubtopology(subtopology: Subtopology, nodes: ReadonlyMap<string, TopologyNode>, parents: ReadonlyMap<string, readonly string[]>): string {
+interface Part {
+  readonly id: number;
+  readonly nodes: readonly string[];
+  readonly isGlobal: boolean;
+}
+
+function describePart(part: Part, nodes: ReadonlyMap<string, TopologyNode>, parents: ReadonlyMap<string, readonly string[]>): string {
   const sizes = new Map<string, number>();
   // Children come after their parents, so the list is walked from its end.
-  for (const name of [...subtopology.nodes].reverse()) {
+  for (const name of [...part.nodes].reverse()) {
     let size = 1;
     for (const child of childrenOf(nodes.get(name) as TopologyNode)) size += sizes.get(child) as number;
     sizes.set(name, size);
   }
-  const ordered = [...subtopology.nodes].sort((a, b) => (sizes.get(b) as number) - (sizes.get(a) as number) || compareText(a, b));
+  const ordered = [...part.nodes].sort((a, b) => (sizes.get(b) as number) - (sizes.get(a) as number) || compareText(a, b));
   const lines = ordered.map((name) => describeNode(nodes.get(name) as TopologyNode, parents.get(name) ?? []));
-  return `Sub-topology: ${subtopology.id}\n${lines.join('')}\n`;
+  if (part.isGlobal) return `Sub-topology: ${part.id} for global store (will not generate tasks)\n${lines.join('')}`;
+  return `Sub-topology: ${part.id}\n${lines.join('')}\n`;
 }
 
 function describeNode(node: TopologyNode, parents: readonly string[]): string {

@@ -4,12 +4,12 @@
 import type { ErasedSerde } from '@millrace/core';
 import { assert } from '@millrace/core';
 import { uniteGroups } from './copartition.ts';
-import { describeTopology } from './describe.ts';
+import { describeAs } from './describe.ts';
 import { checkErrorPolicy, type ErrorPolicy, isDeadLetter } from './error-policy.ts';
 import { changelogTopic, repartitionTopic } from './internal-topics.ts';
 import type { ProcessorFactory } from './processor.ts';
 import type { StoreSpec } from './store-spec.ts';
-import { deriveSubtopologies } from './subtopologies.ts';
+import { deriveSubtopologies, splitGlobals } from './subtopologies.ts';
 import type { InternalTopic, ProcessorNode, SinkNode, SinkPartitioner, SourceNode, TopicRef, Topology, TopologyNode, UserTopic } from './topology.ts';
 import { topologyToJson } from './topology-json.ts';
 import {
@@ -32,6 +32,12 @@ export interface ProcessorSpec {
   readonly stores: readonly string[];
   readonly create: ProcessorFactory;
   readonly onError?: ErrorPolicy | undefined;
+}
+
+export interface GlobalStoreSpec {
+  readonly source: SourceSpec;
+  readonly processor: Pick<ProcessorSpec, 'name' | 'create' | 'onError'>;
+  readonly store: StoreSpec;
 }
 
 export interface SinkSpec {
@@ -67,6 +73,7 @@ export class GraphBuilder {
   readonly #sourceByTopic = new Map<string, string>();
   readonly #repartitions = new Map<string, InternalTopic>();
   readonly #copartitioned: (readonly TopicRef[])[] = [];
+  readonly #globals: Omit<GlobalStore, 'id'>[] = [];
   readonly #userTopics = new Map<string, UserTopic>();
   /** Those known now; made and checked like the user's other topics. */
   readonly #deadLetterTopics = new Set<string>();
@@ -78,6 +85,17 @@ export class GraphBuilder {
     const children: string[] = [];
     this.#nodes.set(spec.name, { node: { ...spec, kind: 'source', children }, parents: [], children });
     for (const topic of spec.topics) this.#sourceByTopic.set(topic.name, spec.name);
+  }
+
+  /** A store that every instance holds whole. `spec.processor` is the only one that writes it. Its topic is read by nothing else. */
+  addGlobalStore(spec: GlobalStoreSpec): void {
+    const { source, processor, store } = spec;
+    this.addStore(store);
+    this.addSource(source);
+    this.addProcessor({ ...processor, parents: [source.name], stores: [store.name] });
+    const [topic] = source.topics;
+    assert(topic !== undefined && source.topics.length === 1 && !topic.internal, `the global store ${store.name} has one topic of the user`);
+    this.#globals.push({ source: source.name, processor: processor.name, store: store.name, topic: topic.name });
   }
 
   addProcessor(spec: ProcessorSpec): void {
@@ -149,17 +167,18 @@ export class GraphBuilder {
     }
     for (const topic of this.#deadLetterTopics) this.addUserTopic({ name: topic, partitions: undefined, config: {} });
     const stores = new Map(this.#stores);
-    const subtopologies = deriveSubtopologies(nodes, parents);
+    const { subtopologies, globals } = splitGlobals(deriveSubtopologies(nodes, parents), this.#globals);
     const changelogs = [...stores.values()].flatMap((store) => changelogTopic(store) ?? []);
     const topology: Topology = {
       name,
       nodes,
       stores,
       subtopologies,
+      globals,
       internalTopics: [...this.#repartitions.values(), ...changelogs],
       copartitionGroups: uniteGroups(this.#copartitioned),
       userTopics: [...this.#userTopics.values()],
-      describe: () => describeTopology(topology, parents),
+      describe: (format) => describeAs(topology, parents, format ?? 'kafka'),
       toJSON: () => topologyToJson(topology),
     };
     checkTopology(topology);

@@ -93,19 +93,41 @@ export interface Subtopology {
   readonly sinks: readonly TopicRef[];
 }
 
+/** What `describe` can write. */
+export type DescribeFormat = 'kafka' | 'json' | 'mermaid' | 'dot';
+
+/**
+ * A store that every instance holds whole: fed by all partitions of one topic through one processor, read by every task, written by none.
+ * It takes a sub-topology's id, but makes no tasks.
+ */
+export interface GlobalStore {
+  readonly id: number;
+  /** Names of its two nodes. */
+  readonly source: string;
+  readonly processor: string;
+  /** Its store; the spec is among the topology's. */
+  readonly store: string;
+  /** As read; never an internal one. */
+  readonly topic: string;
+}
+
 /** Everything a runtime needs to run a program. Equal programs give equal plans in every thread. */
 export interface Topology {
   readonly name: string;
   readonly nodes: ReadonlyMap<string, TopologyNode>;
   readonly stores: ReadonlyMap<string, StoreSpec>;
   readonly subtopologies: readonly Subtopology[];
+  readonly globals: readonly GlobalStore[];
   readonly internalTopics: readonly InternalTopic[];
   /** Sets of topics that must have equal partition counts. */
   readonly copartitionGroups: readonly (readonly TopicRef[])[];
   /** User topics with their creation wishes, for dev mode. */
   readonly userTopics: readonly UserTopic[];
-  /** The text of Kafka Streams' Topology.describe(), character for character. */
-  describe(): string;
+  /**
+   * `kafka` (default): the text of Kafka Streams' Topology.describe(), character for character. `json`: `toJSON` as text.
+   * `mermaid`, `dot`: a drawing, for what renders these. Throws ERR_OPTION for another format.
+   */
+  describe(format?: DescribeFormat): string;
   /** The plan as data; equal text means an equal topology (workers compare it). */
   toJSON(): object;
 }
