@@ -3,6 +3,7 @@
 // Start: lock → format → epoch → logs → internal topics → groups → transactions → socket.  Close: the same backwards, then the clean mark.
 import { MillraceError, type Ports } from '@millrace/core';
 import { openDataDir } from './data-dir.ts';
+import { topicCatalog } from './group/consumer/catalog.ts';
 import { GroupCoordinator } from './group/coordinator.ts';
 import type { BrokerFacts, HandlerEntry } from './handler.ts';
 import { produceHandler } from './handlers/00-produce.ts';
@@ -73,7 +74,7 @@ export async function startBroker(options: BrokerOptions, ports: Ports): Promise
     );
 
     const internalLog = new LocalInternalLog(topics, syncs, ports.clock);
-    const groups = new GroupCoordinator(ports, internalLog, filled.groups);
+    const groups = new GroupCoordinator(ports, internalLog, filled.groups, topicCatalog(topics));
     const transactions = new TransactionCoordinator(ports, internalLog, groups, filled.transactions);
     topics.onDeleted((topic) => groups.topicDeleted(topic));
     groups.start();

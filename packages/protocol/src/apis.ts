@@ -41,6 +41,8 @@ import { describeCluster } from './schemas/60-describe-cluster.ts';
 import { describeProducers } from './schemas/61-describe-producers.ts';
 import { describeTransactions } from './schemas/65-describe-transactions.ts';
 import { listTransactions } from './schemas/66-list-transactions.ts';
+import { consumerGroupHeartbeat } from './schemas/68-consumer-group-heartbeat.ts';
+import { consumerGroupDescribe } from './schemas/69-consumer-group-describe.ts';
 import { describeTopicPartitions } from './schemas/75-describe-topic-partitions.ts';
 
 /** The APIs by name, for code that knows which one it speaks. */
@@ -87,6 +89,8 @@ export const APIS = {
   describeProducers,
   describeTransactions,
   listTransactions,
+  consumerGroupHeartbeat,
+  consumerGroupDescribe,
   describeTopicPartitions,
 } as const;
 

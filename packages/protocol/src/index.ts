@@ -12,6 +12,18 @@ export {
   registerCodec,
 } from './compression/registry.ts';
 export { type Crc32c, crc32c, crc32cPlain, useCrc32c } from './crc32c.ts';
+export {
+  consumerGroupCurrentKey,
+  consumerGroupCurrentValue,
+  consumerGroupEpochKey,
+  consumerGroupEpochValue,
+  consumerGroupMemberKey,
+  consumerGroupMemberValue,
+  consumerGroupTargetEpochKey,
+  consumerGroupTargetEpochValue,
+  consumerGroupTargetKey,
+  consumerGroupTargetValue,
+} from './embedded/consumer-group-records.ts';
 export { consumerProtocolAssignment, consumerProtocolSubscription } from './embedded/consumer-protocol.ts';
 export { type DecodedEmbedded, decodeEmbedded, type EmbeddedSchema, embeddedVersion, encodeEmbedded } from './embedded/embedded.ts';
 export { groupMetadataKey, groupMetadataValue, offsetCommitKey, offsetCommitValue } from './embedded/group-records.ts';

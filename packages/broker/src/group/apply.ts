@@ -3,6 +3,7 @@
 // A1 an offset without a transaction wins at once; one inside a transaction waits for the marker of its producer.
 // A2 at a commit marker a waiting offset wins only if it stands later in the log than the one it would replace.
 // A3 a tombstone outside a transaction also takes the waiting offsets of its partition: the topic or the admin said so.
+import { withConsumerRecord } from './consumer/state.ts';
 import type { GroupRecord } from './records.ts';
 import { dropOffset, type GroupState, offsetOf, putOffset } from './state.ts';
 
@@ -15,6 +16,10 @@ export interface RecordPlace {
 export function applyGroupRecord(state: GroupState, record: GroupRecord, place: RecordPlace): void {
   if (record.kind === 'group') {
     state.metadata = record.value ?? undefined;
+    return;
+  }
+  if (record.kind !== 'offset') {
+    state.consumer = withConsumerRecord(state.consumer, record);
     return;
   }
   const { topic, partition, value } = record;

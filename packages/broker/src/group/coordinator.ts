@@ -8,6 +8,11 @@ import { ERROR_CODES } from '@millrace/protocol';
 import { coordinatorPartition } from '../coordinator-partition.ts';
 import { type InternalLog, OFFSETS_TOPIC, type TopicWatcher } from '../internal-log.ts';
 import { applyGroupRecord, applyMarker } from './apply.ts';
+import { NO_TOPICS, type TopicCatalog } from './consumer/catalog.ts';
+import { checkMemberEpoch } from './consumer/members.ts';
+import { type ConsumerPresence, NO_PRESENCE, nextConsumerDeadline, presenceAfterRestart } from './consumer/presence.ts';
+import { type ConsumerPhase, consumerPhase } from './consumer/state.ts';
+import { type ConsumerGroupDescription, describeConsumerGroup } from './consumer/view.ts';
 import { decideGroup } from './decide.ts';
 import type { GroupDecision } from './draft.ts';
 import { EMPTY_MEMBERSHIP, isAbsent, type Membership, membershipAfterRestart, nextDeadline } from './membership.ts';
@@ -27,13 +32,16 @@ export interface GroupPorts {
 export interface GroupListing {
   readonly groupId: string;
   readonly protocolType: string;
-  readonly phase: Membership['phase'];
+  readonly phase: Membership['phase'] | ConsumerPhase;
+  /** Which protocol its members speak. */
+  readonly type: 'classic' | 'consumer';
 }
 
 interface HeldGroup {
   readonly state: GroupState;
   readonly partition: number;
   membership: Membership;
+  presence: ConsumerPresence;
   timer: Timer | undefined;
   timerAtMs: number;
 }
@@ -51,6 +59,7 @@ const NO_TICKET = -1;
 export class GroupCoordinator implements TopicWatcher {
   readonly #ports: GroupPorts;
   readonly #internalLog: InternalLog;
+  readonly #catalog: TopicCatalog;
   readonly #options: GroupOptions;
   readonly #groups = new Map<string, HeldGroup>();
   /** Groups with offsets that wait for a marker, by producer id. */
@@ -60,9 +69,11 @@ export class GroupCoordinator implements TopicWatcher {
   #sweep: Timer | undefined;
   #stopped = false;
 
-  constructor(ports: GroupPorts, internalLog: InternalLog, options: GroupOptions) {
+  /** Without a catalog members of consumer groups are assigned nothing. */
+  constructor(ports: GroupPorts, internalLog: InternalLog, options: GroupOptions, catalog: TopicCatalog = NO_TOPICS) {
     this.#ports = ports;
     this.#internalLog = internalLog;
+    this.#catalog = catalog;
     this.#options = options;
   }
 
@@ -72,6 +83,7 @@ export class GroupCoordinator implements TopicWatcher {
     const { atMs } = this.#now();
     for (const [groupId, group] of this.#groups) {
       group.membership = membershipAfterRestart(group.state.metadata, atMs);
+      group.presence = presenceAfterRestart(group.state.consumer, this.#options, atMs);
       if (isAbsent(group.state, group.membership)) this.#groups.delete(groupId);
       else this.#arm(group);
     }
@@ -105,16 +117,31 @@ export class GroupCoordinator implements TopicWatcher {
     return fetchOffsets(this.#groups.get(groupId)?.state, topics, requireStable);
   }
 
+  /** NONE, or why a fetch of offsets in the name of a member is refused (OffsetFetch 9). */
+  fetchCode(groupId: string, memberId: string | null, memberEpoch: number): number {
+    const group = this.#groups.get(groupId)?.state.consumer;
+    if (group === undefined || (memberEpoch < 0 && (memberId === null || memberId === ''))) return ERROR_CODES.NONE;
+    return checkMemberEpoch(group.members, group.current, memberId ?? '', memberEpoch);
+  }
+
+  /** A consumer group is described as a classic one that is dead: `describeConsumer` shows it. */
   describe(groupId: string): GroupDescription {
-    return describeGroup(this.#groups.get(groupId)?.membership);
+    const group = this.#groups.get(groupId);
+    return describeGroup(group?.state.consumer === undefined ? group?.membership : undefined);
+  }
+
+  /** Undefined: there is no consumer group of that id. */
+  describeConsumer(groupId: string): ConsumerGroupDescription | undefined {
+    const group = this.#groups.get(groupId)?.state.consumer;
+    return group === undefined ? undefined : describeConsumerGroup(group, this.#catalog);
   }
 
   list(): GroupListing[] {
-    return [...this.#groups.values()].map(({ state, membership }) => ({
-      groupId: state.groupId,
-      protocolType: membership.protocolType ?? '',
-      phase: membership.phase,
-    }));
+    return [...this.#groups.values()].map(({ state, membership }) => {
+      const { groupId, consumer } = state;
+      if (consumer !== undefined) return { groupId, protocolType: 'consumer', phase: consumerPhase(consumer), type: 'consumer' };
+      return { groupId, protocolType: membership.protocolType ?? '', phase: membership.phase, type: 'classic' };
+    });
   }
 
   /** The transaction coordinator has written a marker to a partition of the offsets topic. */
@@ -176,7 +203,8 @@ export class GroupCoordinator implements TopicWatcher {
   }
 
   #decide(group: HeldGroup, request: GroupRequest, ticket: number): GroupDecision {
-    return decideGroup({ state: group.state, membership: group.membership, now: this.#now(), options: this.#options }, request, ticket);
+    const { state, membership, presence } = group;
+    return decideGroup({ state, membership, presence, catalog: this.#catalog, now: this.#now(), options: this.#options }, request, ticket);
   }
 
   /** Log first, then state: what could not be written has not happened. */
@@ -191,6 +219,7 @@ export class GroupCoordinator implements TopicWatcher {
 
   #settle(group: HeldGroup, decision: GroupDecision): void {
     group.membership = decision.membership;
+    group.presence = decision.presence;
     if (isAbsent(group.state, group.membership)) this.#dropIfAbsent(group);
     else {
       this.#groups.set(group.state.groupId, group);
@@ -226,7 +255,7 @@ export class GroupCoordinator implements TopicWatcher {
 
   /** One timer per group, set to the earliest deadline it ever had: sessions that were refreshed move it when it fires, not at each heartbeat. */
   #arm(group: HeldGroup): void {
-    const dueMs = nextDeadline(group.membership);
+    const dueMs = Math.min(nextDeadline(group.membership), nextConsumerDeadline(group.presence));
     if (group.timer !== undefined && group.timerAtMs <= dueMs) return;
     group.timer?.cancel();
     group.timer = undefined;
@@ -281,7 +310,7 @@ export class GroupCoordinator implements TopicWatcher {
 
   #blank(groupId: string, partition = this.partitionOf(groupId)): HeldGroup {
     assert(partition >= 0, 'a partition is not negative');
-    return { state: createGroupState(groupId), partition, membership: EMPTY_MEMBERSHIP, timer: undefined, timerAtMs: 0 };
+    return { state: createGroupState(groupId), partition, membership: EMPTY_MEMBERSHIP, presence: NO_PRESENCE, timer: undefined, timerAtMs: 0 };
   }
 
   #dropIfAbsent(group: HeldGroup): void {
@@ -292,7 +321,7 @@ export class GroupCoordinator implements TopicWatcher {
   }
 
   #refuseByCount(request: AskedRequest): number | undefined {
-    const creates = request.kind === 'join' || request.kind === 'commit';
+    const creates = request.kind === 'join' || request.kind === 'commit' || request.kind === 'consumer-heartbeat';
     const full = creates && this.#groups.size >= this.#options.groupsMax && !this.#groups.has(request.groupId);
     return full ? ERROR_CODES.COORDINATOR_NOT_AVAILABLE : undefined;
   }

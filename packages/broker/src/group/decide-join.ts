@@ -10,8 +10,12 @@ import { type JoinRequest, joinError } from './requests.ts';
 
 export function decideJoin(draft: GroupDraft, request: JoinRequest, ticket: number): void {
   const refused = refuseJoin(draft, request);
-  if (refused !== ERROR_CODES.NONE) draft.reply(ticket, joinError(refused, request.memberId));
-  else if (request.memberId === '') joinWithoutId(draft, request, ticket);
+  if (refused !== ERROR_CODES.NONE) {
+    draft.reply(ticket, joinError(refused, request.memberId));
+    return;
+  }
+  if (draft.consumer !== undefined) draft.becomeClassicGroup();
+  if (request.memberId === '') joinWithoutId(draft, request, ticket);
   else if (draft.promisedIds.delete(request.memberId)) enter(draft, request.memberId, request, ticket);
   else joinAgain(draft, draft.member(request.memberId), request, ticket);
 }
@@ -32,6 +36,8 @@ function refuseJoin(draft: GroupDraft, request: JoinRequest): number {
   if (request.sessionTimeoutMs < options.sessionTimeoutMinMs || request.sessionTimeoutMs > options.sessionTimeoutMaxMs) {
     return ERROR_CODES.INVALID_SESSION_TIMEOUT;
   }
+  // A member of the classic protocol comes into an empty group only: it takes the place of a consumer group, offsets and all.
+  if (!draft.hasNoMembers && draft.consumer !== undefined) return ERROR_CODES.INCONSISTENT_GROUP_PROTOCOL;
   const promised = request.memberId !== '' && request.instanceId === null && draft.promisedIds.has(request.memberId);
   const holder = request.instanceId === null ? undefined : draft.byInstance(request.instanceId);
   if (request.memberId !== '' && !promised) {

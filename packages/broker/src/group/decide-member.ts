@@ -1,6 +1,7 @@
 // What a member does between two join phases: take its assignment, show that it lives, leave; and what time does to it.
 // Owns: the cases of SyncGroup, Heartbeat, LeaveGroup and of deadlines.  Never: runs the join phase itself (rebalance.ts).
 import { ERROR_CODES } from '@millrace/protocol';
+import { fenceLate, leaveByAdmin } from './consumer/members.ts';
 import type { GroupDraft } from './draft.ts';
 import { identify } from './identify.ts';
 import { sessionDeadline } from './membership.ts';
@@ -74,6 +75,11 @@ export function decideLeave(draft: GroupDraft, request: LeaveRequest, ticket: nu
     draft.reply(ticket, { errorCode: INVALID_GROUP_ID, members: [] });
     return;
   }
+  if (draft.consumer !== undefined) {
+    const codes = leaveByAdmin(draft, request.members);
+    draft.reply(ticket, { errorCode: NONE, members: request.members.map((leaving, at) => ({ ...leaving, errorCode: codes[at] as number })) });
+    return;
+  }
   let changed = false;
   const members = request.members.map((leaving) => {
     const errorCode = leave(draft, leaving);
@@ -106,6 +112,7 @@ function rebalanceIfNeeded(draft: GroupDraft): void {
 
 /** Time has passed: ends what is due. Harmless when nothing is. */
 export function decideTick(draft: GroupDraft): void {
+  if (draft.consumer !== undefined) fenceLate(draft);
   const { atMs } = draft.now;
   let gone = false;
   let given = false;

@@ -3,6 +3,9 @@
 // Never: reads offsets for clients (`view.ts`).
 // O1 an offset held back by an open transaction keeps its group alive.
 import { ERROR_CODES } from '@millrace/protocol';
+import { checkMemberEpoch } from './consumer/members.ts';
+import type { ConsumerGroupState } from './consumer/state.ts';
+import { subscribedNames } from './consumer/target.ts';
 import type { GroupDraft } from './draft.ts';
 import { identify } from './identify.ts';
 import { isAbsent } from './membership.ts';
@@ -12,7 +15,7 @@ import { eachOffset, type OffsetValue } from './state.ts';
 import { subscribedTopics } from './subscription.ts';
 
 const { NONE, UNKNOWN_MEMBER_ID, ILLEGAL_GENERATION, REBALANCE_IN_PROGRESS, INVALID_GROUP_ID, GROUP_ID_NOT_FOUND, NON_EMPTY_GROUP } = ERROR_CODES;
-const { OFFSET_METADATA_TOO_LARGE, UNKNOWN_TOPIC_OR_PARTITION, GROUP_SUBSCRIBED_TO_TOPIC } = ERROR_CODES;
+const { OFFSET_METADATA_TOO_LARGE, UNKNOWN_TOPIC_OR_PARTITION, GROUP_SUBSCRIBED_TO_TOPIC, STALE_MEMBER_EPOCH } = ERROR_CODES;
 
 export function decideCommit(draft: GroupDraft, request: CommitRequest, ticket: number): void {
   const refused = refuseCommit(draft, request);
@@ -37,6 +40,7 @@ export function decideCommit(draft: GroupDraft, request: CommitRequest, ticket: 
 
 function refuseCommit(draft: GroupDraft, request: CommitRequest): number {
   if (request.groupId === '' && request.transaction !== undefined) return INVALID_GROUP_ID;
+  if (draft.consumer !== undefined) return refuseConsumerCommit(draft.consumer, request);
   const fromMember = request.generation >= 0 || request.memberId !== '' || request.instanceId !== null;
   if (isAbsent(draft.state, draft) && request.generation >= 0) return request.transaction === undefined ? GROUP_ID_NOT_FOUND : ILLEGAL_GENERATION;
   if (request.generation < 0 && draft.phase === 'Empty') return NONE;
@@ -50,6 +54,16 @@ function refuseCommit(draft: GroupDraft, request: CommitRequest): number {
   return request.transaction === undefined && draft.phase === 'CompletingRebalance' ? REBALANCE_IN_PROGRESS : NONE;
 }
 
+/** Members of a consumer group commit with their member epoch; whoever is none may commit while nobody is there, or in a transaction of old. */
+function refuseConsumerCommit(group: ConsumerGroupState, request: CommitRequest): number {
+  if (request.generation < 0 && request.memberId === '' && request.instanceId === null) {
+    return group.members.size === 0 || request.transaction !== undefined ? NONE : UNKNOWN_MEMBER_ID;
+  }
+  if (request.generation < 0 && group.members.size === 0) return NONE;
+  const wrong = checkMemberEpoch(group.members, group.current, request.memberId, request.generation);
+  return wrong === STALE_MEMBER_EPOCH && request.transaction !== undefined ? ILLEGAL_GENERATION : wrong;
+}
+
 export function decideDeleteGroup(draft: GroupDraft, ticket: number): void {
   const errorCode = refuseDeletion(draft);
   if (errorCode === NONE) forget(draft);
@@ -58,7 +72,7 @@ export function decideDeleteGroup(draft: GroupDraft, ticket: number): void {
 
 function refuseDeletion(draft: GroupDraft): number {
   if (isAbsent(draft.state, draft)) return GROUP_ID_NOT_FOUND;
-  return draft.phase === 'Empty' && draft.state.pending.size === 0 ? NONE : NON_EMPTY_GROUP;
+  return draft.hasNoMembers && draft.state.pending.size === 0 ? NONE : NON_EMPTY_GROUP;
 }
 
 /** Writes the end of the group and of all its offsets. */
@@ -66,6 +80,7 @@ function forget(draft: GroupDraft): void {
   const { groupId } = draft.state;
   for (const [topic, partition] of eachOffset(draft.state.offsets)) draft.records.push(tombstone(groupId, topic, partition));
   if (draft.state.metadata !== undefined) draft.records.push({ kind: 'group', groupId, value: null });
+  if (draft.consumer !== undefined) draft.becomeClassicGroup();
   draft.promisedIds.clear();
   draft.moveTo('Dead');
 }
@@ -77,8 +92,8 @@ export function decideDeleteOffsets(draft: GroupDraft, request: DeleteOffsetsReq
 function deleteOffsets(draft: GroupDraft, request: DeleteOffsetsRequest): PartitionsReply {
   if (request.groupId === '') return { errorCode: INVALID_GROUP_ID, partitions: [] };
   if (isAbsent(draft.state, draft)) return { errorCode: GROUP_ID_NOT_FOUND, partitions: [] };
-  const used = draft.members.size === 0 ? new Set<string>() : subscribedTopics(draft.protocolType, draft.members.values());
-  if (draft.members.size > 0 && used === 'not a consumer group') return { errorCode: NON_EMPTY_GROUP, partitions: [] };
+  const used = usedTopics(draft);
+  if (used === 'not a consumer group') return { errorCode: NON_EMPTY_GROUP, partitions: [] };
   const partitions = request.partitions.map(({ topic, partition, partitionExists }) => {
     if (!partitionExists) return { topic, partition, errorCode: UNKNOWN_TOPIC_OR_PARTITION };
     const subscribed = used === 'unreadable' || (used instanceof Set && used.has(topic));
@@ -97,18 +112,20 @@ export function decideExpire(draft: GroupDraft): void {
   const { state } = draft;
   if (state.pending.size > 0) return;
   const { wallMs } = draft.now;
-  const used = draft.members.size === 0 ? new Set<string>() : subscribedTopics(draft.protocolType, draft.members.values());
+  const used = usedTopics(draft);
   const emptySinceMs = state.metadata !== undefined && state.metadata.protocolType !== '' ? state.metadata.sinceMs : 0;
   let kept = 0;
   for (const [topic, partition, value] of eachOffset(state.offsets)) {
     const fromMs = Math.max(value.committedAtMs, emptySinceMs);
-    const dueMs = value.expiresAtMs ?? (draft.phase === 'Empty' ? fromMs : value.committedAtMs) + draft.options.offsetsRetentionMs;
-    const inUse = draft.phase !== 'Empty' && (!(used instanceof Set) || used.has(topic) || draft.phase !== 'Stable');
+    const dueMs = value.expiresAtMs ?? (draft.hasNoMembers ? fromMs : value.committedAtMs) + draft.options.offsetsRetentionMs;
+    const settled = draft.consumer !== undefined || draft.phase === 'Stable';
+    const inUse = !draft.hasNoMembers && (!(used instanceof Set) || used.has(topic) || !settled);
     if (inUse || dueMs > wallMs) kept++;
     else draft.records.push(tombstone(state.groupId, topic, partition));
   }
-  if (kept > 0 || draft.phase !== 'Empty' || draft.promisedIds.size > 0) return;
+  if (kept > 0 || !draft.hasNoMembers || draft.promisedIds.size > 0) return;
   if (state.metadata !== undefined) draft.records.push({ kind: 'group', groupId: state.groupId, value: null });
+  if (draft.consumer !== undefined) draft.becomeClassicGroup();
   draft.moveTo('Dead');
 }
 
@@ -117,6 +134,14 @@ export function decideTopicDeleted(draft: GroupDraft, topic: string): void {
   const gone = new Set<number>(state.offsets.get(topic)?.keys());
   for (const table of state.pending.values()) for (const partition of table.get(topic)?.keys() ?? []) gone.add(partition);
   for (const partition of gone) draft.records.push(tombstone(state.groupId, topic, partition));
+}
+
+/** Which topics the members read; nobody there: none. */
+function usedTopics(draft: GroupDraft): ReturnType<typeof subscribedTopics> {
+  if (draft.consumer === undefined) return draft.members.size === 0 ? new Set() : subscribedTopics(draft.protocolType, draft.members.values());
+  const topics = new Set<string>();
+  for (const member of draft.consumer.members.values()) for (const name of subscribedNames(member, draft.catalog)) topics.add(name);
+  return topics;
 }
 
 function tombstone(groupId: string, topic: string, partition: number): GroupRecord {

@@ -2,6 +2,8 @@
 import { ERROR_CODES } from '@millrace/protocol';
 import { describe, expect, test } from 'vitest';
 import { applyGroupRecord } from './apply.ts';
+import { NO_TOPICS } from './consumer/catalog.ts';
+import { NO_PRESENCE } from './consumer/presence.ts';
 import { decideGroup } from './decide.ts';
 import { EMPTY_MEMBERSHIP, GROUP_MOVES, type GroupPhase, type Membership, membershipAfterRestart, nextDeadline } from './membership.ts';
 import { DEFAULT_GROUP_OPTIONS, type GroupOptions } from './options.ts';
@@ -16,6 +18,7 @@ const bytes = (text: string): Buffer => Buffer.from(text);
 class Bench {
   readonly state: GroupState = createGroupState('g');
   membership: Membership = EMPTY_MEMBERSHIP;
+  presence = NO_PRESENCE;
   readonly replies = new Map<number, GroupReply>();
   records: readonly GroupRecord[] = [];
   readonly options: GroupOptions;
@@ -31,10 +34,12 @@ class Bench {
   send(request: GroupRequest): number {
     const ticket = this.#ticket++;
     const now = { wallMs: 1_000_000 + this.atMs, atMs: this.atMs };
-    const decision = decideGroup({ state: this.state, membership: this.membership, now, options: this.options }, request, ticket);
+    const { state, membership, presence, options } = this;
+    const decision = decideGroup({ state, membership, presence, catalog: NO_TOPICS, now, options }, request, ticket);
     const pendingFor = request.kind === 'commit' ? request.transaction?.producerId : undefined;
     for (const record of decision.records) applyGroupRecord(this.state, record, { position: this.#position++, pendingFor });
     this.membership = decision.membership;
+    this.presence = decision.presence;
     this.records = decision.records;
     for (const { ticket: to, reply } of decision.replies) {
       expect(this.replies.has(to), `two answers to ticket ${to}`).toBe(false);

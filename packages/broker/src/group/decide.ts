@@ -2,6 +2,7 @@
 // Owns: the table of requests.  Never: writes, waits, reads a clock, changes the state it is given.
 // The coordinator carries decisions out: records to the log, `apply` on each, then the membership and the answers.
 import { unreachable } from '@millrace/core';
+import { decideConsumerHeartbeat } from './consumer/decide-heartbeat.ts';
 import { decideJoin } from './decide-join.ts';
 import { decideHeartbeat, decideLeave, decideSync, decideTick } from './decide-member.ts';
 import { decideCommit, decideDeleteGroup, decideDeleteOffsets, decideExpire, decideTopicDeleted } from './decide-offsets.ts';
@@ -28,6 +29,9 @@ function decideOn(draft: GroupDraft, request: GroupRequest, ticket: number): voi
       return;
     case 'leave':
       decideLeave(draft, request, ticket);
+      return;
+    case 'consumer-heartbeat':
+      decideConsumerHeartbeat(draft, request, ticket);
       return;
     case 'commit':
       decideCommit(draft, request, ticket);

@@ -1,6 +1,9 @@
 // A decision while it is being made: a copy of the membership that may be written, the records and the answers so far.
 // Owns: that copy, for the length of one `decide`.  Never: outlives it; touches the durable state (records do, later).
 import { assert } from '@millrace/core';
+import type { TopicCatalog } from './consumer/catalog.ts';
+import type { ConsumerPresence, Revocation } from './consumer/presence.ts';
+import { type ConsumerGroupState, type ConsumerRecord, withConsumerRecord } from './consumer/state.ts';
 import { assertMove, type GroupPhase, type JoinWait, type Member, type MemberProtocol, type Membership } from './membership.ts';
 import type { GroupOptions } from './options.ts';
 import type { GroupRecord } from './records.ts';
@@ -16,6 +19,7 @@ export interface Reply {
 export interface GroupDecision {
   readonly records: readonly GroupRecord[];
   readonly membership: Membership;
+  readonly presence: ConsumerPresence;
   /** Answers to this request and to parked ones. A request without an answer is parked. */
   readonly replies: readonly Reply[];
 }
@@ -24,6 +28,8 @@ export interface GroupDecision {
 export interface GroupFacts {
   readonly state: Readonly<GroupState>;
   readonly membership: Membership;
+  readonly presence: ConsumerPresence;
+  readonly catalog: TopicCatalog;
   readonly now: Moment;
   readonly options: GroupOptions;
 }
@@ -38,6 +44,10 @@ export class GroupDraft {
   readonly promisedIds: Map<string, number>;
   readonly records: GroupRecord[] = [];
   readonly replies: Reply[] = [];
+  readonly catalog: TopicCatalog;
+  readonly sessions: Map<string, number>;
+  readonly revocations: Map<string, Revocation>;
+  catalogVersion: number;
   generation: number;
   protocolType: string | null;
   protocolName: string | null;
@@ -45,9 +55,10 @@ export class GroupDraft {
   joinWait: JoinWait | undefined;
   syncDeadlineMs: number;
   #phase: GroupPhase;
+  #consumer: ConsumerGroupState | undefined;
 
   constructor(facts: GroupFacts) {
-    const { membership } = facts;
+    const { membership, presence } = facts;
     this.state = facts.state;
     this.now = facts.now;
     this.options = facts.options;
@@ -60,6 +71,43 @@ export class GroupDraft {
     this.joinWait = membership.joinWait;
     this.syncDeadlineMs = membership.syncDeadlineMs;
     this.#phase = membership.phase;
+    this.#consumer = facts.state.consumer;
+    this.catalog = facts.catalog;
+    this.sessions = new Map(presence.sessions);
+    this.revocations = new Map(presence.revocations);
+    this.catalogVersion = presence.catalogVersion;
+  }
+
+  /** The consumer group as it would be after the records so far; undefined for a classic or simple group. */
+  get consumer(): ConsumerGroupState | undefined {
+    return this.#consumer;
+  }
+  consumerGroup(): ConsumerGroupState {
+    assert(this.#consumer !== undefined, `${this.state.groupId} is no consumer group`);
+    return this.#consumer;
+  }
+  /** Adds a record of the consumer group; `consumer` shows it at once. */
+  write(record: ConsumerRecord): void {
+    this.#consumer = withConsumerRecord(this.#consumer, record);
+    this.records.push({ ...record, groupId: this.state.groupId });
+  }
+  /** The group changes its kind; it has no members. */
+  becomeConsumerGroup(): void {
+    assert(this.members.size === 0 && this.#consumer === undefined, 'only a group without members changes its kind');
+    if (this.state.metadata !== undefined) this.records.push({ kind: 'group', groupId: this.state.groupId, value: null });
+    this.promisedIds.clear();
+    this.generation = 0;
+    this.protocolType = null;
+    this.write({ kind: 'consumer-epoch', value: { epoch: 0, metadataHash: 0 } });
+  }
+  becomeClassicGroup(): void {
+    assert(this.#consumer?.members.size === 0, 'only a group without members changes its kind');
+    this.write({ kind: 'consumer-target-epoch', value: null });
+    this.write({ kind: 'consumer-epoch', value: null });
+  }
+  /** True when nobody is in it, whatever its kind. */
+  get hasNoMembers(): boolean {
+    return this.#consumer === undefined ? this.#phase === 'Empty' : this.#consumer.members.size === 0;
   }
 
   get phase(): GroupPhase {
@@ -123,9 +171,11 @@ export class GroupDraft {
 
   finish(): GroupDecision {
     const { generation, protocolType, protocolName, leaderId, members, promisedIds, joinWait, syncDeadlineMs, records, replies } = this;
+    const { sessions, revocations, catalogVersion } = this;
     return {
       records,
       replies,
+      presence: { sessions, revocations, catalogVersion },
       membership: { phase: this.#phase, generation, protocolType, protocolName, leaderId, members, promisedIds, joinWait, syncDeadlineMs },
     };
   }

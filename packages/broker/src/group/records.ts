@@ -4,9 +4,12 @@
 import { copyBytes } from '@millrace/core';
 import { decodeEmbedded, embeddedVersion, encodeEmbedded, groupMetadataKey, groupMetadataValue, offsetCommitKey, offsetCommitValue } from '@millrace/protocol';
 import type { InternalRecord } from '../internal-log.ts';
+import { decodeConsumerRecord, encodeConsumerRecord } from './consumer/records.ts';
+import type { ConsumerRecord } from './consumer/state.ts';
 import type { GroupMetadata, OffsetValue } from './state.ts';
 
 export type GroupRecord =
+  | (ConsumerRecord & { readonly groupId: string })
   | { readonly kind: 'group'; readonly groupId: string /** null: the group is gone. */; readonly value: GroupMetadata | null }
   | {
       readonly kind: 'offset';
@@ -23,6 +26,7 @@ const VALUE_VERSION = 3;
 const EXPIRING_OFFSET_VERSION = 1;
 
 export function encodeGroupRecord(record: GroupRecord): InternalRecord {
+  if (record.kind !== 'group' && record.kind !== 'offset') return encodeConsumerRecord(record);
   if (record.kind === 'group') {
     return {
       key: encodeEmbedded(groupMetadataKey, GROUP_KEY_VERSION, { group: record.groupId }),
@@ -41,6 +45,7 @@ export function decodeGroupRecord({ key, value }: InternalRecord): GroupRecord |
   if (version === GROUP_KEY_VERSION) {
     return { kind: 'group', groupId: decodeEmbedded(groupMetadataKey, key).value.group, value: value === null ? null : decodeMetadata(value) };
   }
+  if (version > GROUP_KEY_VERSION) return decodeConsumerRecord({ key, value });
   if (version !== 0 && version !== OFFSET_KEY_VERSION) return undefined;
   const { group, topic, partition } = decodeEmbedded(offsetCommitKey, key).value;
   return { kind: 'offset', groupId: group, topic, partition, value: value === null ? null : decodeOffset(value) };

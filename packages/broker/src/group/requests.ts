@@ -1,5 +1,6 @@
 // What can be asked of a group and what it answers, freed from API versions: handlers translate both ways.
 // Owns: the shapes.  Never: holds behaviour.
+import type { TopicPartitions } from './consumer/topic-partitions.ts';
 import type { MemberProtocol } from './membership.ts';
 
 /** Wall clock for what is written, monotonic for what is waited for. */
@@ -61,6 +62,30 @@ export interface LeaveRequest {
   readonly members: readonly LeavingMember[];
 }
 
+/** The one request of the consumer group protocol; null: as it was. */
+export interface ConsumerHeartbeatRequest {
+  readonly kind: 'consumer-heartbeat';
+  readonly groupId: string;
+  /** Empty for a member of version 0 that has no id yet. */
+  readonly memberId: string;
+  /** 0 joins, -1 leaves, -2 leaves for a while. */
+  readonly memberEpoch: number;
+  readonly instanceId: string | null;
+  readonly rackId: string | null;
+  readonly clientId: string;
+  readonly clientHost: string;
+  /** Below 0: as it was. */
+  readonly rebalanceTimeoutMs: number;
+  readonly subscribedNames: readonly string[] | null;
+  readonly subscribedPattern: string | null;
+  readonly assignorName: string | null;
+  readonly owned: TopicPartitions | null;
+  /** Version 1: members bring their ids. */
+  readonly namesItself: boolean;
+  /** Chance, given from outside: an id for a member that has none. */
+  readonly freshId: string;
+}
+
 export interface OffsetToCommit {
   readonly topic: string;
   readonly partition: number;
@@ -116,7 +141,15 @@ export interface TopicDeletedRequest {
 }
 
 /** Requests somebody waits for an answer to. */
-export type AskedRequest = JoinRequest | SyncRequest | HeartbeatRequest | LeaveRequest | CommitRequest | DeleteGroupRequest | DeleteOffsetsRequest;
+export type AskedRequest =
+  | JoinRequest
+  | SyncRequest
+  | HeartbeatRequest
+  | LeaveRequest
+  | ConsumerHeartbeatRequest
+  | CommitRequest
+  | DeleteGroupRequest
+  | DeleteOffsetsRequest;
 /** Things that happen without anybody waiting. */
 export type EventRequest = TickRequest | ExpireRequest | TopicDeletedRequest;
 export type GroupRequest = AskedRequest | EventRequest;
@@ -151,6 +184,15 @@ export interface LeaveReply extends CodeReply {
   readonly members: readonly (LeavingMember & CodeReply)[];
 }
 
+export interface ConsumerHeartbeatReply extends CodeReply {
+  readonly errorMessage: string | null;
+  readonly memberId: string | null;
+  readonly memberEpoch: number;
+  readonly heartbeatIntervalMs: number;
+  /** null: as it was. */
+  readonly assignment: TopicPartitions | null;
+}
+
 export interface PartitionsReply extends CodeReply {
   /** In the order of the request; empty beside an error for the whole of a deletion. */
   readonly partitions: readonly ({ readonly topic: string; readonly partition: number } & CodeReply)[];
@@ -162,6 +204,7 @@ export interface ReplyByKind {
   readonly sync: SyncReply;
   readonly heartbeat: CodeReply;
   readonly leave: LeaveReply;
+  readonly 'consumer-heartbeat': ConsumerHeartbeatReply;
   readonly commit: PartitionsReply;
   readonly 'delete-group': CodeReply;
   readonly 'delete-offsets': PartitionsReply;
@@ -193,6 +236,8 @@ export function refusal(request: AskedRequest, errorCode: number): GroupReply {
       return commitError(request, errorCode);
     case 'leave':
       return { errorCode, members: [] };
+    case 'consumer-heartbeat':
+      return { errorCode, errorMessage: null, memberId: null, memberEpoch: 0, heartbeatIntervalMs: 0, assignment: null };
     case 'delete-offsets':
       return { errorCode, partitions: [] };
     case 'heartbeat':

@@ -1,6 +1,7 @@
 // The durable half of a consumer group: what comes back from the log after a restart.
 // Owns: the shapes.  Never: changes outside `apply.ts`; knows parked requests or deadlines (membership.ts has those).
 // S1 everything here is the fold of the group's records and of the markers of its partition, in log order.
+import type { ConsumerGroupState } from './consumer/state.ts';
 
 /** A member as the last group record has it. */
 export interface DurableMember {
@@ -50,18 +51,20 @@ export interface GroupState {
   readonly groupId: string;
   /** Undefined until the first group record: a simple group only keeps offsets. */
   metadata: GroupMetadata | undefined;
+  /** Set for a group of the consumer group protocol; then `metadata` is not. */
+  consumer: ConsumerGroupState | undefined;
   readonly offsets: OffsetTable;
   /** Offsets waiting for the marker of a transaction, by producer id. */
   readonly pending: Map<number, OffsetTable>;
 }
 
 export function createGroupState(groupId: string): GroupState {
-  return { groupId, metadata: undefined, offsets: new Map(), pending: new Map() };
+  return { groupId, metadata: undefined, consumer: undefined, offsets: new Map(), pending: new Map() };
 }
 
 /** True when nothing durable is left: the group is as if it had never been. */
 export function isBlank(state: GroupState): boolean {
-  return state.metadata === undefined && state.offsets.size === 0 && state.pending.size === 0;
+  return state.metadata === undefined && state.consumer === undefined && state.offsets.size === 0 && state.pending.size === 0;
 }
 
 export function offsetOf(table: OffsetTable, topic: string, partition: number): StoredOffset | undefined {

@@ -1,7 +1,7 @@
 // OffsetFetch 1-9: committed offsets of one group, from version 8 of several.
 // Observable: a partition without an offset, and a group nobody knows, is -1 without an error; with require-stable (7+) a partition
-// with an offset in an open transaction gets [88]. Ignored: the member epoch of version 9, which classic groups have not.
-import { APIS, type RequestBody, type ResponseInput } from '@millrace/protocol';
+// with an offset in an open transaction gets [88]. A member of a consumer group that names itself (9) is refused as a whole when its epoch is old.
+import { APIS, ERROR_CODES, type RequestBody, type ResponseInput } from '@millrace/protocol';
 import type { GroupCoordinator } from '../group/coordinator.ts';
 import { type HandlerEntry, handlerEntry } from '../handler.ts';
 
@@ -26,6 +26,11 @@ export function offsetFetchHandler(groups: GroupCoordinator): HandlerEntry {
   };
   return handlerEntry<RequestBody<Api>, ResponseInput<Api>>(APIS.offsetFetch.key, (request, { version }) => {
     if (version < MANY_GROUPS) return { topics: fetch(request.groupId, request.topics, request.requireStable) };
-    return { groups: request.groups.map(({ groupId, topics }) => ({ groupId, topics: fetch(groupId, topics, request.requireStable) })) };
+    return {
+      groups: request.groups.map(({ groupId, memberId, memberEpoch, topics }) => {
+        const errorCode = groups.fetchCode(groupId, memberId, memberEpoch);
+        return { groupId, errorCode, topics: errorCode === ERROR_CODES.NONE ? fetch(groupId, topics, request.requireStable) : [] };
+      }),
+    };
   });
 }

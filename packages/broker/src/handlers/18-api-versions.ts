@@ -15,7 +15,8 @@ const OPTIONAL_FEATURES_FROM = 4;
 const FEATURES_EPOCH = 1;
 
 /** In force from the first start on, at the level given: there is no cluster that would have to agree. */
-const FEATURES: readonly { readonly name: string; readonly level: number }[] = [
+export const FEATURES: readonly { readonly name: string; readonly level: number }[] = [
+  { name: 'group.version', level: 1 }, // KIP-848: ConsumerGroupHeartbeat, ConsumerGroupDescribe
   { name: 'transaction.version', level: 2 }, // KIP-890: Produce 12, EndTxn 5, TxnOffsetCommit 5
 ];
 

@@ -24,6 +24,8 @@ import { offsetDeleteHandler } from './47-offset-delete.ts';
 import { describeProducersHandler } from './61-describe-producers.ts';
 import { describeTransactionsHandler } from './65-describe-transactions.ts';
 import { listTransactionsHandler } from './66-list-transactions.ts';
+import { consumerGroupHeartbeatHandler } from './68-consumer-group-heartbeat.ts';
+import { consumerGroupDescribeHandler } from './69-consumer-group-describe.ts';
 
 export interface CoordinatorParts {
   readonly groups: GroupCoordinator;
@@ -55,5 +57,7 @@ export function coordinatorHandlers({ groups, transactions, internalLog, broker,
     describeProducersHandler(internalLog),
     describeTransactionsHandler(transactions),
     listTransactionsHandler(transactions, clock),
+    consumerGroupHeartbeatHandler(groups, () => chance.uuid()),
+    consumerGroupDescribeHandler(groups),
   ];
 }

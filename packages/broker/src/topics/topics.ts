@@ -61,6 +61,7 @@ export class Topics {
   /** Names with `.` as `_`: the rule behind T3. */
   readonly #metricNames = new Map<string, string>();
   readonly #deletedHooks: ((topic: string) => void)[] = [];
+  #version = 0;
 
   constructor(host: TopicsHost, dataDir: string, leaderEpoch: number) {
     this.#host = host;
@@ -97,6 +98,10 @@ export class Topics {
   /** In order of creation; internal ones included. */
   all(): IterableIterator<Topic> {
     return this.#byName.values();
+  }
+  /** Another number after any topic came, grew or went. */
+  get version(): number {
+    return this.#version;
   }
   get leaderEpoch(): number {
     return this.#leaderEpoch;
@@ -156,6 +161,7 @@ export class Topics {
     if (topic.internal) throw new TopicRefusal(INVALID_REQUEST, `Topic '${name}' is internal and cannot be deleted.`);
     for (const log of topic.logs) log.abandon();
     this.#files.remove(topic.record.uuid);
+    this.#version++;
     this.#byName.delete(name);
     this.#byId.delete(topic.id);
     this.#metricNames.delete(name.replaceAll('.', '_'));
@@ -189,6 +195,7 @@ export class Topics {
       throw error;
     }
     topic.record = record;
+    this.#version++;
   }
 
   /** Replaces everything that is set. The values have been checked. */
@@ -206,6 +213,7 @@ export class Topics {
   }
 
   #adopt(topic: OpenTopic): OpenTopic {
+    this.#version++;
     this.#byName.set(topic.name, topic);
     this.#byId.set(topic.id, topic);
     this.#metricNames.set(topic.name.replaceAll('.', '_'), topic.name);
