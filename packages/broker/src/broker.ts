@@ -1,7 +1,7 @@
 // The composition root of the embedded broker: opens the data directory, recovers, starts the coordinators, listens.
 // Owns: the order of start and close.  Never: serves a request before everything below is ready, leaves the lock behind.
 // Start: lock → format → epoch → logs → internal topics → groups → transactions → socket.  Close: the same backwards, then the clean mark.
-import { MillraceError, type Ports } from '@millrace/core';
+import { MetricRegistry, type MetricSnapshot, MillraceError, type Ports } from '@millrace/core';
 import { openDataDir } from './data-dir.ts';
 import { topicCatalog } from './group/consumer/catalog.ts';
 import { GroupCoordinator } from './group/coordinator.ts';
@@ -10,7 +10,6 @@ import { produceHandler } from './handlers/00-produce.ts';
 import { fetchHandler } from './handlers/01-fetch.ts';
 import { listOffsetsHandler } from './handlers/02-list-offsets.ts';
 import { metadataHandler } from './handlers/03-metadata.ts';
-import { saslHandshakeHandler } from './handlers/17-sasl-handshake.ts';
 import { apiVersionsHandler } from './handlers/18-api-versions.ts';
 import { createTopicsHandler } from './handlers/19-create-topics.ts';
 import { deleteTopicsHandler } from './handlers/20-delete-topics.ts';
@@ -18,14 +17,17 @@ import { deleteRecordsHandler } from './handlers/21-delete-records.ts';
 import { offsetForLeaderEpochHandler } from './handlers/23-offset-for-leader-epoch.ts';
 import { describeConfigsHandler } from './handlers/32-describe-configs.ts';
 import { alterConfigsHandler } from './handlers/33-alter-configs.ts';
-import { saslAuthenticateHandler } from './handlers/36-sasl-authenticate.ts';
 import { createPartitionsHandler } from './handlers/37-create-partitions.ts';
 import { incrementalAlterConfigsHandler } from './handlers/44-incremental-alter-configs.ts';
 import { describeClusterHandler } from './handlers/60-describe-cluster.ts';
+import { clusterHandlers } from './handlers/cluster-handlers.ts';
 import { coordinatorHandlers } from './handlers/coordinator-handlers.ts';
 import { OpenFiles } from './log/open-files.ts';
 import { SyncGroup } from './log/sync-group.ts';
 import { type BrokerOptions, brokerConfig, type FilledOptions, fillOptions } from './options.ts';
+import { listenerTls } from './security/options.ts';
+import { quotaMeter } from './security/quota/meter.ts';
+import { openSecurity } from './security/security.ts';
 import { advertisedApis, Router } from './server/router.ts';
 import { Server } from './server/server.ts';
 import { LocalInternalLog } from './topics/local-internal-log.ts';
@@ -42,6 +44,10 @@ export interface Broker {
   readonly clusterId: string;
   /** True when the last broker on this data directory did not close cleanly, so that the log was recovered. */
   readonly recovered: boolean;
+  /** What has been counted so far: connections, logins, refusals, memory of requests. */
+  metrics(): MetricSnapshot;
+  /** Reads the files of `security.tls` again; new connections get the new certificates. Throws ERR_OPTION, and nothing has changed then. */
+  renewCertificates(): void;
   /** Stops taking requests, writes what a quick start needs, gives the data directory free. Safe to call twice. */
   close(): Promise<void>;
 }
@@ -59,9 +65,14 @@ export interface Broker {
  */
 export async function startBroker(options: BrokerOptions, ports: Ports): Promise<Broker> {
   const filled = fillOptions(options);
+  const { limits } = filled;
   const dir = openDataDir(ports.disk, filled.dataDir, ports.chance);
   const files = new OpenFiles(ports.disk);
   try {
+    const metrics = new MetricRegistry();
+    const security = await openSecurity(filled.security, filled.dataDir, ports, metrics);
+    const readTls = (): object | undefined => (filled.security.tls === undefined ? undefined : listenerTls(filled.security.tls, ports.disk, limits.loginMs));
+    const tls = readTls();
     const startedMs = ports.clock.monotonicMs();
     const syncs = new SyncGroup(files, filled.fsync);
     const host = { files, syncs, clock: ports.clock, log: ports.log, chance: ports.chance };
@@ -87,23 +98,31 @@ export async function startBroker(options: BrokerOptions, ports: Ports): Promise
       port: 0,
     };
     const entries: HandlerEntry[] = [
+      ...security.handlers,
       ...logHandlers(filled, ports, { topics, syncs, facts, transactions }),
       ...coordinatorHandlers({ groups, transactions, internalLog, broker: facts, clock: ports.clock, chance: ports.chance }),
+      ...clusterHandlers({ topics, facts, internalLog, offsets: groups, dataDir: filled.dataDir, clock: ports.clock }),
       apiVersionsHandler(() => advertised),
     ];
     const advertised = advertisedApis(entries.map(({ apiKey }) => apiKey));
-    const { limits } = filled;
+    const served = security.guard(entries, {
+      nameOf: (topicId) => topics.byId(topicId)?.name,
+      exists: (topic) => topics.get(topic) !== undefined,
+      autoCreate: filled.autoCreateTopics,
+    });
     const server = new Server(
       {
         host: filled.host,
         port: filled.port,
-        connectionsMax: limits.connectionsMax,
-        idleMs: limits.idleMs,
         frameBytesMax: limits.requestBytesMax,
-        inFlightMax: limits.inFlightMax,
+        tls,
+        login: security.login,
+        connectionDelayMs: (address) => security.quotas.connectionDelayMs(address),
+        ...limits,
       },
       ports,
-      new Router(entries),
+      new Router(served, quotaMeter(security.quotas, ports.clock)),
+      metrics,
     );
     const upkeep = new Upkeep(host, topics, ports, limits);
     const closeParts = async (): Promise<void> => {
@@ -136,6 +155,11 @@ export async function startBroker(options: BrokerOptions, ports: Ports): Promise
       address: `${facts.host}:${facts.port}`,
       clusterId: facts.clusterId,
       recovered: !dir.clean,
+      metrics: () => metrics.snapshot(),
+      renewCertificates: () => {
+        const renewed = readTls();
+        if (renewed !== undefined) server.renewTls(renewed);
+      },
       close: () => (closing ??= close()),
     };
   } catch (error) {
@@ -159,14 +183,12 @@ function logHandlers(options: FilledOptions, { clock, timers }: Ports, { topics,
     fetchHandler({ topics, timers, fetchBytesMax: options.limits.fetchBytesMax }),
     listOffsetsHandler(topics),
     metadataHandler({ topics, facts, autoCreateTopics, partitions }),
-    saslHandshakeHandler(),
     createTopicsHandler({ topics, facts, partitions }),
     deleteTopicsHandler(topics),
     deleteRecordsHandler(topics, syncs),
     offsetForLeaderEpochHandler(topics),
     describeConfigsHandler({ topics, facts, brokerConfig: brokerConfig(options) }),
     alterConfigsHandler(topics),
-    saslAuthenticateHandler(),
     createPartitionsHandler(topics, facts),
     incrementalAlterConfigsHandler(topics),
     describeClusterHandler(facts),

@@ -2,6 +2,7 @@
 // A handler gets the decoded body and returns the body of the answer, now or later. It never sees frames, correlation ids or sockets.
 // H1 a rejected or thrown handler closes the connection (a defect of ours): expected failures are error codes in the body.
 // H2 answers leave in request order per connection, so a parked handler holds back what came after it on its connection.
+import type { Login } from './security/login.ts';
 
 /** The broker as clients see it. */
 export interface BrokerFacts {
@@ -19,10 +20,16 @@ export interface ClientConnection {
   /** The peer's address as text, `127.0.0.1` say (DescribeGroups shows it as `/127.0.0.1`). */
   readonly host: string;
   readonly closed: boolean;
+  /** How far the peer is with its login, and who it is. */
+  readonly login: Login;
+  /** Who asks: `User:alice`; `User:ANONYMOUS` where nobody need log in. */
+  readonly principal: string;
   /** Calls `run` once when the connection is over (at once if it is). Returns how to take that back. */
   onClose(run: () => void): () => void;
   /** Closes it at once: what produce with acks=0 does instead of reporting an error. */
   close(): void;
+  /** Begins no further request of this connection for so long: a quota was exceeded. */
+  mute(ms: number): void;
 }
 
 export interface RequestContext {

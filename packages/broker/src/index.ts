@@ -3,4 +3,5 @@ export { type Broker, startBroker } from './broker.ts';
 export type { GroupOptions } from './group/options.ts';
 export type { FsyncPolicy } from './log/sync-group.ts';
 export type { BrokerLimits, BrokerOptions } from './options.ts';
+export type { AccessRuleOption, AuthorizationOptions, ListenerSasl, ListenerTls, SecurityOptions } from './security/options.ts';
 export type { TransactionOptions } from './transaction/options.ts';

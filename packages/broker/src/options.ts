@@ -3,12 +3,13 @@
 import { MillraceError } from '@millrace/core';
 import { DEFAULT_GROUP_OPTIONS, type GroupOptions } from './group/options.ts';
 import type { FsyncPolicy } from './log/sync-group.ts';
+import { type FilledSecurity, fillSecurity, type SecurityOptions } from './security/options.ts';
 import { DEFAULT_TRANSACTION_OPTIONS, type TransactionOptions } from './transaction/options.ts';
 
 export interface BrokerOptions {
   /** Where everything is kept; created if missing. */
   readonly dataDir: string;
-  /** Address to listen on. Default 127.0.0.1: there is no authentication. */
+  /** Address to listen on. Default 127.0.0.1; one that others can reach needs `security`. */
   readonly host?: string;
   /** 0 (default): any free one. */
   readonly port?: number;
@@ -23,6 +24,8 @@ export interface BrokerOptions {
   readonly groups?: Partial<GroupOptions>;
   readonly transactions?: Partial<TransactionOptions>;
   readonly limits?: Partial<BrokerLimits>;
+  /** TLS, logins and access rules. Default: none of it, which is why only this machine may connect. */
+  readonly security?: SecurityOptions;
 }
 
 export interface BrokerLimits {
@@ -30,11 +33,26 @@ export interface BrokerLimits {
   readonly requestBytesMax: number;
   /** fetch.max.bytes: most bytes in one answer. */
   readonly fetchBytesMax: number;
+  /** max.connections */
   readonly connectionsMax: number;
+  /** max.connections.per.ip */
+  readonly connectionsPerAddressMax: number;
   /** Requests of one connection that wait at the same time; the socket is paused beyond. */
   readonly inFlightMax: number;
+  /** Bytes of those requests; one alone may be larger. */
+  readonly inFlightBytesMax: number;
+  /** queued.max.request.bytes: requests and answers of all connections together; beyond, large requests wait unread. */
+  readonly requestMemoryBytesMax: number;
   /** connections.max.idle.ms */
   readonly idleMs: number;
+  /** A peer that sends half a request, or does not take its answer, is closed after so long without a byte. */
+  readonly stallMs: number;
+  /** Time to log in, the TLS handshake included. */
+  readonly loginMs: number;
+  /** sasl.server.max.receive.size: largest request before the login. */
+  readonly loginFrameBytesMax: number;
+  /** Most requests before the login is done. */
+  readonly loginRequestsMax: number;
   /** log.retention.check.interval.ms */
   readonly retentionCheckMs: number;
   /** log.cleaner.backoff.ms */
@@ -43,18 +61,26 @@ export interface BrokerLimits {
   readonly producerExpirationMs: number;
 }
 
-export interface FilledOptions extends Required<Omit<BrokerOptions, 'groups' | 'transactions' | 'limits'>> {
+export interface FilledOptions extends Required<Omit<BrokerOptions, 'groups' | 'transactions' | 'limits' | 'security'>> {
   readonly groups: GroupOptions;
   readonly transactions: TransactionOptions;
   readonly limits: BrokerLimits;
+  readonly security: FilledSecurity;
 }
 
 const DEFAULT_LIMITS: BrokerLimits = {
   requestBytesMax: 104_857_600,
   fetchBytesMax: 57_671_680,
   connectionsMax: 10_000,
+  connectionsPerAddressMax: 10_000,
   inFlightMax: 100,
+  inFlightBytesMax: 104_857_600,
+  requestMemoryBytesMax: 536_870_912,
   idleMs: 600_000,
+  stallMs: 30_000,
+  loginMs: 10_000,
+  loginFrameBytesMax: 524_288,
+  loginRequestsMax: 32,
   retentionCheckMs: 300_000,
   compactionCheckMs: 15_000,
   producerExpirationMs: 86_400_000,
@@ -79,6 +105,7 @@ export function fillOptions(options: BrokerOptions): FilledOptions {
     groups: { ...DEFAULT_GROUP_OPTIONS, sessionTimeoutMinMs: EMBEDDED_SESSION_MIN_MS, ...options.groups },
     transactions: { ...DEFAULT_TRANSACTION_OPTIONS, sweepIntervalMs: EMBEDDED_SWEEP_MS, ...options.transactions },
     limits: { ...DEFAULT_LIMITS, ...options.limits },
+    security: fillSecurity(options.security, host),
   };
   if (filled.dataDir === '') throw optionError('dataDir', 'is empty', 'Name the directory where the log is to be kept.');
   if (!Number.isInteger(filled.port) || filled.port < 0 || filled.port > 65_535)
@@ -86,6 +113,8 @@ export function fillOptions(options: BrokerOptions): FilledOptions {
   if (!Number.isInteger(filled.partitions) || filled.partitions < 1 || filled.partitions > 10_000)
     throw optionError('partitions', `is ${filled.partitions}`, 'Use a whole number from 1 to 10000.');
   if (filled.fsync !== 'never' && filled.fsync !== 'perBatchGroup') throw optionError('fsync', `is ${String(filled.fsync)}`, "Use 'never' or 'perBatchGroup'.");
+  for (const [name, value] of Object.entries(filled.limits))
+    if (!Number.isSafeInteger(value) || value < 1) throw optionError(`limits.${name}`, `is ${String(value)}`, 'Use a whole number, 1 or more.');
   return filled;
 }
 

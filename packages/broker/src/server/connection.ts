@@ -1,10 +1,16 @@
-// One client connection: frames in, answers out in request order, never more in flight than the bounds allow.
-// Owns: the queue of answers, the pauses.  Never: decodes requests (the router does), keeps a frame after its handler has answered.
-// N1 answers leave in the order of their requests, whenever their handlers finish.  N2 no request is begun while `inFlightMax` wait or the
-// peer does not take what was written: a slow or greedy client costs bounded memory and nobody else.  N3 after the end nothing is written.
-import { type Clock, explainError, type Logger, MillraceError, type Socket, type SocketEvents } from '@millrace/core';
+// One client connection: frames in, answers out in request order, never more under way than the bounds allow.
+// Owns: the queue of answers, the pauses, the time a peer has to log in.  Never: decodes requests (the router does), keeps a frame after its
+// handler has answered.
+// N1 answers leave in the order of their requests, whenever their handlers finish.  N2 no request is begun while its connection has too many
+// or too large ones under way, the peer does not take what was written, or the broker's memory for requests is used up: a slow or greedy
+// client costs bounded memory and nobody else.  N3 after the end nothing is written.  N4 a fetch is alone on its connection: its answer may
+// be as large as `fetchBytesMax`, and there is never a second one in memory.  N5 before the login one small request at a time.
+import { type Clock, explainError, type Logger, MillraceError, type Socket, type SocketEvents, type Timer, type Timers } from '@millrace/core';
+import { APIS } from '@millrace/protocol';
 import type { ClientConnection } from '../handler.ts';
+import { Login, type LoginRules } from '../security/login.ts';
 import { FrameReader } from './frame-reader.ts';
+import { type MemoryWaiter, type RequestMemory, UNCOUNTED_BYTES } from './request-memory.ts';
 
 /** An answer as pieces for one writev; undefined: the request gets none. */
 export type Answer = readonly Buffer[] | undefined;
@@ -17,57 +23,102 @@ export interface RequestSink {
 export interface ConnectionLimits {
   readonly frameBytesMax: number;
   readonly inFlightMax: number;
+  /** Of the requests under way on one connection; one request alone may be larger. */
+  readonly inFlightBytesMax: number;
+  readonly loginFrameBytesMax: number;
+  readonly loginRequestsMax: number;
+  /** From the first byte to the login. */
+  readonly loginMs: number;
 }
+
+/** What all connections of a listener share. */
+export interface ConnectionHost {
+  readonly sink: RequestSink;
+  readonly limits: ConnectionLimits;
+  readonly memory: RequestMemory;
+  readonly login: LoginRules | undefined;
+  readonly clock: Clock;
+  readonly timers: Timers;
+  readonly log: Logger;
+  readonly gone: (connection: Connection) => void;
+}
+
+/** How long a peer whose login was refused may take to read the refusal. */
+const LINGER_MS = 1_000;
 
 interface Slot {
   ready: boolean;
   answer: Answer;
+  readonly bytes: number;
+  readonly isFetch: boolean;
 }
 
 export class Connection implements ClientConnection {
   readonly id: number;
   readonly host: string;
+  readonly login: Login;
+  readonly #shared: ConnectionHost;
   readonly #socket: Socket;
-  readonly #sink: RequestSink;
-  readonly #limits: ConnectionLimits;
-  readonly #clock: Clock;
-  readonly #log: Logger;
   readonly #frames: FrameReader;
   readonly #slots: Slot[] = [];
   readonly #closeHooks = new Set<() => void>();
-  readonly #gone: (connection: Connection) => void;
+  #loginTimer: Timer | undefined;
+  #muteTimer: Timer | undefined;
+  /** What was read and may not begin yet. */
+  #held: Buffer | undefined;
+  /** Length of the frame whose memory is granted or waited for; undefined: the next one has not asked. */
+  #asked: number | undefined;
+  #waiter: MemoryWaiter | undefined;
+  #fetchGranted = false;
+  /** The next request would be too much beside those under way. */
+  #crowded = false;
+  #requests = 0;
+  #inFlightBytes = 0;
+  /** Of answers the peer has not taken. */
+  #answerBytes = 0;
   #closed = false;
   #blocked = false;
   #paused = false;
   #pumping = false;
   #lastUsedMs: number;
+  #frameSinceMs: number;
+  #lastBuffered = 0;
 
-  constructor(
-    id: number,
-    socket: Socket,
-    sink: RequestSink,
-    limits: ConnectionLimits,
-    ports: { readonly clock: Clock; readonly log: Logger },
-    gone: (connection: Connection) => void,
-  ) {
+  constructor(id: number, socket: Socket, shared: ConnectionHost) {
+    const { limits, timers, clock } = shared;
     this.id = id;
-    this.host = socket.remoteAddress;
+    this.host = socket.remoteAddress.replace(/^::ffff:(?=\d+\.)/, '');
+    this.login = new Login(shared.login, this.host, socket.peerName);
+    this.#shared = shared;
     this.#socket = socket;
-    this.#sink = sink;
-    this.#limits = limits;
-    this.#clock = ports.clock;
-    this.#log = ports.log;
-    this.#frames = new FrameReader(limits.frameBytesMax);
-    this.#gone = gone;
-    this.#lastUsedMs = ports.clock.monotonicMs();
+    this.#frames = new FrameReader(this.login.isDone ? limits.frameBytesMax : Math.min(limits.loginFrameBytesMax, limits.frameBytesMax));
+    this.#lastUsedMs = clock.monotonicMs();
+    this.#frameSinceMs = this.#lastUsedMs;
+    if (!this.login.isDone) this.#loginTimer = timers.after(limits.loginMs, () => this.#refuse(`no login within ${limits.loginMs} ms`));
   }
 
   get closed(): boolean {
     return this.#closed;
   }
+  get principal(): string {
+    return this.login.principal;
+  }
   /** Since when nothing was asked; undefined while something is in flight. */
   get idleSinceMs(): number | undefined {
     return this.#slots.length > 0 ? undefined : this.#lastUsedMs;
+  }
+  /** Since when the peer has owed us bytes, or has not taken ours, without any progress; undefined: it owes nothing. */
+  stalledSinceMs(): number | undefined {
+    const buffered = this.#socket.bufferedBytes;
+    const moved = buffered < this.#lastBuffered;
+    this.#lastBuffered = buffered;
+    if (moved) this.#lastUsedMs = this.#shared.clock.monotonicMs();
+    const owes = this.#blocked || (this.#frames.isHalf && !this.#paused);
+    return owes ? this.#lastUsedMs : undefined;
+  }
+  /** Since when a request has been coming in; undefined: none is. */
+  get halfFrameSinceMs(): number | undefined {
+    return this.#frames.isHalf && !this.#paused ? this.#frameSinceMs : undefined;
   }
 
   onClose(run: () => void): () => void {
@@ -81,6 +132,15 @@ export class Connection implements ClientConnection {
   close(): void {
     if (!this.#closed) this.#socket.destroy();
   }
+  /** Begins nothing for this long: what a quota asks for. */
+  mute(ms: number): void {
+    if (this.#closed || ms <= 0) return;
+    this.#muteTimer?.cancel();
+    this.#muteTimer = this.#shared.timers.after(ms, () => {
+      this.#muteTimer = undefined;
+      this.#pump();
+    });
+  }
 
   // ---- socket events --------------------------------------------------------------------------------------------------
 
@@ -88,12 +148,14 @@ export class Connection implements ClientConnection {
   readonly socketEvents: SocketEvents = {
     onData: (chunk) => {
       if (this.#closed) return;
-      this.#lastUsedMs = this.#clock.monotonicMs();
+      this.#lastUsedMs = this.#shared.clock.monotonicMs();
       this.#frames.push(chunk);
       this.#pump();
     },
     onDrain: () => {
       this.#blocked = false;
+      this.#lastUsedMs = this.#shared.clock.monotonicMs();
+      this.#answersTaken();
       this.#pump();
     },
     onClose: (error) => this.#finish(error),
@@ -105,27 +167,83 @@ export class Connection implements ClientConnection {
     if (this.#pumping) return;
     this.#pumping = true;
     try {
-      while (!this.#closed && !this.#blocked && this.#slots.length < this.#limits.inFlightMax) {
-        const frame = this.#frames.next();
+      while (!this.#closed && this.#mayBegin()) {
+        const frame = this.#held ?? this.#read();
+        this.#held = undefined;
         if (frame === undefined) break;
-        this.#begin(frame);
+        const isFetch = frame.readInt16BE(0) === APIS.fetch.key;
+        if (isFetch && !this.#mayFetch()) {
+          this.#held = frame;
+          break;
+        }
+        this.#begin(frame, isFetch);
       }
     } catch (error) {
       this.#fail(error);
     } finally {
       this.#pumping = false;
     }
-    const full = this.#blocked || this.#slots.length >= this.#limits.inFlightMax;
+    const full = this.#held !== undefined || !this.#mayBegin();
     if (this.#closed || full === this.#paused) return;
     this.#paused = full;
     if (full) this.#socket.pause();
     else this.#socket.resume();
   }
 
-  #begin(frame: Buffer): void {
-    const slot: Slot = { ready: false, answer: undefined };
+  #mayBegin(): boolean {
+    if (this.#blocked || this.#crowded || this.#muteTimer !== undefined || this.#waiter !== undefined || this.login.isFailed) return false;
+    if (this.#slots[0]?.isFetch === true) return false;
+    return this.#slots.length < (this.login.isDone ? this.#shared.limits.inFlightMax : 1);
+  }
+
+  /** Alone on its connection, and only while there is memory for answers. */
+  #mayFetch(): boolean {
+    if (this.#slots.length > 0) return false;
+    if (!this.#fetchGranted && !this.#reserve(0)) return false;
+    this.#fetchGranted = false;
+    return true;
+  }
+
+  /** The next whole frame for which there is memory. */
+  #read(): Buffer | undefined {
+    if (this.#asked === undefined) {
+      const length = this.#frames.nextLength();
+      if (length === undefined) return undefined;
+      if (this.#slots.length > 0 && this.#inFlightBytes + length > this.#shared.limits.inFlightBytesMax) {
+        this.#crowded = true;
+        return undefined;
+      }
+      this.#asked = length;
+      this.#frameSinceMs = this.#lastUsedMs;
+      if (length > UNCOUNTED_BYTES && !this.#reserve(length)) return undefined;
+    }
+    const frame = this.#frames.next();
+    if (frame !== undefined) this.#asked = undefined;
+    return frame;
+  }
+
+  #reserve(bytes: number): boolean {
+    const waiter: MemoryWaiter = {
+      bytes,
+      go: () => {
+        this.#waiter = undefined;
+        this.#fetchGranted = bytes === 0;
+        queueMicrotask(() => this.#pump()); // whoever made room finishes its turn first
+      },
+    };
+    if (this.#shared.memory.reserve(waiter)) return true;
+    this.#waiter = waiter;
+    return false;
+  }
+
+  #begin(frame: Buffer, isFetch: boolean): void {
+    if (this.login.isDone) this.#requests = 0;
+    else if (++this.#requests > this.#shared.limits.loginRequestsMax)
+      throw new MillraceError('ERR_PROTOCOL', `a client sent more than ${this.#shared.limits.loginRequestsMax} requests without logging in`);
+    const slot: Slot = { ready: false, answer: undefined, bytes: frame.length, isFetch };
     this.#slots.push(slot);
-    const result = this.#sink.handle(frame, this);
+    this.#inFlightBytes += frame.length;
+    const result = this.#shared.sink.handle(frame, this);
     if (!(result instanceof Promise)) {
       this.#answered(slot, result);
       return;
@@ -140,23 +258,68 @@ export class Connection implements ClientConnection {
   }
 
   #answered(slot: Slot, answer: Answer): void {
+    if (this.#closed) return; // #finish has given back what was counted
     slot.ready = true;
     slot.answer = answer;
-    if (this.#slots[0] !== slot || this.#closed) return;
+    if (this.#slots[0] !== slot) return;
     this.#socket.cork();
     while (this.#slots[0]?.ready === true) {
-      const { answer: pieces } = this.#slots.shift() as Slot;
-      for (const piece of pieces ?? []) if (!this.#socket.write(piece)) this.#blocked = true;
+      const { answer: pieces, bytes } = this.#slots.shift() as Slot;
+      let answerBytes = 0;
+      for (const piece of pieces ?? []) {
+        answerBytes += piece.length;
+        if (!this.#socket.write(piece)) this.#blocked = true;
+      }
+      this.#answerBytes += answerBytes;
+      this.#shared.memory.add(answerBytes);
+      this.#givenBack(bytes);
     }
     this.#socket.uncork();
+    this.#lastBuffered = this.#socket.bufferedBytes;
+    if (!this.#blocked) this.#answersTaken();
+    if (this.login.isFailed) this.#endSoon();
+    else if (this.#loginTimer !== undefined && this.login.isDone) this.#loggedIn();
+  }
+
+  #loggedIn(): void {
+    this.#loginTimer?.cancel();
+    this.#loginTimer = undefined;
+    this.#frames.frameBytesMax = this.#shared.limits.frameBytesMax;
+  }
+
+  #givenBack(bytes: number): void {
+    this.#inFlightBytes -= bytes;
+    this.#crowded = false;
+    if (bytes > UNCOUNTED_BYTES) this.#shared.memory.release(bytes);
+  }
+  #answersTaken(): void {
+    const bytes = this.#answerBytes;
+    this.#answerBytes = 0;
+    if (bytes > 0) this.#shared.memory.release(bytes);
+  }
+
+  /** The answer leaves; a peer that does not close then is closed. */
+  #endSoon(): void {
+    this.#socket.end();
+    this.#loginTimer?.cancel();
+    this.#loginTimer = this.#shared.timers.after(LINGER_MS, () => this.close());
+  }
+
+  // ---- the end --------------------------------------------------------------------------------------------------------
+
+  #refuse(why: string): void {
+    if (this.#closed) return;
+    this.#shared.log.warn({ connection: this.id, host: this.host }, `closing a connection: ${why}`);
+    this.#socket.destroy();
+    this.#finish(undefined);
   }
 
   #fail(error: unknown): void {
     if (this.#closed) return;
     // A peer that speaks nonsense is its own trouble; anything else is a defect of ours and worth an alarm.
     const fields = { connection: this.id, host: this.host, error: explainError(error) };
-    if (MillraceError.is(error)) this.#log.warn(fields, 'closing a connection that broke the protocol');
-    else this.#log.error({ ...fields, stack: error instanceof Error ? error.stack : undefined }, 'closing a connection: its request failed');
+    if (MillraceError.is(error)) this.#shared.log.warn(fields, 'closing a connection that broke the protocol');
+    else this.#shared.log.error({ ...fields, stack: error instanceof Error ? error.stack : undefined }, 'closing a connection: its request failed');
     this.#socket.destroy();
     this.#finish(undefined);
   }
@@ -164,10 +327,20 @@ export class Connection implements ClientConnection {
   #finish(error: Error | undefined): void {
     if (this.#closed) return;
     this.#closed = true;
-    if (error !== undefined) this.#log.debug({ connection: this.id, host: this.host, error: error.message }, 'connection lost');
+    const { log, memory, gone } = this.#shared;
+    if (error !== undefined) log.debug({ connection: this.id, host: this.host, error: error.message }, 'connection lost');
+    this.#loginTimer?.cancel();
+    this.#muteTimer?.cancel();
+    for (const { bytes } of this.#slots) this.#givenBack(bytes);
     this.#slots.length = 0;
+    const counted = this.#held?.length ?? (this.#waiter === undefined ? this.#asked : undefined);
+    if (this.#waiter !== undefined) memory.forget(this.#waiter);
+    if (counted !== undefined && counted > UNCOUNTED_BYTES) memory.release(counted);
+    this.#waiter = undefined;
+    this.#held = undefined;
+    this.#answersTaken();
     for (const run of this.#closeHooks) run();
     this.#closeHooks.clear();
-    this.#gone(this);
+    gone(this);
   }
 }

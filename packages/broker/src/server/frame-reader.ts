@@ -11,7 +11,8 @@ const FIRST_BYTES = 1024 * 1024;
 const NOTHING = Buffer.alloc(0);
 
 export class FrameReader {
-  readonly #frameBytesMax: number;
+  /** Larger frames are an error; may be raised between frames (after a login). */
+  frameBytesMax: number;
   readonly #chunks: Buffer[] = [];
   #current: Buffer = NOTHING;
   #at = 0;
@@ -21,7 +22,7 @@ export class FrameReader {
   #filled = 0;
 
   constructor(frameBytesMax: number) {
-    this.#frameBytesMax = frameBytesMax;
+    this.frameBytesMax = frameBytesMax;
   }
 
   push(chunk: Buffer): void {
@@ -31,17 +32,29 @@ export class FrameReader {
     } else this.#chunks.push(chunk);
   }
 
+  /** True while a part of a frame is here and the rest is not. */
+  get isHalf(): boolean {
+    return this.#frame !== undefined || this.#at < this.#current.length || this.#chunks.length > 0;
+  }
+
+  /** How long the next frame says it is; undefined when not even that has come. Throws ERR_PROTOCOL on an impossible length. */
+  nextLength(): number | undefined {
+    if (this.#frame !== undefined) return this.#frameLength;
+    if (!this.#holds(LENGTH_BYTES)) return undefined;
+    const length = this.#current.readInt32BE(this.#at);
+    if (length >= FRAME_BYTES_MIN && length <= this.frameBytesMax) return length;
+    throw new MillraceError(
+      'ERR_PROTOCOL',
+      `a request says it has ${length} bytes; ${FRAME_BYTES_MIN} to ${this.frameBytesMax} are accepted. Is the peer a Kafka client, and do both sides agree on TLS?`,
+      { length },
+    );
+  }
+
   /** The next whole frame without its length; undefined when more bytes are needed. Throws ERR_PROTOCOL on an impossible length. */
   next(): Buffer | undefined {
     if (this.#frame === undefined) {
-      if (!this.#holds(LENGTH_BYTES)) return undefined;
-      const length = this.#current.readInt32BE(this.#at);
-      if (length < FRAME_BYTES_MIN || length > this.#frameBytesMax)
-        throw new MillraceError(
-          'ERR_PROTOCOL',
-          `a request says it has ${length} bytes; ${FRAME_BYTES_MIN} to ${this.#frameBytesMax} are accepted. Is the peer a Kafka client, without TLS?`,
-          { length },
-        );
+      const length = this.nextLength();
+      if (length === undefined) return undefined;
       this.#at += LENGTH_BYTES;
       if (this.#current.length - this.#at >= length) {
         const frame = this.#current.subarray(this.#at, this.#at + length);

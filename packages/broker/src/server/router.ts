@@ -17,6 +17,23 @@ import {
 import { type ClientConnection, type ErasedHandler, type HandlerEntry, NO_RESPONSE } from '../handler.ts';
 import type { Answer, RequestSink } from './connection.ts';
 
+/** What a request has cost, for quotas. */
+export interface RequestCharge {
+  readonly apiKey: number;
+  readonly clientId: string | null;
+  readonly requestBytes: number;
+  readonly answerBytes: number;
+  /** Of this thread. */
+  readonly busyMs: number;
+}
+
+/** Where quotas are kept. The client is told how long to be quiet, and its connection is muted for as long. */
+export interface RequestMeter {
+  readonly isOn: boolean;
+  nowMs(): number;
+  charge(connection: ClientConnection, charge: RequestCharge): number;
+}
+
 export interface AdvertisedApi {
   readonly apiKey: number;
   readonly minVersion: number;
@@ -26,7 +43,10 @@ export interface AdvertisedApi {
 export class Router implements RequestSink {
   readonly #handlers = new Map<number, ErasedHandler>();
 
-  constructor(entries: readonly HandlerEntry[]) {
+  readonly #meter: RequestMeter | undefined;
+
+  constructor(entries: readonly HandlerEntry[], meter?: RequestMeter) {
+    this.#meter = meter;
     for (const { apiKey, handler } of entries) {
       assert(api(apiKey) !== undefined && !this.#handlers.has(apiKey), `API key ${apiKey} has no schema or two handlers`);
       this.#handlers.set(apiKey, handler);
@@ -36,6 +56,10 @@ export class Router implements RequestSink {
   handle(frame: Buffer, connection: ClientConnection): Answer | Promise<Answer> {
     const header = decodeRequestHeader(frame);
     const { apiKey, version, correlationId, clientId } = header;
+    if (!connection.login.admits(apiKey))
+      throw new MillraceError('ERR_PROTOCOL', `a client asked for API ${header.api?.name ?? apiKey} before it logged in, or after its login ran out`, {
+        apiKey,
+      });
     const handler = this.#handlers.get(apiKey);
     const known = header.api;
     if (apiKey === APIS.apiVersions.key && !header.supported) return [refuseApiVersions(correlationId)];
@@ -45,8 +69,18 @@ export class Router implements RequestSink {
         version,
       });
     const { body } = decodeRequest(frame, header);
+    const meter = this.#meter?.isOn === true ? this.#meter : undefined;
+    const startedMs = meter?.nowMs() ?? 0;
     const result = handler(body, { apiKey, version, correlationId, clientId, connection });
-    return result instanceof Promise ? result.then((response) => encode(known, header, response)) : encode(known, header, result);
+    const busyMs = meter === undefined ? 0 : meter.nowMs() - startedMs;
+    const answer = (response: unknown): Answer => {
+      const pieces = encode(known, header, response);
+      if (meter === undefined || pieces === undefined) return pieces;
+      const bytes = pieces.reduce((sum, piece) => sum + piece.length, 0);
+      const quietMs = meter.charge(connection, { apiKey, clientId, requestBytes: frame.length, answerBytes: bytes, busyMs });
+      return quietMs === 0 ? pieces : encode(known, header, { ...(response as object), throttleTimeMs: quietMs });
+    };
+    return result instanceof Promise ? result.then(answer) : answer(result);
   }
 }
 

@@ -1,0 +1,36 @@
+// How much per second, over the last ten seconds, and how long to be quiet so that the rate is kept.
+// Owns: the windows.  Never: reads a clock.  Source: Kafka's Rate and QuotaUtils (quota.window.num 11, quota.window.size.seconds 1).
+
+const WINDOW_MS = 1_000;
+const WINDOWS = 11;
+
+export class Rate {
+  readonly #sums = new Float64Array(WINDOWS);
+  /** Number of the newest window. */
+  #newest: number;
+
+  constructor(nowMs: number) {
+    this.#newest = Math.floor(nowMs / WINDOW_MS);
+  }
+
+  /** Counts `value` now and says how many ms of quiet bring the rate down to `perSecond`; 0 when it is kept. */
+  record(nowMs: number, value: number, perSecond: number): number {
+    this.#moveTo(Math.floor(nowMs / WINDOW_MS));
+    const at = this.#newest % WINDOWS;
+    this.#sums[at] = (this.#sums[at] as number) + value;
+    let total = 0;
+    for (const sum of this.#sums) total += sum;
+    // The whole span counts from the start on, so that the first burst is not taken for a rate.
+    const spanMs = (WINDOWS - 1) * WINDOW_MS + (nowMs % WINDOW_MS);
+    const observed = (total * 1_000) / spanMs;
+    return observed <= perSecond ? 0 : perSecond === 0 ? spanMs : Math.min(spanMs, Math.ceil(((observed - perSecond) / perSecond) * spanMs));
+  }
+
+  #moveTo(window: number): void {
+    if (window <= this.#newest) return;
+    const steps = Math.min(WINDOWS, window - this.#newest);
+    for (let step = 1; step <= steps; step++) this.#sums[(this.#newest + step) % WINDOWS] = 0;
+    if (steps === WINDOWS) this.#sums.fill(0);
+    this.#newest = window;
+  }
+}
