@@ -69,7 +69,7 @@ describe('the wire', () => {
     const { apiKeys, finalizedFeatures, supportedFeatures } = await client.ask(APIS.apiVersions, 3, software);
     const range = new Map(apiKeys.map(({ apiKey, minVersion, maxVersion }) => [apiKey, [minVersion, maxVersion]]));
     expect(range.get(0)).toEqual([0, 13]);
-    expect(range.get(1)).toEqual([4, 17]);
+    expect(range.get(1)).toEqual([4, 18]);
     expect(range.get(24)).toEqual([0, 3]);
     expect(range.get(26)).toEqual([0, 5]);
     expect(finalizedFeatures).toContainEqual({ name: 'transaction.version', minVersionLevel: 2, maxVersionLevel: 2 });

@@ -97,7 +97,7 @@ async function join(peer: Peer, version = 9, memberId = '', instanceId: string |
   const first = await peer.ask(APIS.joinGroup, version, joinBody(memberId, instanceId));
   return first.errorCode === E.MEMBER_ID_REQUIRED ? join(peer, version, first.memberId, instanceId) : first;
 }
-const commitBody = (generation: number, memberId: string, offset: number): RequestInput<typeof APIS.offsetCommit> => ({
+const commitBody = (generation: number, memberId: string, offset: number) => ({
   groupId: 'g',
   generationIdOrMemberEpoch: generation,
   memberId,

@@ -22,27 +22,36 @@ import { offsetForLeaderEpoch } from './schemas/23-offset-for-leader-epoch.ts';
 import { addPartitionsToTxn } from './schemas/24-add-partitions-to-txn.ts';
 import { addOffsetsToTxn } from './schemas/25-add-offsets-to-txn.ts';
 import { endTxn } from './schemas/26-end-txn.ts';
+import { writeTxnMarkers } from './schemas/27-write-txn-markers.ts';
 import { txnOffsetCommit } from './schemas/28-txn-offset-commit.ts';
 import { describeAcls } from './schemas/29-describe-acls.ts';
 import { createAcls } from './schemas/30-create-acls.ts';
 import { deleteAcls } from './schemas/31-delete-acls.ts';
 import { describeConfigs } from './schemas/32-describe-configs.ts';
 import { alterConfigs } from './schemas/33-alter-configs.ts';
+import { alterReplicaLogDirs } from './schemas/34-alter-replica-log-dirs.ts';
+import { describeLogDirs } from './schemas/35-describe-log-dirs.ts';
 import { saslAuthenticate } from './schemas/36-sasl-authenticate.ts';
 import { createPartitions } from './schemas/37-create-partitions.ts';
 import { deleteGroups } from './schemas/42-delete-groups.ts';
+import { electLeaders } from './schemas/43-elect-leaders.ts';
 import { incrementalAlterConfigs } from './schemas/44-incremental-alter-configs.ts';
+import { alterPartitionReassignments } from './schemas/45-alter-partition-reassignments.ts';
+import { listPartitionReassignments } from './schemas/46-list-partition-reassignments.ts';
 import { offsetDelete } from './schemas/47-offset-delete.ts';
 import { describeClientQuotas } from './schemas/48-describe-client-quotas.ts';
 import { alterClientQuotas } from './schemas/49-alter-client-quotas.ts';
 import { describeUserScramCredentials } from './schemas/50-describe-user-scram-credentials.ts';
 import { alterUserScramCredentials } from './schemas/51-alter-user-scram-credentials.ts';
+import { describeQuorum } from './schemas/55-describe-quorum.ts';
+import { updateFeatures } from './schemas/57-update-features.ts';
 import { describeCluster } from './schemas/60-describe-cluster.ts';
 import { describeProducers } from './schemas/61-describe-producers.ts';
 import { describeTransactions } from './schemas/65-describe-transactions.ts';
 import { listTransactions } from './schemas/66-list-transactions.ts';
 import { consumerGroupHeartbeat } from './schemas/68-consumer-group-heartbeat.ts';
 import { consumerGroupDescribe } from './schemas/69-consumer-group-describe.ts';
+import { listConfigResources } from './schemas/74-list-config-resources.ts';
 import { describeTopicPartitions } from './schemas/75-describe-topic-partitions.ts';
 
 /** The APIs by name, for code that knows which one it speaks. */
@@ -70,27 +79,36 @@ export const APIS = {
   addPartitionsToTxn,
   addOffsetsToTxn,
   endTxn,
+  writeTxnMarkers,
   txnOffsetCommit,
   describeAcls,
   createAcls,
   deleteAcls,
   describeConfigs,
   alterConfigs,
+  alterReplicaLogDirs,
+  describeLogDirs,
   saslAuthenticate,
   createPartitions,
   deleteGroups,
+  electLeaders,
   incrementalAlterConfigs,
+  alterPartitionReassignments,
+  listPartitionReassignments,
   offsetDelete,
   describeClientQuotas,
   alterClientQuotas,
   describeUserScramCredentials,
   alterUserScramCredentials,
+  describeQuorum,
+  updateFeatures,
   describeCluster,
   describeProducers,
   describeTransactions,
   listTransactions,
   consumerGroupHeartbeat,
   consumerGroupDescribe,
+  listConfigResources,
   describeTopicPartitions,
 } as const;
 

@@ -339,8 +339,13 @@ describe('kafkajs asks, we understand; we answer, kafkajs understands', () => {
   test('every API that both know is in the list', () => {
     const covered = new Set([...CASES.map((one) => one.api.key), APIS.produce.key, APIS.fetch.key]);
     const shared = Object.values(theirRequests).filter((key) => Object.values(APIS).some((known) => known.key === key));
-    const implemented = shared.filter((key) => ![APIS.offsetForLeaderEpoch.key, APIS.incrementalAlterConfigs.key].includes(key as never));
-    expect(implemented.filter((key) => !covered.has(key as never))).toEqual([]);
+    // Numbered by kafkajs but never sent, or crossed with Apache's own code (test/kafka) and not with this client's.
+    const { offsetForLeaderEpoch, incrementalAlterConfigs, electLeaders, describeLogDirs, alterReplicaLogDirs, writeTxnMarkers } = APIS;
+    const { describeAcls, createAcls, deleteAcls, alterPartitionReassignments, listPartitionReassignments } = APIS;
+    const elsewhere = [offsetForLeaderEpoch, incrementalAlterConfigs, electLeaders, describeLogDirs, alterReplicaLogDirs, writeTxnMarkers];
+    const rules = [describeAcls, createAcls, deleteAcls, alterPartitionReassignments, listPartitionReassignments];
+    for (const { key } of [...elsewhere, ...rules]) covered.add(key as never);
+    expect(shared.filter((key) => !covered.has(key as never))).toEqual([]);
   });
 });
 

@@ -1,5 +1,5 @@
 // Fetch: runs of batches, by topic name (to version 12) or topic id (from 13), parked until `minBytes` are there or `maxWaitMs` is over.
-// Serves versions 4-17. Sessions are declined: the answer always says session 0, so clients send full requests.
+// Serves versions 4-18. Sessions are declined: the answer always says session 0, so clients send full requests.
 // F1 an answer holds at least one whole batch if there is any, even beyond every limit.  F2 read_committed stops below the last stable
 // offset and lists the aborted transactions of what it returns.  F3 a parked fetch costs a timer and a watcher per partition, nothing else.
 import type { Timers } from '@millrace/core';

@@ -1,5 +1,5 @@
-// ListOffsets: log end (-1), log start (-2), the newest timestamp (-3, from version 7), local and tiered offsets (-4, -5), or the first record at a time.
-// Serves versions 1-9. Ignores the replica id.
+// ListOffsets: log end (-1), log start (-2), the newest timestamp (-3, from version 7), local and tiered offsets (-4, -5, -6), or the first record at a time.
+// Serves versions 1-11. Ignores the replica id and the timeout: nothing is stored elsewhere, so nothing has to be waited for.
 import { APIS, ERROR_CODES, type RequestBody, type ResponseInput } from '@millrace/protocol';
 import { type Handler, handlerEntry } from '../handler.ts';
 import type { PartitionLog } from '../log/partition-log.ts';
@@ -15,8 +15,16 @@ const EARLIEST = -2;
 const MAX_TIMESTAMP = -3;
 const EARLIEST_LOCAL = -4;
 const LATEST_TIERED = -5;
+const EARLIEST_PENDING_UPLOAD = -6;
 /** First version that knows a special timestamp. */
-const SPECIAL_SINCE: Readonly<Record<number, number>> = { [LATEST]: 0, [EARLIEST]: 0, [MAX_TIMESTAMP]: 7, [EARLIEST_LOCAL]: 8, [LATEST_TIERED]: 9 };
+const SPECIAL_SINCE: Readonly<Record<number, number>> = {
+  [LATEST]: 0,
+  [EARLIEST]: 0,
+  [MAX_TIMESTAMP]: 7,
+  [EARLIEST_LOCAL]: 8,
+  [LATEST_TIERED]: 9,
+  [EARLIEST_PENDING_UPLOAD]: 11,
+};
 
 export function listOffsetsHandler(topics: Topics) {
   const handler: Handler<Request, Response> = (request, { version }) => ({
@@ -51,6 +59,7 @@ function lookUp(log: PartitionLog, timestamp: number, upTo: number): { readonly 
     case EARLIEST_LOCAL:
       return { offset: log.logStart, timestamp: -1 };
     case LATEST_TIERED:
+    case EARLIEST_PENDING_UPLOAD:
       return nothing;
     case MAX_TIMESTAMP: {
       const found = log.offsetOfMaxTimestamp();

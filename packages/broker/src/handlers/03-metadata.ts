@@ -1,5 +1,5 @@
 // Metadata: this one broker, and topics by name or id. Creates named topics on the way where setting and client allow it, and answers with the leader at once.
-// Serves versions 0-12. Ignores authorised operations.
+// Serves versions 0-13. Ignores authorised operations.
 import { APIS, ERROR_CODES, NO_UUID, type RequestBody, type ResponseInput } from '@millrace/protocol';
 import { type BrokerFacts, type Handler, handlerEntry } from '../handler.ts';
 import { type Topic, TopicRefusal, type Topics } from '../topics/topics.ts';
@@ -22,7 +22,7 @@ export function metadataHandler(parts: MetadataParts) {
     const all = request.topics === null || (version === 0 && request.topics.length === 0);
     const mayCreate = parts.autoCreateTopics && (version < 4 || request.allowAutoTopicCreation);
     const topics = all ? [...parts.topics.all()].map((topic) => describe(topic, parts)) : request.topics.map((asked) => lookUp(parts, asked, mayCreate));
-    return { brokers: [{ nodeId, host, port }], clusterId, controllerId: nodeId, topics };
+    return { brokers: [{ nodeId, host, port }], clusterId, controllerId: nodeId, topics, errorCode: ERROR_CODES.NONE };
   };
   return handlerEntry(APIS.metadata.key, handler);
 }

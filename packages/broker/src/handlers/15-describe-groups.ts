@@ -1,4 +1,4 @@
-// DescribeGroups 0-5: who is in a group and what each member has. A group nobody knows is Dead, without an error.
+// DescribeGroups 0-6: who is in a group and what each member has. A group nobody knows is Dead, from version 6 on with [69].
 // Observable: metadata and assignments show only while the group is stable.
 import { APIS, ERROR_CODES, type RequestBody, type ResponseInput } from '@millrace/protocol';
 import type { GroupCoordinator } from '../group/coordinator.ts';
@@ -9,13 +9,16 @@ type Api = typeof APIS.describeGroups;
 /** Read (3), delete (6), describe (8): without access control everyone may. */
 const ALL_OPERATIONS = (1 << 3) | (1 << 6) | (1 << 8);
 const NOT_ASKED = -0x8000_0000;
+const NAMES_UNKNOWN_GROUP = 6;
 
 export function describeGroupsHandler(groups: GroupCoordinator): HandlerEntry {
-  return handlerEntry<RequestBody<Api>, ResponseInput<Api>>(APIS.describeGroups.key, (request) => ({
+  return handlerEntry<RequestBody<Api>, ResponseInput<Api>>(APIS.describeGroups.key, (request, { version }) => ({
     groups: request.groups.map((groupId) => {
       const group = groups.describe(groupId);
+      const missing = version >= NAMES_UNKNOWN_GROUP && group.phase === 'Dead';
       return {
-        errorCode: ERROR_CODES.NONE,
+        errorCode: missing ? ERROR_CODES.GROUP_ID_NOT_FOUND : ERROR_CODES.NONE,
+        errorMessage: missing ? `Group ${groupId} not found.` : null,
         groupId,
         groupState: group.phase,
         protocolType: group.protocolType,

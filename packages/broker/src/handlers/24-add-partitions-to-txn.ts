@@ -1,4 +1,4 @@
-// AddPartitionsToTxn 0-3 (the client's shape; 4 and later are between brokers): partitions join the open transaction.
+// AddPartitionsToTxn 0-3 (the client's shape; 4 and later are between brokers and not offered): partitions join the open transaction.
 // Observable: one partition that does not exist gets [3], and then all others [55]; below version 2 fenced is [47].
 import { APIS, ERROR_CODES, type RequestBody, type ResponseInput } from '@millrace/protocol';
 import { type HandlerEntry, handlerEntry } from '../handler.ts';

@@ -1,4 +1,4 @@
-// DescribeCluster: one broker, which is its own controller. Serves versions 0-1.
+// DescribeCluster: one broker, which is its own controller. Serves versions 0-2. No broker is ever fenced.
 import { APIS, ERROR_CODES, type RequestBody, type ResponseInput } from '@millrace/protocol';
 import { type BrokerFacts, type Handler, handlerEntry } from '../handler.ts';
 

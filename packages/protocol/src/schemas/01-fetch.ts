@@ -1,12 +1,12 @@
 // Fetch: reads record batches. The answer may begin before the asked offset, and end in a batch cut short.
 // v4 isolation and aborted transactions; v5 log start; v7 sessions; v9 leader epoch; v11 rack; v12 last fetched epoch, tags; v13 topic ids
-// instead of names; v15 replica state moves into a tag; v16 node endpoints; v17 directory id. Source: KIP-98, KIP-227, KIP-320, KIP-516.
+// instead of names; v15 replica state moves into a tag; v16 node endpoints; v17 directory id; v18 high watermark of a follower. Source: KIP-98, KIP-227, KIP-320, KIP-516.
 import { array, defineApi, int8, int16, int32, int64, records, string, struct, uuid } from '../schema.ts';
 
 export const fetch = defineApi({
   key: 1,
   name: 'Fetch',
-  versions: [4, 17],
+  versions: [4, 18],
   flexible: 12,
   client: [12, 17],
   request: {

@@ -1,13 +1,12 @@
 // ListOffsets: the offset at a time, or at a named place (-1 end, -2 start, -3 largest timestamp, -4 and -5 tiered storage).
-// v1 one offset per partition; v2 isolation; v4 leader epoch; v10 timeout.
+// v1 one offset per partition; v2 isolation; v4 leader epoch; v10 timeout; v11 -6 (tiered storage).
 import { array, defineApi, int8, int16, int32, int64, string } from '../schema.ts';
 
 export const listOffsets = defineApi({
   key: 2,
   name: 'ListOffsets',
-  versions: [1, 10],
+  versions: [1, 11],
   flexible: 6,
-  advertised: [1, 9],
   client: [6, 9],
   request: {
     replicaId: int32(),

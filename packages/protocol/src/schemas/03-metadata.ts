@@ -1,12 +1,12 @@
 // Metadata: brokers, topics, partitions and their leaders.
 // v0 empty list = all topics; v1 null = all, empty = none; v4 may create topics; v5 offline replicas; v7 leader epoch; v8 authorised operations;
-// v10 topic ids; v12 asks by id. Source: KIP-516.
+// v10 topic ids; v12 asks by id; v13 error of the whole. Source: KIP-516.
 import { array, bool, defineApi, int16, int32, string, uuid } from '../schema.ts';
 
 export const metadata = defineApi({
   key: 3,
   name: 'Metadata',
-  versions: [0, 12],
+  versions: [0, 13],
   flexible: 9,
   client: [9, 12],
   request: {
@@ -48,5 +48,6 @@ export const metadata = defineApi({
       topicAuthorizedOperations: int32({ since: 8, default: -0x8000_0000 }),
     }),
     clusterAuthorizedOperations: int32({ since: 8, until: 10, default: -0x8000_0000 }),
+    errorCode: int16({ since: 13 }),
   },
 });

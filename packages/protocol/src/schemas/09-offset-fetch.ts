@@ -1,11 +1,12 @@
 // OffsetFetch: committed offsets. v2 null = all partitions, error of the whole; v7 require-stable (KIP-447); v8 several groups in one request,
-// which replace the single group's fields; v9 member epoch (KIP-848).
-import { array, bool, defineApi, int16, int32, int64, string } from '../schema.ts';
+// which replace the single group's fields; v9 member epoch (KIP-848); v10 topic ids instead of names.
+import { array, bool, defineApi, int16, int32, int64, string, uuid } from '../schema.ts';
 
 export const offsetFetch = defineApi({
   key: 9,
   name: 'OffsetFetch',
-  versions: [1, 9],
+  versions: [1, 10],
+  advertised: [1, 9],
   flexible: 6,
   client: [8, 9],
   request: {
@@ -24,7 +25,8 @@ export const offsetFetch = defineApi({
         memberEpoch: int32({ since: 9, default: -1 }),
         topics: array(
           {
-            name: string(),
+            name: string({ until: 9 }),
+            topicId: uuid({ since: 10 }),
             partitionIndexes: array(int32()),
           },
           { nullable: 0 },
@@ -54,7 +56,8 @@ export const offsetFetch = defineApi({
       {
         groupId: string(),
         topics: array({
-          name: string(),
+          name: string({ until: 9 }),
+          topicId: uuid({ since: 10 }),
           partitions: array({
             partitionIndex: int32(),
             committedOffset: int64(),

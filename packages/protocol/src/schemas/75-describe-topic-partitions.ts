@@ -1,4 +1,4 @@
-// DescribeTopicPartitions: Metadata in pages. Not advertised: clients fall back to Metadata.
+// DescribeTopicPartitions: Metadata in pages.
 import { array, bool, defineApi, int16, int32, string, struct, uuid } from '../schema.ts';
 
 export const describeTopicPartitions = defineApi({
