@@ -1,0 +1,146 @@
+// A transactional producer: batches on several partitions and a group's offset in each transaction, committed or aborted by chance.
+// Owns: what it knows of each transaction: committed, aborted, or unknown (the answer was lost and it did not ask again).
+import { setTimeout as wait } from 'node:timers/promises';
+import { APIS } from '@millrace/protocol';
+import { encodeBatch, initProducer, PRODUCE_VERSION, produceBody } from './batches.mjs';
+import { Session } from './session.mjs';
+
+const CONCURRENT_TRANSACTIONS = 51;
+
+export class TransactionalLoad {
+  /** In order: { number, outcome, values: [{ value, partition, offset }] }; outcome undefined while it is under way. */
+  transactions = [];
+  #stopped = false;
+  #number = 0;
+
+  constructor({ name, topic, partitions, chance, address, find, pauseMs }) {
+    Object.assign(this, { name, topic, partitions, chance, address, find, pauseMs, group: `group-${name}` });
+    this.session = new Session(address);
+  }
+
+  stop() {
+    this.#stopped = true;
+  }
+
+  async run() {
+    while (!this.#stopped) {
+      this.producer = await initProducer(this.session, this.name, this.find);
+      this.sequences = new Map();
+      let going = true;
+      while (going && !this.#stopped) going = await this.#transaction();
+    }
+    await initProducer(this.session, this.name, this.find); // whatever is open ends here
+    this.session.close();
+  }
+
+  /** False: the producer has to be initialised again. */
+  async #transaction() {
+    const transaction = { number: ++this.#number, outcome: undefined, values: [], wish: this.chance() < 0.7 ? 'committed' : 'aborted' };
+    this.transactions.push(transaction);
+    try {
+      await this.#fill(transaction);
+    } catch {
+      transaction.outcome = 'aborted'; // EndTxn was never sent, and the producer is initialised before anything else
+      return false;
+    }
+    return this.#end(transaction);
+  }
+
+  async #fill(transaction) {
+    const { transactionalId, producerId, producerEpoch } = { transactionalId: this.name, ...this.producer };
+    const first = Math.floor(this.chance() * this.partitions);
+    const chosen = [...new Set([first, Math.floor(this.chance() * this.partitions)])];
+    const add = { transactionalId, producerId, producerEpoch, topics: [{ name: this.topic, partitions: chosen }] };
+    const added = await this.#until51(
+      (body) => this.session.ask(APIS.addPartitionsToTxn, 3, body),
+      add,
+      (body) => body.resultsByTopic[0].resultsByPartition[0].partitionErrorCode,
+    );
+    this.#expect('AddPartitionsToTxn', added);
+    for (let round = 0; round < 2; round++) {
+      await wait(this.pauseMs);
+      for (const partition of chosen) await this.#produce(transaction, partition);
+    }
+    if (this.chance() < 0.5) return;
+    const offsets = { transactionalId, producerId, producerEpoch, groupId: this.group };
+    this.#expect('AddOffsetsToTxn', (await this.session.ask(APIS.addOffsetsToTxn, 3, offsets)).errorCode);
+    const { topics } = await this.session.ask(APIS.txnOffsetCommit, 3, {
+      ...offsets,
+      topics: [{ name: this.topic, partitions: [{ partitionIndex: 0, committedOffset: transaction.number, committedMetadata: null }] }],
+    });
+    this.#expect('TxnOffsetCommit', topics[0].partitions[0].errorCode);
+    transaction.withOffset = true;
+  }
+
+  async #produce(transaction, partition) {
+    const baseSequence = this.sequences.get(partition) ?? 0;
+    const values = Array.from(
+      { length: 1 + Math.floor(this.chance() * 4) },
+      (_, at) => `${this.name}/${transaction.number}/${transaction.values.length + at}/${'p'.repeat(50)}`,
+    );
+    this.sequences.set(partition, baseSequence + values.length);
+    const records = values.map((value) => ({ value, partition, offset: undefined }));
+    transaction.values.push(...records); // sent is enough: it may be in the log
+    const bytes = encodeBatch(
+      values.map((value) => [null, value]),
+      { ...this.producer, baseSequence, transactional: true },
+    );
+    const { responses } = await this.session.ask(APIS.produce, PRODUCE_VERSION, produceBody(this.topic, [[partition, bytes]], this.name));
+    const { errorCode, baseOffset } = responses[0].partitionResponses[0];
+    this.#expect('Produce', errorCode);
+    for (const [at, record] of records.entries()) record.offset = baseOffset + at;
+  }
+
+  async #end(transaction) {
+    const body = { transactionalId: this.name, ...this.producer, committed: transaction.wish === 'committed' };
+    try {
+      const code = await this.#until51(
+        (request) => this.session.ask(APIS.endTxn, 3, request),
+        body,
+        ({ errorCode }) => errorCode,
+      );
+      this.#expect('EndTxn', code);
+    } catch {
+      if (this.chance() < 0.5) {
+        transaction.outcome = transaction.wish === 'aborted' ? 'aborted' : 'unknown'; // initialising settles it either way
+        return false;
+      }
+      const code = await this.#until51(
+        (request) => this.session.insist(APIS.endTxn, 3, request),
+        body,
+        ({ errorCode }) => errorCode,
+      );
+      if (code !== 0) {
+        this.find(`${this.name}: EndTxn(${transaction.wish}) of transaction ${transaction.number}, asked again after a crash: error ${code}`);
+        return false;
+      }
+    }
+    transaction.outcome = transaction.wish;
+    return true;
+  }
+
+  async #until51(ask, body, codeOf) {
+    for (;;) {
+      const code = codeOf(await ask(body));
+      if (code !== CONCURRENT_TRANSACTIONS) return code;
+      await wait(10);
+    }
+  }
+
+  #expect(what, code) {
+    if (code === 0) return;
+    this.find(`${this.name}: ${what} of transaction ${this.#number} answered ${code}`);
+    throw new Error(what);
+  }
+
+  /** The group's committed offset, once every transaction on it has ended. */
+  async committedOffset() {
+    const body = { groupId: this.group, topics: [{ name: this.topic, partitionIndexes: [0] }], requireStable: true };
+    for (;;) {
+      const { topics } = await this.session.insist(APIS.offsetFetch, 7, body);
+      const { errorCode, committedOffset } = topics[0].partitions[0];
+      if (errorCode === 0) return committedOffset;
+      await wait(20);
+    }
+  }
+}
