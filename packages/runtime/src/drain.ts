@@ -4,6 +4,7 @@
 import type { LogAdmin } from '@millrace/client';
 import { MillraceError, partitionKey, sleep, type Timers, type TopicPartition } from '@millrace/core';
 import { type Topology, topicName } from '@millrace/topology';
+import { decodeOffsetMetadata } from './commit/offset-metadata.ts';
 
 /** Pause between two looks at the offsets, ms. */
 const LOOK_EVERY_MS = 50;
@@ -41,7 +42,9 @@ async function waitForCommits(options: DrainOptions, partitions: readonly TopicP
     for (let at = open.length - 1; at >= 0; at--) {
       const { topic, partition } = open[at] as TopicPartition;
       const key = partitionKey(topic, partition);
-      if ((committed.get(key)?.offset ?? 0) >= (ends.get(key) ?? 0)) open.splice(at, 1);
+      const { offset, metadata } = committed.get(key) ?? { offset: 0, metadata: '' };
+      // An offset may pass records whose calls are still under way; what is committed beside it says so.
+      if (offset >= (ends.get(key) ?? 0) && decodeOffsetMetadata(metadata).pendingOutside === undefined) open.splice(at, 1);
     }
     if (open.length > 0) await sleep(options.timers, LOOK_EVERY_MS, options.signal);
   }

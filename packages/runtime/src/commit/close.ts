@@ -44,10 +44,10 @@ export function closeSpan(id: number, tasks: Iterable<Task>, outbox: Outbox, mon
 function freeze(task: Task): SpanTask {
   const offsets: OffsetToCommit[] = [];
   const inputs = new Map<string, number>();
-  const processors = task.progress;
+  const { progress: processors, pendingOutside } = task;
   for (const queue of task.group.queues) {
     const { topic, partition, position, partitionTime, leaderEpoch } = queue;
-    offsets.push({ topic, partition, offset: position as Offset, leaderEpoch, metadata: encodeOffsetMetadata({ partitionTime, processors }) });
+    offsets.push({ topic, partition, offset: position as Offset, leaderEpoch, metadata: encodeOffsetMetadata({ partitionTime, processors, pendingOutside }) });
     inputs.set(topic, position);
   }
   return { task, offsets, inputs, inputPositions: inputPositionsOf(task) };

@@ -95,6 +95,12 @@ test('offset metadata is the text Kafka Streams writes: version 2, partition tim
   expect(decodeOffsetMetadata(bytes.toString('base64'))).toEqual(full);
 });
 
+test('records that wait for an answer from outside are told beside the offset, apart from what operators keep', () => {
+  const pending = { partitionTime: 7, processors: new Map([['counts', 5]]), pendingOutside: 3 };
+  expect(decodeOffsetMetadata(encodeOffsetMetadata(pending))).toEqual(pending);
+  expect(encodeOffsetMetadata({ ...pending, pendingOutside: 0 })).toBe(encodeOffsetMetadata({ partitionTime: 7, processors: pending.processors }));
+});
+
 test('metadata of version 1, of somebody else, or cut short means what it can, and never fails', () => {
   expect(decodeOffsetMetadata(Buffer.from([1, 0, 0, 0, 0, 0, 0, 0, 7]).toString('base64')).partitionTime).toBe(7);
   for (const text of ['', 'hello', Buffer.from([9, 1, 2]).toString('base64'), Buffer.from([2, 0, 0, 0, 0, 0, 0, 0, 7, 0, 0, 0, 9]).toString('base64')]) {

@@ -8,13 +8,20 @@ export interface OffsetMetadata {
   readonly partitionTime: number;
   /** By name, merged by maximum over a task's partitions (last emit times). */
   readonly processors: ReadonlyMap<string, number>;
+  /** Records that this offset has passed and whose calls have not been answered: they are not done with. None unless given. */
+  readonly pendingOutside?: number;
 }
+
+/** An entry beside those of operators: records of the task that wait for an answer from outside. No operator can have the name. */
+const PENDING_OUTSIDE = '$pending';
 
 const VERSION = 2;
 const NOTHING: OffsetMetadata = { partitionTime: -1, processors: new Map() };
 
 export function encodeOffsetMetadata(metadata: OffsetMetadata): string {
-  const names = [...metadata.processors].map(([name, value]) => ({ bytes: Buffer.from(name, 'utf8'), value }));
+  const pending = metadata.pendingOutside ?? 0;
+  const entries = pending === 0 ? metadata.processors : [...metadata.processors, [PENDING_OUTSIDE, pending] as const];
+  const names = [...entries].map(([name, value]) => ({ bytes: Buffer.from(name, 'utf8'), value }));
   const mapBytes = names.length === 0 ? 0 : names.reduce((sum, { bytes }) => sum + 12 + bytes.length, 4);
   const buffer = Buffer.alloc(9 + mapBytes);
   buffer.writeUInt8(VERSION, 0);
@@ -45,7 +52,10 @@ export function decodeOffsetMetadata(text: string): OffsetMetadata {
       processors.set(buffer.toString('utf8', at + 4, end), readSafeInteger(buffer, end));
       at = end + 8;
     }
-    return { partitionTime: readSafeInteger(buffer, 1), processors };
+    const pendingOutside = processors.get(PENDING_OUTSIDE);
+    processors.delete(PENDING_OUTSIDE);
+    const partitionTime = readSafeInteger(buffer, 1);
+    return pendingOutside === undefined ? { partitionTime, processors } : { partitionTime, processors, pendingOutside };
   } catch {
     return NOTHING;
   }

@@ -1,0 +1,103 @@
+// A whole application over the embedded broker: records that fail, and calls that take their time.
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type Broker, startBroker } from '@millrace/broker';
+import { nodeDisk, nodeNetwork, silentLogger, systemChance, systemClock, systemTimers } from '@millrace/core';
+import { Kafka, logLevel } from 'kafkajs';
+import { type App, createApp, deadLetter, serde, type Topology, topic, topology } from 'millrace';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+
+const folder = mkdtempSync(join(tmpdir(), 'millrace-unlucky-'));
+let broker: Broker;
+beforeAll(async () => {
+  const ports = { clock: systemClock, timers: systemTimers, chance: systemChance, network: nodeNetwork, disk: nodeDisk, log: silentLogger };
+  broker = await startBroker({ dataDir: join(folder, 'broker'), port: 0 }, ports);
+});
+afterAll(async () => {
+  await broker?.close();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+const text = { key: serde.string(), value: serde.string(), partitions: 2 };
+
+async function withApp(program: Topology, body: (app: App) => Promise<void>): Promise<void> {
+  const options = { brokers: [broker.address], createTopics: true, stateDir: join(folder, 'state'), http: false, log: silentLogger } as const;
+  const app = createApp(program, options);
+  await app.start();
+  try {
+    await app.waitFor('running');
+    await body(app);
+  } finally {
+    await app.close();
+  }
+}
+
+async function produce(name: string, values: readonly string[]): Promise<void> {
+  const producer = new Kafka({ brokers: [broker.address], logLevel: logLevel.NOTHING }).producer();
+  await producer.connect();
+  await producer.send({ topic: name, messages: values.map((value, index) => ({ key: `k${index % 5}`, value })) });
+  await producer.disconnect();
+}
+
+async function read(app: App, name: string): Promise<string[]> {
+  const values: string[] = [];
+  for await (const { value } of app.history(topic(name, text))) values.push(value as string);
+  return values.sort();
+}
+
+test('a dead-letter topic that a function names for the first time is made, and the record that was on its way gets there', async () => {
+  const lines = topic('lines', text);
+  const lengths = topic('lengths', { ...text, value: serde.safeInt() });
+  const program = topology('unlucky', (t) => {
+    t.stream(lines)
+      .mapValues(
+        (line) => {
+          if (line.startsWith('bad')) throw new Error(`cannot measure ${line}`);
+          return line.length;
+        },
+        { onError: ({ deliveries }) => (deliveries < 2 ? 'fail' : deadLetter('never-heard-of')) },
+      )
+      .to(lengths);
+  });
+  await withApp(program, async (app) => {
+    await produce('lines', ['one', 'bad', 'three']);
+    await app.drained();
+    expect(await read(app, 'never-heard-of')).toEqual(['bad']);
+    const found: number[] = [];
+    for await (const { value } of app.history(lengths)) found.push(value as number);
+    expect(found.sort()).toEqual([3, 5]);
+  });
+});
+
+test('drained waits for calls under way, also for those whose input offset has been committed long ago', async () => {
+  const asked = topic('asked', text);
+  const told = topic('told', text);
+  let answer: () => void = () => undefined;
+  const gate = new Promise<void>((resolve) => {
+    answer = resolve;
+  });
+  const program = topology('patient', (t) => {
+    t.stream(asked)
+      .mapValuesAsync(
+        async (value) => {
+          if (value === 'slow') await gate;
+          return value.toUpperCase();
+        },
+        { as: 'ask', concurrency: 8, value: serde.string() },
+      )
+      .to(told);
+  });
+  await withApp(program, async (app) => {
+    await produce('asked', ['quick', 'slow', 'quick']);
+    let done = false;
+    const drained = app.drained().then(() => {
+      done = true;
+    });
+    while ((await read(app, 'told')).length < 2) await new Promise<void>((resolve) => setImmediate(resolve));
+    expect(done).toBe(false);
+    answer();
+    await drained;
+    expect(await read(app, 'told')).toEqual(['QUICK', 'QUICK', 'SLOW']);
+  });
+});
