@@ -1,7 +1,7 @@
 // Turns a plan into the physical topology: passes first, then node by node in order of declaration.
 // The only place that knows both the plan and the graph builder. Types were erased before; here nodes are linked as declared.
 import type { ErasedSerde } from '@millrace/core';
-import { GraphBuilder, type TopicRef, type Topology } from '@millrace/topology';
+import { GraphBuilder, type SourceSpec, type TopicRef, type Topology } from '@millrace/topology';
 import { withNull } from './draft/serde-hints.ts';
 import { changeSerde } from './operators/change-serde.ts';
 import { nullKeyFilterOperator } from './operators/null-key-filter.ts';
@@ -41,6 +41,13 @@ function addNode(graph: GraphBuilder, plan: Plan, node: PlanNode): void {
       addSource(graph, node.sourceName, node.reading, 'tombstone');
       graph.addProcessor({ name: node.name, parents: [node.sourceName], stores: node.stores, create: node.create });
       break;
+    case 'globalStore': {
+      const { store, create, onError } = node;
+      const source = sourceSpec(node.sourceName, node.reading, node.nullValues);
+      graph.addGlobalStore({ source, processor: { name: node.name, create, onError }, store });
+      for (const topic of node.reading.topics) graph.addUserTopic(topic.creation);
+      break;
+    }
     case 'operator':
       graph.addProcessor({ name: node.name, parents, stores: node.stores, create: node.create, onError: node.onError });
       break;
@@ -53,9 +60,13 @@ function addNode(graph: GraphBuilder, plan: Plan, node: PlanNode): void {
 }
 
 function addSource(graph: GraphBuilder, name: string, reading: SourceReading, nullValues: 'tombstone' | 'serde'): void {
+  graph.addSource(sourceSpec(name, reading, nullValues));
+  for (const topic of reading.topics) graph.addUserTopic(topic.creation);
+}
+
+function sourceSpec(name: string, reading: SourceReading, nullValues: 'tombstone' | 'serde'): SourceSpec {
   const { topics, ...how } = reading;
-  graph.addSource({ name, topics: topics.map(userTopic), nullValues, ...how });
-  for (const topic of topics) graph.addUserTopic(topic.creation);
+  return { name, topics: topics.map(userTopic), nullValues, ...how };
 }
 
 function addRepartition(graph: GraphBuilder, node: RepartitionPlan, parents: readonly string[], defaults: Plan['defaults']): void {

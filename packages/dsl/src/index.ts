@@ -36,6 +36,7 @@ export type {
   SessionWindowedCogroupedKStream,
   TimeWindowedCogroupedKStream,
 } from './cogrouped.ts';
+export type { GlobalTable } from './global-table.ts';
 export type {
   AggregateSpec,
   KGroupedStream,
@@ -52,6 +53,9 @@ export type { KTable } from './ktable.ts';
 export type {
   Emit,
   ForeignKeyJoinOptions,
+  GlobalJoinOptions,
+  GlobalStoreOptions,
+  GlobalTableOptions,
   GroupOptions,
   KeyedOptions,
   KeyOptions,
@@ -79,6 +83,7 @@ export type {
   Processor,
   ProcessorContext,
   ProcessorSpec,
+  ReadOnlyKeyValueStore,
   StoreAccess,
   StreamRecord,
   TaskContext,

@@ -3,9 +3,11 @@ import type { RecordContext } from '@millrace/topology';
 import type { AsyncMapper, AsyncOptions, AsyncProcessorSpec } from './async.ts';
 import type { Branches } from './branches.ts';
 import type { Joiner, KeyValue, Mapper, Predicate, Present } from './callbacks.ts';
+import type { GlobalTable } from './global-table.ts';
 import type { KGroupedStream } from './grouped.ts';
 import type { KTable } from './ktable.ts';
 import type {
+  GlobalJoinOptions,
   GroupOptions,
   KeyedOptions,
   KeyOptions,
@@ -57,10 +59,14 @@ export interface KStream<in out K, in out V> {
   toTable(options?: TableOptions<K, Present<V>>): KTable<K, Present<V>, Extract<V, null>>;
   /** Looks up the table's row of the same key; without a row nothing comes out. Only the stream triggers. */
   join<VT, R, T>(table: KTable<K, VT, T>, joiner: Joiner<Present<V>, VT, K, R>, options?: StreamTableJoinOptions<K, V, R>): KStream<K, R>;
+  /** Looks up the row that `on` names in a global table, as it is now on this instance: nothing is repartitioned. */
+  join<G, VG, R>(table: GlobalTable<G, VG>, joiner: Joiner<Present<V>, VG, K, R>, options: GlobalJoinOptions<K, V, G, R>): KStream<K, R>;
   /** Pairs records of equal keys whose times are near enough; either side triggers, and each pair comes once. */
   join<VO, R>(other: KStream<K, VO>, joiner: Joiner<Present<V>, Present<VO>, K, R>, options: StreamJoinOptions<K, V, VO, R>): KStream<K, R>;
   /** Like `join`, but a missing row is `undefined`. */
   leftJoin<VT, R, T>(table: KTable<K, VT, T>, joiner: Joiner<Present<V>, VT | undefined, K, R>, options?: StreamTableJoinOptions<K, V, R>): KStream<K, R>;
+  /** Like `join`; a missing row, or a record without a key for one, gives `undefined`. */
+  leftJoin<G, VG, R>(table: GlobalTable<G, VG>, joiner: Joiner<Present<V>, VG | undefined, K, R>, options: GlobalJoinOptions<K, V, G, R>): KStream<K, R>;
   /** Also each record of this side that found no partner, once its window has closed; the right side is `undefined` then. */
   leftJoin<VO, R>(other: KStream<K, VO>, joiner: Joiner<Present<V>, Present<VO> | undefined, K, R>, options: StreamJoinOptions<K, V, VO, R>): KStream<K, R>;
   /** Also each record of either side that found no partner; the other side is `undefined` then. */

@@ -1,7 +1,7 @@
 // The options of operators: a name, serdes where bytes are made, where state lives, what is emitted when.
 import type { Duration, Serde } from '@millrace/core';
 import type { ErrorPolicy, KeyValueHandle, SessionHandle, VersionedHandle, WindowHandle } from '@millrace/topology';
-import type { Partitioner } from './callbacks.ts';
+import type { Partitioner, Present } from './callbacks.ts';
 import type { JoinWindow } from './join-window.ts';
 
 export interface OperatorOptions {
@@ -38,6 +38,10 @@ export interface StreamTableJoinOptions<K, V, R> extends KeyedOptions<K, V> {
   /** Records wait until stream time is this far past them, and are joined in order of time; needs a versioned table with as much history. */
   readonly grace?: Duration;
   readonly result?: Serde<R>;
+}
+export interface GlobalJoinOptions<K, V, G, R> extends ValueOptions<R> {
+  /** Key of the row to look up; `null`: there is none. */
+  readonly on: (value: Present<V>, key: K) => G | null;
 }
 /** `otherValue` is the serde of the other side's values; `result` of what the joiner returns. `as` names the nodes and the repartition topics. */
 export interface StreamJoinSettings<K, V, VO, R> extends KeyedOptions<K, V> {
@@ -79,4 +83,9 @@ export interface SessionTableOptions<K, V, E extends WindowEmit = WindowEmit> ex
 export interface TableSourceOptions<K, V> extends SourceOptions {
   readonly store?: KeyValueHandle<K, V> | VersionedHandle<K, V>;
   readonly emit?: Emit;
+}
+/** `onError`: decoding. A global topic is always read from its start. */
+export interface GlobalStoreOptions extends OperatorOptions {}
+export interface GlobalTableOptions<K, V> extends GlobalStoreOptions {
+  readonly store?: KeyValueHandle<K, V>;
 }

@@ -3,6 +3,7 @@ import type { Duration, Logger, RecordHeaders } from '@millrace/core';
 import type { KeyValueStore, SessionStore, VersionedStore, WindowStore } from '@millrace/state';
 import type { KeyValueHandle, Punctuation, SessionHandle, SourcePosition, StoreHandle, VersionedHandle, WindowHandle } from '@millrace/topology';
 import type { Nothing, NotPromise } from './callbacks.ts';
+import type { GlobalTable } from './global-table.ts';
 
 /** One record, immutable: each `with` returns another. */
 export interface StreamRecord<out K, out V> {
@@ -25,7 +26,8 @@ export interface FixedKeyRecord<out K, out V> extends Omit<StreamRecord<K, V>, '
   withHeaders(headers: RecordHeaders): FixedKeyRecord<K, V>;
 }
 
-/** From a handle to a store, synchronously, inside a task. A handle that was not connected throws ERR_STORE_NOT_CONNECTED. */
+export type ReadOnlyKeyValueStore<K, V> = Pick<KeyValueStore<K, V>, 'get' | 'entry' | 'range' | 'approximateCount'>;
+/** From a handle to a store, synchronously, inside a task. A handle that was not connected throws ERR_STORE_NOT_CONNECTED, but that of a global store is for all to read. */
 export interface StoreAccess {
   store<K, V>(handle: KeyValueHandle<K, V>): KeyValueStore<K, V>;
   store<K, V>(handle: WindowHandle<K, V>): WindowStore<K, V>;
@@ -45,6 +47,8 @@ export interface TaskContext extends StoreAccess {
   /** Wall clock, ms, as of this turn of the worker. */
   readonly wallClock: number;
   readonly log: Logger;
+  /** Rows of a global table, as they are now on this instance. */
+  lookup<K, V>(table: GlobalTable<K, V>): ReadOnlyKeyValueStore<K, V>;
   /** Stream time: due times are multiples of `every`. Wall clock: from now, or aligned to `startAt`. Missed firings are not made up. */
   schedule(every: Duration, by: 'streamTime' | 'wallClock', punctuate: (at: number) => Nothing, options?: { readonly startAt?: number }): Punctuation;
   /** Commit soon after the current record. */

@@ -2,16 +2,19 @@
 import { type ErasedSerde, isLegalName, MillraceError, type Serde, serde } from '@millrace/core';
 import { type Topology, topologyError } from '@millrace/topology';
 import { compile } from './compile.ts';
-import { StreamFace, TableFace } from './draft/faces.ts';
+import { GlobalFace, StreamFace, TableFace } from './draft/faces.ts';
+import { globalStore, globalTable } from './draft/global-stores.ts';
 import { PlanDraft } from './draft/plan-draft.ts';
 import { withNull } from './draft/serde-hints.ts';
 import { sharedSerde, sourceReading } from './draft/source-reading.ts';
 import { streamNode } from './draft/stream-node.ts';
 import { type TableSourceOptionsErased, tableFromTopic } from './draft/table-sources.ts';
 import { typed } from './draft/typed.ts';
+import type { GlobalTable } from './global-table.ts';
 import type { KStream } from './kstream.ts';
 import type { KTable } from './ktable.ts';
-import type { SourceOptions, TableSourceOptions } from './operator-options.ts';
+import type { GlobalStoreOptions, GlobalTableOptions, SourceOptions, TableSourceOptions } from './operator-options.ts';
+import type { ProcessorSpec } from './processor.ts';
 import { type TopicSource, topicDeclaration } from './topic.ts';
 
 /** What the build function gets. */
@@ -20,6 +23,10 @@ export interface TopologyBuilder {
   stream<K, V>(source: TopicSource<K, V> | readonly TopicSource<K, V>[], options?: SourceOptions): KStream<K, V>;
   /** Reads a topic as a table: the latest value per key, null deletes. */
   table<K, V>(source: TopicSource<K, V | null>, options?: TableSourceOptions<K, V>): KTable<K, V>;
+  /** Reads all partitions of a topic as a table on every instance: for joins by any key, and lookups. Read to its end before the first record. */
+  globalTable<K, V>(source: TopicSource<K, V | null>, options?: GlobalTableOptions<K, V>): GlobalTable<K, V>;
+  /** A store on every instance that only this processor writes, from all partitions of a topic; every other processor may read it. It forwards nothing and has no timers. */
+  globalStore<K, V>(source: TopicSource<K, V>, processor: ProcessorSpec<K, V, never, never>, options?: GlobalStoreOptions): void;
 }
 
 export type Optimization = 'reuseSourceTopics' | 'mergeRepartitions' | 'singleStoreSelfJoin';
@@ -82,6 +89,14 @@ function createStreamBuilder(draft: PlanDraft): TopologyBuilder {
       const reading = sourceReading([topicDeclaration(source, 't.table()')], options);
       // Sound: the store handle's types were matched with the topic's by the signature.
       return typed(new TableFace(tableFromTopic(draft, reading, options as TableSourceOptionsErased)));
+    },
+    globalTable<K, V>(source: TopicSource<K, V | null>, options: GlobalTableOptions<K, V> = {}): GlobalTable<K, V> {
+      const reading = sourceReading([topicDeclaration(source, 't.globalTable()')], options);
+      // Sound: as for table().
+      return typed(new GlobalFace(globalTable(draft, reading, options as TableSourceOptionsErased)));
+    },
+    globalStore<K, V>(source: TopicSource<K, V>, processor: ProcessorSpec<K, V, never, never>, options: GlobalStoreOptions = {}): void {
+      globalStore(draft, sourceReading([topicDeclaration(source, 't.globalStore()')], options), processor, options);
     },
   };
 }

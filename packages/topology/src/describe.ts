@@ -2,7 +2,7 @@
 // Names whose order in Java depends on hash order are printed sorted.
 import { MillraceError } from '@millrace/core';
 import { topologyToDot, topologyToMermaid } from './describe-graph.ts';
-import type { DescribeFormat, Subtopology, TopicRef, Topology, TopologyNode } from './topology.ts';
+import type { DescribeFormat, TopicRef, Topology, TopologyNode } from './topology.ts';
 import { topologyToJson } from './topology-json.ts';
 
 export function describeAs(topology: Topology, parents: ReadonlyMap<string, readonly string[]>, format: DescribeFormat): string {

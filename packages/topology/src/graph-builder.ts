@@ -10,7 +10,18 @@ import { changelogTopic, repartitionTopic } from './internal-topics.ts';
 import type { ProcessorFactory } from './processor.ts';
 import type { StoreSpec } from './store-spec.ts';
 import { deriveSubtopologies, splitGlobals } from './subtopologies.ts';
-import type { InternalTopic, ProcessorNode, SinkNode, SinkPartitioner, SourceNode, TopicRef, Topology, TopologyNode, UserTopic } from './topology.ts';
+import type {
+  GlobalStore,
+  InternalTopic,
+  ProcessorNode,
+  SinkNode,
+  SinkPartitioner,
+  SourceNode,
+  TopicRef,
+  Topology,
+  TopologyNode,
+  UserTopic,
+} from './topology.ts';
 import { topologyToJson } from './topology-json.ts';
 import {
   cannotConnect,

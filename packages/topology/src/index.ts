@@ -1,6 +1,6 @@
 // The public names of @millrace/topology.
 export { checkErrorPolicy, type DeadLetter, deadLetter, type ErrorDecision, type ErrorPolicy, type Failure, isDeadLetter } from './error-policy.ts';
-export { GraphBuilder, type ProcessorSpec, type SinkSpec, type SourceSpec } from './graph-builder.ts';
+export { type GlobalStoreSpec, GraphBuilder, type ProcessorSpec, type SinkSpec, type SourceSpec } from './graph-builder.ts';
 export type { EarlierRecord, OutsideHost, OutsideWork } from './outside-work.ts';
 export type { DropReason, NodeContext, NodeProcessor, ProcessorFactory, Punctuation, RecordContext, RecordCursor, SourcePosition } from './processor.ts';
 export {
@@ -23,6 +23,8 @@ export {
 } from './store-handle.ts';
 export type { KeyValueSpec, SessionSpec, StoreSpec, VersionedSpec, WindowSpec } from './store-spec.ts';
 export {
+  type DescribeFormat,
+  type GlobalStore,
   type InternalTopic,
   type ProcessorNode,
   type SinkNode,

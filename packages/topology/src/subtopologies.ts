@@ -1,7 +1,7 @@
 // Cuts the graph into sub-topologies: connected components over links and shared stores (semantics 2.9).
 // Ids are given by first appearance in insertion order, so what is upstream gets the smaller id.
 import { assert } from '@millrace/core';
-import type { Subtopology, TopicRef, TopologyNode } from './topology.ts';
+import type { GlobalStore, Subtopology, TopicRef, TopologyNode } from './topology.ts';
 
 export function deriveSubtopologies(nodes: ReadonlyMap<string, TopologyNode>, parents: ReadonlyMap<string, readonly string[]>): readonly Subtopology[] {
   const groups = new UnionFind();
@@ -37,6 +37,22 @@ function toSubtopology(id: number, nodes: readonly TopologyNode[]): Subtopology 
   }
   // Insertion order is topological: a node is added after its parents.
   return { id, nodes: nodes.map((node) => node.name), stores: [...stores], sources, sinks: [...sinks.values()] };
+}
+
+/** Takes those apart that belong to global stores: they have an id like the others, and no tasks. */
+export function splitGlobals(
+  all: readonly Subtopology[],
+  globals: readonly Omit<GlobalStore, 'id'>[],
+): { readonly subtopologies: readonly Subtopology[]; readonly globals: readonly GlobalStore[] } {
+  const bySource = new Map(globals.map((one) => [one.source, one]));
+  const globalOf = ({ nodes }: Subtopology): Omit<GlobalStore, 'id'> | undefined => bySource.get(nodes[0] ?? '');
+  return {
+    subtopologies: all.filter((sub) => globalOf(sub) === undefined),
+    globals: all.flatMap((sub) => {
+      const found = globalOf(sub);
+      return found === undefined ? [] : [{ id: sub.id, ...found }];
+    }),
+  };
 }
 
 /** Disjoint sets of names. */

@@ -24,6 +24,10 @@ export function topologyToJson(topology: Topology): object {
         store: topic.store ?? null,
       })),
     ],
+    globals: topology.globals.map((global) => ({
+      ...global,
+      nodes: [global.source, global.processor].map((name) => nodeToJson(topology.nodes.get(name) as TopologyNode)),
+    })),
     stores: [...topology.stores.values()].map(storeToJson),
     copartitioned: topology.copartitionGroups,
   };

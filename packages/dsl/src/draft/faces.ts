@@ -18,10 +18,12 @@ import type { ErasedTransformerSpec } from '../operators/table-transform.ts';
 import { topicDeclaration } from '../topic.ts';
 import { type AsyncStep, appendAsync } from './async-draft.ts';
 import { type ForeignKeyOptionsErased, joinByForeignKey } from './foreign-key-join.ts';
+import type { GlobalNode } from './global-stores.ts';
 import { GroupFace } from './group-faces.ts';
 import { processStream } from './process-draft.ts';
 import { firstSerde } from './serde-hints.ts';
 import { splitStream } from './split-draft.ts';
+import { type GlobalJoinOptionsErased, joinWithGlobal } from './stream-global-join.ts';
 import type { ErasedOptions, StreamNode, TableNode } from './stream-node.ts';
 import { appendOperator, mergeStreams, repartitionStream, type Step, sinkStream } from './stream-operators.ts';
 import { checkJoinOptions, joinStreams, type StreamJoinKind } from './stream-stream-join.ts';
@@ -136,6 +138,10 @@ export class StreamFace {
 
   /** A table is looked up; a stream is met within a window. */
   #join(other: object, joiner: ErasedJoiner, kind: 'inner' | 'left', options: object): StreamFace {
+    if (other instanceof GlobalFace) {
+      const { node } = sameTopology(other, GlobalFace, this.node.draft, 'a join');
+      return new StreamFace(joinWithGlobal(this.node, node, joiner, kind, options as GlobalJoinOptionsErased));
+    }
     if (!(other instanceof TableFace)) return this.#joinStream(other, joiner, kind, options);
     const table = sameTopology(other, TableFace, this.node.draft, 'a join');
     return new StreamFace(joinWithTable(this.node, table.node, joiner, kind, options as JoinOptionsErased));
@@ -150,6 +156,15 @@ export class StreamFace {
   }
   #append(step: Step, options: ErasedOptions): StreamFace {
     return new StreamFace(appendOperator(this.node, step, options));
+  }
+}
+
+/** A target of joins and lookups, without operators of its own. */
+export class GlobalFace {
+  readonly kind = 'globalTable';
+  readonly node: GlobalNode;
+  constructor(node: GlobalNode) {
+    this.node = node;
   }
 }
 

@@ -3,7 +3,7 @@
 import type { ErasedSerde } from '@millrace/core';
 import { type ProcessorFactory, type StoreDeclaration, type StoreSpec, topologyError } from '@millrace/topology';
 import { Names } from '../plan/names.ts';
-import type { OperatorPlan, Plan, PlanNode, RepartitionPlan, SinkPlan, SourcePlan, TableSourcePlan } from '../plan/nodes.ts';
+import type { GlobalStorePlan, OperatorPlan, Plan, PlanNode, RepartitionPlan, SinkPlan, SourcePlan, TableSourcePlan } from '../plan/nodes.ts';
 
 /** What is known of an operator only once the whole program is: its stores and its code. */
 interface LateFacts {
@@ -11,7 +11,13 @@ interface LateFacts {
   readonly create: ProcessorFactory;
 }
 type Late<Node> = Omit<Node, 'id' | 'stores' | 'create'> & { readonly resolve: () => LateFacts };
-export type NodeDraft = Omit<SourcePlan, 'id'> | Late<TableSourcePlan> | Late<OperatorPlan> | Omit<RepartitionPlan, 'id'> | Omit<SinkPlan, 'id'>;
+export type NodeDraft =
+  | Omit<GlobalStorePlan, 'id'>
+  | Omit<SourcePlan, 'id'>
+  | Late<TableSourcePlan>
+  | Late<OperatorPlan>
+  | Omit<RepartitionPlan, 'id'>
+  | Omit<SinkPlan, 'id'>;
 
 export class PlanDraft {
   readonly names = new Names();
@@ -21,6 +27,7 @@ export class PlanDraft {
   readonly #stores = new Map<string, () => StoreSpec | undefined>();
   /** Stores that processors connect. One that no operator keeps is made from its declaration. */
   readonly #connected = new Map<string, { readonly declared: StoreDeclaration; readonly spec: () => StoreSpec }>();
+  readonly #globals = new Set<string>();
   readonly #copartitioned: (readonly number[])[] = [];
   /** How long behind their end the windows of an aggregate take late records, by node. */
   readonly #graces = new Map<number, number>();
@@ -49,6 +56,12 @@ export class PlanDraft {
     const other = this.#connected.get(declared.name);
     if (other !== undefined && other.declared !== declared) throw twoHandles(declared.name);
     this.#connected.set(declared.name, { declared, spec });
+  }
+
+  /** A store that every instance holds whole: its name is taken, but the plan's node brings it along. */
+  addGlobalStore(name: string): void {
+    this.addStore(name, () => undefined);
+    this.#globals.add(name);
   }
 
   addCopartitioned(sources: Iterable<number>): void {
@@ -84,6 +97,7 @@ export class PlanDraft {
     this.#frozen = true;
     const stores = [...this.#stores.values()].flatMap((spec) => spec() ?? []);
     for (const [name, { declared, spec }] of this.#connected) {
+      if (this.#globals.has(name)) throw connectedGlobal(name);
       const kept = stores.find((store) => store.name === name);
       if (kept === undefined) stores.push(spec());
       else if (kept.kind !== declared.kind || kept.value !== declared.value) throw twoHandles(name);
@@ -101,6 +115,10 @@ export class PlanDraft {
     if (this.#frozen)
       throw topologyError('A stream or table was used after its topology had been built. Call operators only inside topology(name, (t) => { … }).');
   }
+}
+
+function connectedGlobal(store: string): Error {
+  return topologyError(`Store "${store}" is a global one: every processor may read it as it is. Leave it out of the processor's stores.`, { store });
 }
 
 function twoHandles(store: string): Error {

@@ -86,6 +86,12 @@ export class NodeTaskContext implements TaskContext {
   store(handle: StoreHandle): never {
     return this.node.store(handle.name) as never;
   }
+  lookup(table: object): never {
+    const { node } = table as { readonly node?: { readonly store?: string } };
+    if (node?.store === undefined)
+      throw topologyError(`${this.node.node}: lookup() was given something that t.globalTable() has not made.`, { node: this.node.node });
+    return this.node.store(node.store) as never; // sound: a global store offers exactly what ReadOnlyKeyValueStore says
+  }
   schedule(every: Duration, by: 'streamTime' | 'wallClock', punctuate: (at: number) => void, options: { readonly startAt?: number } = {}): Punctuation {
     const everyMs = durationMs(every, `${this.node.node}: schedule`);
     const run = (at: number): void => {

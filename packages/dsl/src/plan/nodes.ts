@@ -85,7 +85,18 @@ export interface SinkPlan extends PlanNodeBase {
   readonly onError: ErrorPolicy | undefined;
 }
 
-export type PlanNode = SourcePlan | TableSourcePlan | OperatorPlan | RepartitionPlan | SinkPlan;
+/** A source and the processor below it that keeps a store on every instance; `name` is the processor's. Nothing hangs below. */
+export interface GlobalStorePlan extends PlanNodeBase {
+  readonly kind: 'globalStore';
+  readonly sourceName: string;
+  readonly reading: SourceReading;
+  readonly nullValues: SourceNode['nullValues'];
+  readonly store: StoreSpec;
+  readonly create: ProcessorFactory;
+  readonly onError: ErrorPolicy | undefined;
+}
+
+export type PlanNode = GlobalStorePlan | SourcePlan | TableSourcePlan | OperatorPlan | RepartitionPlan | SinkPlan;
 
 /** The whole program. `copartitioned` lists ids of sources, table sources and repartitions. */
 export interface Plan {
