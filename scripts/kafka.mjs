@@ -59,7 +59,7 @@ export async function startKafka(settings = {}) {
     }
     await new Promise((resolve) => setTimeout(resolve, POLL_MS));
   }
-  return { address: `127.0.0.1:${port}`, pid: child.pid, folder, stop };
+  return { address: `127.0.0.1:${port}`, pid: child.pid, folder, jars: libs, stop };
 }
 
 function propertiesText({ port, controllerPort, folder, settings }) {

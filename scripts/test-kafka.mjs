@@ -19,7 +19,11 @@ await orExplain(async () => {
   const kafka = await startKafka();
   process.stderr.write(`Apache Kafka ${KAFKA_VERSION} on ${kafka.address}, process ${kafka.pid}\n`);
   try {
-    process.exitCode = await runVitest(process.argv.slice(2), { MILLRACE_TEST_KAFKA: kafka.address, MILLRACE_TEST_KAFKA_VERSION: KAFKA_VERSION });
+    process.exitCode = await runVitest(process.argv.slice(2), {
+      MILLRACE_TEST_KAFKA: kafka.address,
+      MILLRACE_TEST_KAFKA_VERSION: KAFKA_VERSION,
+      MILLRACE_TEST_KAFKA_JARS: kafka.jars,
+    });
   } finally {
     await kafka.stop();
     if (existsSync(kafka.folder)) process.stderr.write(`Could not remove ${kafka.folder}; remove it by hand.\n`);
