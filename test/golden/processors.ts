@@ -18,7 +18,7 @@ export function caseStore(given: StoreCase): CaseStore {
       return { handle: erase(declare.keyValue(name, options)), isTimestamped };
     case 'window':
     case 'timestampedWindow':
-      return { handle: erase(declare.window(name, { ...options, retention: given.retention as number })), isTimestamped };
+      return { handle: erase(declare.window(name, { ...options, retention: given.retention as number, windowSize: given.windowSize as number, duplicates: given.retainDuplicates === true })), isTimestamped, isInMemory: given.memory === true };
     case 'session':
       return { handle: erase(declare.session(name, { ...options, retention: given.retention as number })), isTimestamped };
   }
@@ -29,6 +29,8 @@ export function caseStore(given: StoreCase): CaseStore {
 export interface CaseStore {
   readonly handle: KeyValueHandle<unknown, unknown>;
   readonly isTimestamped: boolean;
+  /** An in-memory store of Java: reads over several keys come by time first. */
+  readonly isInMemory?: boolean;
 }
 export type StoreLookup = (name: string) => CaseStore;
 
@@ -132,11 +134,11 @@ const free: Readonly<Record<string, Free>> = {
     else context.forward(record, { to: child });
   },
   store: (context, [name = ''], stores) => {
-    const { handle, isTimestamped } = stores(name);
+    const { handle, ...about } = stores(name);
     return (record) => {
       if (isNothing(record.key)) return;
       const store = context.store(handle);
-      context.forward(record.withValue(storeCommand(store, handle.kind, isTimestamped, record.key, str(record.value).split(' '))));
+      context.forward(record.withValue(storeCommand(store, { kind: handle.kind, ...about }, record.key, str(record.value).split(' '))));
     };
   },
   tick: (context, [every, type]) => {

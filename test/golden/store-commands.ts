@@ -5,14 +5,21 @@ import { NotExpressible, str } from './functions.ts';
 type Row = Entry<unknown, unknown>;
 const argument = (text: string | undefined): string | null => (text === undefined || text === '_' ? null : text);
 
-export function storeCommand(store: unknown, kind: string, isTimestamped: boolean, key: unknown, [verb = '', ...rest]: readonly string[]): string {
+/** What a command needs to know of its store besides the store. */
+export interface StoreFacts {
+  readonly kind: string;
+  readonly isTimestamped: boolean;
+  readonly isInMemory?: boolean;
+}
+
+export function storeCommand(store: unknown, { kind, isTimestamped, isInMemory }: StoreFacts, key: unknown, [verb = '', ...rest]: readonly string[]): string {
   const args = rest.map(argument);
   const say = (entry: Row | undefined): string => (entry === undefined ? 'null' : isTimestamped ? `${str(entry.value)}@${entry.timestamp}` : str(entry.value));
   switch (kind) {
     case 'keyValue':
       return keyValueCommand(store as KeyValueStore<unknown, unknown>, key, verb, args, say);
     case 'window':
-      return windowCommand(store as WindowStore<unknown, unknown>, key, verb, args, say);
+      return windowCommand(store as WindowStore<unknown, unknown>, key, verb, args, say, isInMemory ?? false);
     case 'session':
       return sessionCommand(store as SessionStore<unknown, unknown>, key, verb, args);
   }
@@ -38,6 +45,8 @@ function keyValueCommand(store: KeyValueStore<unknown, unknown>, key: unknown, v
     case 'putIfAbsent': {
       const before = say(store.entry(key));
       if (args[0] != null) store.putIfAbsent(key, args[0]);
+      // Of Java's null where nothing is, a delete is left.
+      else if (before === say(undefined)) store.delete(key);
       return before;
     }
     case 'delete': {
@@ -68,7 +77,9 @@ function keyValueCommand(store: KeyValueStore<unknown, unknown>, key: unknown, v
 const times = (from: string | null | undefined, to: string | null | undefined): { from?: number; to?: number } => ({ from: Number(from), to: Number(to) });
 const windowed = (row: Row): { readonly key: unknown; readonly window: { readonly start: number; readonly end: number } } => row.key as never;
 
-function windowCommand(store: WindowStore<unknown, unknown>, key: unknown, verb: string, args: Args, say: Say): string {
+function windowCommand(store: WindowStore<unknown, unknown>, key: unknown, verb: string, args: Args, say: Say, isInMemory: boolean): string {
+  // Ours reads as Java's persistent store does; sorting is stable, so keys stay in order within a time.
+  const arranged = (rows: Rows<Row>): Iterable<Row> => (isInMemory ? [...rows].sort((a, b) => windowed(a).window.start - windowed(b).window.start) : rows);
   const byStart = (row: Row): string => `${windowed(row).window.start}=${say(row)}`;
   const byKey = (row: Row): string => `${str(row.key)}=${say(row)}`;
   const first = (rows: Rows<Row>): Row | undefined => [...rows][0];
@@ -85,11 +96,11 @@ function windowCommand(store: WindowStore<unknown, unknown>, key: unknown, verb:
     case 'backwardFetch':
       return list(store.fetch(key, { ...times(args[0], args[1]), reverse: true }), byStart);
     case 'fetchRange':
-      return list(store.fetchAll({ ...times(args[2], args[3]), ...(args[0] == null ? {} : { fromKey: args[0] }), ...(args[1] == null ? {} : { toKey: args[1] }) }), byKey);
+      return list(arranged(store.fetchAll({ ...times(args[2], args[3]), ...(args[0] == null ? {} : { fromKey: args[0] }), ...(args[1] == null ? {} : { toKey: args[1] }) })), byKey);
     case 'fetchAll':
-      return list(store.fetchAll(times(args[0], args[1])), byKey);
+      return list(arranged(store.fetchAll(times(args[0], args[1]))), byKey);
     case 'all':
-      return list(store.fetchAll(), byKey);
+      return list(arranged(store.fetchAll()), byKey);
   }
   throw new NotExpressible(`window store command ${verb}`);
 }

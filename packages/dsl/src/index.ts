@@ -13,6 +13,7 @@ export {
   type Punctuation,
   type RecordContext,
   type SessionHandle,
+  type SessionStoreOptions,
   type SourcePosition,
   type StoreHandle,
   type StoreKind,

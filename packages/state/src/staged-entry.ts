@@ -32,6 +32,8 @@ export class StagedEntry<V = unknown, K = unknown> {
   readonly text: string;
   /** @internal Key on disk, own bytes. */
   readonly diskKey: Buffer;
+  /** @internal Known not to have been there before the span that is being filled. */
+  isNew = false;
   /** @internal Written since the last drain. */
   pending = false;
   /** @internal */

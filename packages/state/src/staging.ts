@@ -148,7 +148,10 @@ export class Staging<V, K> {
       entry.size = entry.diskKey.length + ENTRY_BYTES + (row?.length ?? 0);
       this.#frozenBytes += entry.size;
       this.#closing.push(entry);
-      if (sink !== undefined && !this.#everyWrite)
+      // A key that came and went within the span has left no trace for anybody to forget.
+      const nothingToSay = row === null && entry.isNew;
+      entry.isNew = false;
+      if (sink !== undefined && !this.#everyWrite && !nothingToSay)
         sink.append(logKey(entry.diskKey, keyOffset), row === null ? null : row.subarray(8), entry.timestamp, entry.headers);
       entry.headers = undefined;
     }

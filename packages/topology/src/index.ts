@@ -8,6 +8,7 @@ export {
   type KeyValueOptions,
   type Overrides,
   type SessionHandle,
+  type SessionStoreOptions,
   type StoreDeclaration,
   type StoreHandle,
   type StoreKind,

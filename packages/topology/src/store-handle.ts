@@ -17,9 +17,15 @@ export interface StoreOptions<K, V> {
   readonly queryable?: boolean;
 }
 export interface KeyValueOptions<K, V> extends StoreOptions<K, V> {}
-export interface WindowStoreOptions<K, V> extends StoreOptions<K, V> {
+export interface SessionStoreOptions<K, V> extends StoreOptions<K, V> {
   /** How long rows are kept. Default and minimum is what the windows need (size + grace; sessions: gap + grace). */
   readonly retention?: Duration;
+}
+export interface WindowStoreOptions<K, V> extends SessionStoreOptions<K, V> {
+  /** End minus start of its windows. Only for a store that a processor keeps; an aggregate knows its windows. */
+  readonly windowSize?: Duration;
+  /** Several values per key and window start, in the order in which they were put; for a store that a processor keeps. False unless given. */
+  readonly duplicates?: boolean;
 }
 
 export interface VersionedOptions<K, V> extends StoreOptions<K, V> {
@@ -49,6 +55,9 @@ export interface StoreDeclaration extends StoreHandle {
   readonly queryable: boolean;
   /** Window and session stores: undefined means what the windows need. */
   readonly retentionMs: number | undefined;
+  /** Window stores that a processor keeps. */
+  readonly windowSizeMs: number | undefined;
+  readonly duplicates: boolean | undefined;
   /** Versioned stores. */
   readonly historyMs: number | undefined;
 }
@@ -69,9 +78,11 @@ export const store = {
     return declare('keyValue', name, options, {});
   },
   window<K, V, const N extends string>(name: N, options: WindowStoreOptions<K, V>): WindowHandle<K, V, N> {
-    return declare('window', name, options, { retentionMs: retentionOf(name, options) });
+    const { windowSize, duplicates } = options;
+    const windowSizeMs = windowSize === undefined ? undefined : durationMs(windowSize, `store ${name}: windowSize`);
+    return declare('window', name, options, { retentionMs: retentionOf(name, options), windowSizeMs, duplicates });
   },
-  session<K, V, const N extends string>(name: N, options: WindowStoreOptions<K, V>): SessionHandle<K, V, N> {
+  session<K, V, const N extends string>(name: N, options: SessionStoreOptions<K, V>): SessionHandle<K, V, N> {
     return declare('session', name, options, { retentionMs: retentionOf(name, options) });
   },
   versioned<K, V, const N extends string>(name: N, options: VersionedOptions<K, V>): VersionedHandle<K, V, N> {
@@ -87,7 +98,7 @@ function declare<Kind extends StoreKind, K, V, N extends string>(
   kind: Kind,
   name: N,
   options: StoreOptions<K, V>,
-  times: { readonly retentionMs?: number | undefined; readonly historyMs?: number | undefined },
+  shape: Partial<Pick<StoreDeclaration, 'retentionMs' | 'historyMs' | 'windowSizeMs' | 'duplicates'>>,
 ): TypedHandle<Kind, K, V, N> {
   checkName(name, 'store');
   const logged = options.changelog ?? true;
@@ -98,8 +109,10 @@ function declare<Kind extends StoreKind, K, V, N extends string>(
     value: options.value,
     changelog: logged === false ? false : { config: settings(logged === true ? {} : logged.config) },
     queryable: options.queryable ?? true,
-    retentionMs: times.retentionMs,
-    historyMs: times.historyMs,
+    retentionMs: shape.retentionMs,
+    historyMs: shape.historyMs,
+    windowSizeMs: shape.windowSizeMs,
+    duplicates: shape.duplicates,
   });
   return declaration; // '~types' is a tag for the compiler and never there
 }

@@ -1,8 +1,8 @@
 // Adds processors to the plan, and connects the stores they name.
-import { type StoreDeclaration, storeDeclaration, topologyError } from '@millrace/topology';
+import { type StoreDeclaration, storeDeclaration } from '@millrace/topology';
 import { type ErasedProcessorSpec, processOperator } from '../operators/process.ts';
 import type { PlanDraft } from './plan-draft.ts';
-import { rowsSpec } from './store-draft.ts';
+import { ownWindowSpec, rowsSpec } from './store-draft.ts';
 import { type ErasedOptions, type StreamNode, streamNode } from './stream-node.ts';
 
 /** `fixed`: the key stays, so what follows by key needs no repartition. */
@@ -28,13 +28,7 @@ export function processStream(stream: StreamNode, spec: ErasedProcessorSpec, key
 export function connectStore(draft: PlanDraft, declared: StoreDeclaration): string {
   const { name, key, value } = declared;
   draft.connectStore(declared, () => {
-    if (declared.kind !== 'keyValue' && declared.kind !== 'versioned')
-      throw topologyError(
-        `Store "${name}" is connected to a processor, but no operator keeps it. A ${declared.kind} store belongs to a windowed aggregate: give it the store, or use store.keyValue().`,
-        {
-          store: name,
-        },
-      );
+    if (declared.kind === 'window' || declared.kind === 'session') return ownWindowSpec(draft, declared);
     return rowsSpec(draft, { name, declared, key, value }, key, value);
   });
   return name;

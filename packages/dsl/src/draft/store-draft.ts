@@ -117,3 +117,18 @@ function retentionOf(store: StoreDraft, needed: number, what: string): number {
     { store: store.name, option: 'retention' },
   );
 }
+
+/** A window or session store that only processors keep: nobody else knows how long its rows are needed. */
+export function ownWindowSpec(draft: PlanDraft, declared: StoreDeclaration): WindowSpec | SessionSpec {
+  const { kind, name, changelog, queryable, retentionMs, windowSizeMs } = declared;
+  const isWindow = kind === 'window';
+  if (retentionMs === undefined || (isWindow && windowSizeMs === undefined)) {
+    throw topologyError(
+      `Store "${name}" is connected to a processor, and no aggregate keeps it. Say how it keeps its rows: store.${kind}('${name}', { ${isWindow ? 'windowSize, retention' : 'retention'}, … }).`,
+      { store: name },
+    );
+  }
+  const shared = { name, key: draft.keySerde(declared.key), value: draft.valueSerde(declared.value), changelog, queryable, retentionMs };
+  if (!isWindow) return Object.freeze({ kind: 'session', ...shared });
+  return Object.freeze({ kind: 'window', ...shared, windowSizeMs: windowSizeMs as number, duplicates: declared.duplicates ?? false });
+}

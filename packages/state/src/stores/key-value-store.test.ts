@@ -128,6 +128,21 @@ describe('the life of a span', () => {
     ]);
   });
 
+  test('where priors are kept, a key that came and went leaves no tombstone; one that was there does', async () => {
+    const database = await openDatabase();
+    const store = counts(database);
+    store.keepPrior();
+    store.put('there', 1);
+    commitAll(database, store);
+    store.put('came', 1);
+    store.delete('came');
+    store.put('there', 2);
+    store.delete('there');
+    const log = new RecordingLog();
+    store.close(log);
+    expect(logged(log)).toEqual([['there', null, 7]]);
+  });
+
   test('in every-write mode each write is logged, in order', async () => {
     const store = counts(await openDatabase(), { logEveryWrite: true });
     store.put('a', 1, 10);

@@ -285,6 +285,7 @@ export class StagedKeyValueStore<K, V> implements KeyValueStore<K, V>, StagedSto
   }
 
   #capturePrior(entry: StagedEntry<V, K>, value: V | null | undefined): void {
+    if (entry.place !== IN_OPEN) entry.isNew = !entry.present;
     entry.priorPresent = entry.present;
     entry.priorTimestamp = entry.timestamp;
     entry.priorValue = entry.value;

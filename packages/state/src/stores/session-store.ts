@@ -341,6 +341,7 @@ export class StagedSessionStore<K, V> implements SessionStore<K, V>, StagedStore
   }
 
   #capturePrior(entry: StagedEntry<V, K>, value: V | null | undefined): void {
+    if (entry.place !== IN_OPEN) entry.isNew = !entry.present;
     entry.priorPresent = entry.present;
     entry.priorTimestamp = entry.timestamp;
     entry.priorValue = entry.value;

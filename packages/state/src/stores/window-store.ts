@@ -411,6 +411,7 @@ export class StagedWindowStore<K, V> implements WindowStore<K, V>, StagedStore {
   }
 
   #capturePrior(entry: StagedEntry<V, K>, value: V | null | undefined): void {
+    if (entry.place !== IN_OPEN) entry.isNew = !entry.present;
     entry.priorPresent = entry.present;
     entry.priorTimestamp = entry.timestamp;
     entry.priorValue = entry.value;
