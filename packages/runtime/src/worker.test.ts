@@ -55,6 +55,21 @@ test('one span passes the ten steps in order; records are processed while its co
   await rig.worker.stop(10_000);
 });
 
+test('what the broker has committed is on disk after settleNow, also when its answer is still on the way', async () => {
+  const disk = new Disk();
+  const rig = startRig({ disk, timing: { settleIntervalMs: 60_000 } });
+  const held = createHold();
+  rig.log.gate = { after: (call) => (call.kind === 'end' ? held.hold : undefined) };
+  rig.log.produce('in', 0, lines(6));
+  await rig.worker.assign(assignmentOf(rig.log, ['0_0']));
+  await until(() => inputAt(rig) === 6);
+  const settled = rig.worker.settleNow();
+  held.open();
+  await settled;
+  expect(await counts(disk)).toEqual({ a: 2, b: 2, c: 2 });
+  await rig.worker.stop(10_000);
+});
+
 test('under exactly-once batches of the open span wait while another is closing; under at-least-once they leave', async () => {
   for (const guarantee of ['exactly-once', 'at-least-once'] as const) {
     const rig = startRig({ guarantee });

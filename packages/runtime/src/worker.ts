@@ -141,6 +141,7 @@ export function createWorker(options: WorkerOptions, ports: WorkerPorts): Worker
       });
     },
     async settleNow() {
+      await worker.commitEnded(); // the broker may have committed a span of which we have not heard yet
       worker.settle(worker.tasks.values());
     },
     wake,
