@@ -13,6 +13,9 @@ const GRANTED = `
 type Millrace = typeof import('millrace');
 declare const createApp: Millrace['createApp'], isMain: Millrace['isMain'], run: Millrace['run'], MillraceError: Millrace['MillraceError'];
 declare const serde: Millrace['serde'], store: Millrace['store'], topic: Millrace['topic'], topology: Millrace['topology'], windows: Millrace['windows'];
+declare const testTopology: typeof import('millrace/testkit').testTopology;
+declare const checkLock: typeof import('@millrace/topology').checkLock;
+declare const readFileSync: typeof import('node:fs').readFileSync;
 declare const app: import('millrace').App;
 declare const orderTotals: import('millrace').Topology;
 declare const totals: import('millrace').KeyValueHandle<string, number>;
@@ -30,6 +33,8 @@ const PUBLIC = ['core/src/errors', 'core/src/serde/index', 'dsl/src/stream-build
   'millrace/src/run',
   'runtime/src/feed',
   'topology/src/store-handle',
+  'topology/src/lock/lock-file',
+  'testkit/src/test-topology',
 ]);
 
 /** Pages of the docs whose blocks stand alone. */

@@ -6,6 +6,8 @@ export interface CliDeps {
   readonly printLine: (line: string) => void;
   readonly printError: (text: string) => void;
   readonly ports: Ports;
+  /** Loads a module by its path from the current folder; rejects with the loader's own error. */
+  readonly loadModule: (path: string) => Promise<Readonly<Record<string, unknown>>>;
   /** Calls `stop` on each SIGTERM and SIGINT until the returned function is called. */
   readonly onStop: (stop: () => void) => () => void;
   /** Ends the process at once. */

@@ -1,4 +1,6 @@
 // The real process behind the commands: its streams, its signals, the machine's ports.
+import { resolve } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { jsonLogger, LOG_LEVELS, nodeDisk, nodeNetwork, systemChance, systemClock, systemTimers } from '@millrace/core';
 import type { CliDeps } from './command.ts';
 
@@ -14,6 +16,7 @@ export function processDeps(): CliDeps {
     printLine: (line) => void process.stdout.write(`${line}\n`),
     printError: (text) => void process.stderr.write(`${text}\n`),
     ports: { clock: systemClock, timers: systemTimers, chance: systemChance, network: nodeNetwork, disk: nodeDisk, log },
+    loadModule: (path) => import(pathToFileURL(resolve(path)).href) as Promise<Readonly<Record<string, unknown>>>,
     onStop(stop) {
       process.on('SIGTERM', stop);
       process.on('SIGINT', stop);

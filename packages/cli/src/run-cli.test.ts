@@ -14,7 +14,7 @@ interface Process {
   readonly time: ReturnType<typeof virtualTime>;
 }
 
-function fakeProcess(): Process {
+function fakeProcess(modules: Readonly<Record<string, Readonly<Record<string, unknown>>>> = {}): Process {
   const time = virtualTime({ startMs: 1_000_000 });
   const out: string[] = [];
   const err: string[] = [];
@@ -31,6 +31,7 @@ function fakeProcess(): Process {
     },
     printError: (text) => void err.push(text),
     ports: { clock: time.clock, timers: time.timers, chance: seededChance(1), network: memoryNetwork(time.timers), disk: memoryDisk(), log: silentLogger },
+    loadModule: async (path) => modules[path] ?? Promise.reject(new Error(`Cannot find module '${path}'`)),
     onStop(given) {
       stop = given;
       return () => {};

@@ -3,8 +3,10 @@
 import { explainError } from '@millrace/core';
 import { type CliDeps, type Command, DONE, FAILED, isExplained, USAGE, UsageError } from './command.ts';
 import { brokerCommand } from './commands/broker.ts';
+import { checkCommand } from './commands/check.ts';
+import { describeCommand } from './commands/describe.ts';
 
-const COMMANDS: readonly Command[] = [brokerCommand];
+const COMMANDS: readonly Command[] = [brokerCommand, describeCommand, checkCommand];
 
 const OVERVIEW = `Example: millrace broker --port 9092 --data-dir ./broker-data
 
