@@ -131,7 +131,7 @@ describe('the wire', () => {
 
   test('SASL is declined in its own words', async () => {
     const { client } = await start();
-    expect(await client.ask(APIS.saslHandshake, 1, { mechanism: 'PLAIN' })).toMatchObject({ errorCode: 33, mechanisms: [] });
+    expect(await client.ask(APIS.saslHandshake, 1, { mechanism: 'PLAIN' })).toMatchObject({ errorCode: 34, mechanisms: [] });
     expect((await client.ask(APIS.saslAuthenticate, 2, { authBytes: Buffer.from('x') })).errorCode).toBe(34);
   });
 

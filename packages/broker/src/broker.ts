@@ -108,6 +108,7 @@ export async function startBroker(options: BrokerOptions, ports: Ports): Promise
     const served = security.guard(entries, {
       nameOf: (topicId) => topics.byId(topicId)?.name,
       exists: (topic) => topics.get(topic) !== undefined,
+      names: () => [...topics.all()].map(({ name }) => name),
       autoCreate: filled.autoCreateTopics,
     });
     const server = new Server(

@@ -39,6 +39,7 @@ export async function openSecurity(options: FilledSecurity, dataDir: string, por
   const { disk, chance, clock, timers, log } = ports;
   const file = new StoredSecurityFile(disk, dataDir, chance);
   const { sasl, authorization } = options;
+  if (sasl !== undefined) file.keepSecret();
   const users = await Users.open(file, chance, sasl?.users ?? {}, sasl?.mechanisms ?? [], sasl?.iterations ?? ITERATIONS_MIN);
   const authorizer = authorization === undefined ? undefined : new Authorizer(file, authorization, metrics.counter('authorization_denied_total'));
   const quotas = new Quotas(file, clock);

@@ -34,10 +34,12 @@ export class StoredSecurityFile {
     this.#disk = disk;
     this.#path = disk.join(dataDir, FILE);
     if (disk.exists(this.#path)) this.#now = parse(this.#path, disk.readWhole(this.#path));
-    else {
-      this.#now = { secret: Buffer.from(chance.bytes(SECRET_BYTES)), credentials: [], rules: [], quotas: [] };
-      this.update({});
-    }
+    else this.#now = { secret: Buffer.from(chance.bytes(SECRET_BYTES)), credentials: [], rules: [], quotas: [] };
+  }
+
+  /** Writes the secret down, so that it is the same after a restart. */
+  keepSecret(): void {
+    if (!this.#disk.exists(this.#path)) this.update({});
   }
 
   get now(): StoredSecurity {

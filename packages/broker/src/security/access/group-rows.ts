@@ -5,25 +5,34 @@ import { type Ask, PASS, type Row, row, split, type Verdict } from './guard.ts';
 const GROUP_DENIED = ERROR_CODES.GROUP_AUTHORIZATION_FAILED;
 const TOPIC_DENIED = ERROR_CODES.TOPIC_AUTHORIZATION_FAILED;
 
-type Committed = readonly { readonly name: string; readonly partitions: readonly { readonly partitionIndex: number }[] }[];
+type Committed = readonly { readonly name: string; readonly topicId?: string; readonly partitions: readonly { readonly partitionIndex: number }[] }[];
 const refusePartitions = (topics: Committed, errorCode: number) =>
-  topics.map(({ name, partitions }) => ({ name, partitions: partitions.map(({ partitionIndex }) => ({ partitionIndex, errorCode })) }));
+  topics.map(({ name, topicId, partitions }) => ({ name, topicId, partitions: partitions.map(({ partitionIndex }) => ({ partitionIndex, errorCode })) }));
+
+/** By name, or by id where newer versions have no name; an id nobody has is left to the handler. */
+function mayTopic(ask: Ask, operation: 'read' | 'describe', { name, topicId }: { readonly name?: string; readonly topicId?: string }): boolean {
+  const known = name === undefined || name === '' ? ask.topics.nameOf(topicId ?? '') : name;
+  return known === undefined || ask.may(operation, 'topic', known);
+}
 
 const offsetCommit = row(APIS.offsetCommit, 'read on the group and on each topic', (request, ask) => {
   if (!ask.may('read', 'group', request.groupId)) return { kind: 'answer', response: { topics: refusePartitions(request.topics, GROUP_DENIED) } };
-  const [allowed, refused] = split(request.topics, ({ name }) => ask.may('read', 'topic', name));
+  const [allowed, refused] = split(request.topics, (topic) => mayTopic(ask, 'read', topic));
   if (refused.length === 0) return PASS;
   const answers = refusePartitions(refused, TOPIC_DENIED);
   return { kind: 'part', request: { ...request, topics: allowed }, complete: (response) => ({ ...response, topics: [...response.topics, ...answers] }) };
 });
 
 type FetchRequest = RequestBody<typeof APIS.offsetFetch>;
-type FetchTopics = FetchRequest['topics'];
 const MANY_GROUPS = 8;
 
-const refuseOffsets = (topics: NonNullable<FetchTopics>, errorCode: number) =>
-  topics.map(({ name, partitionIndexes }) => ({
+type AskedOffsets = readonly { readonly name: string; readonly topicId?: string; readonly partitionIndexes: readonly number[] }[];
+type FoundTopic = { readonly name: string; readonly topicId?: string };
+
+const refuseOffsets = (topics: AskedOffsets, errorCode: number) =>
+  topics.map(({ name, topicId, partitionIndexes }) => ({
     name,
+    topicId,
     partitions: partitionIndexes.map((partitionIndex) => ({ partitionIndex, committedOffset: -1, metadata: '', errorCode })),
   }));
 
@@ -37,26 +46,24 @@ function fetchOne(request: FetchRequest, ask: Ask): Verdict<FetchRequest, object
     const refused = topics === null || ask.version > 1 ? [] : refuseOffsets(topics, GROUP_DENIED);
     return { kind: 'answer', response: { topics: refused, errorCode: GROUP_DENIED } };
   }
-  const mayTopic = ({ name }: { readonly name: string }): boolean => ask.may('describe', 'topic', name);
-  const [allowed, refused] = topics === null ? [null, []] : split(topics, mayTopic);
+  const [allowed, refused] = topics === null ? [null, []] : split(topics, (topic) => mayTopic(ask, 'describe', topic));
   if (allowed !== null && refused.length === 0) return PASS;
   return {
     kind: 'part',
     request: { ...request, topics: allowed },
     complete: (response) => {
-      const { topics: found = [] } = response as { readonly topics?: readonly { readonly name: string }[] };
-      return { ...response, topics: [...found.filter(mayTopic), ...refuseOffsets(refused, TOPIC_DENIED)] };
+      const { topics: found = [] } = response as { readonly topics?: readonly FoundTopic[] };
+      return { ...response, topics: [...found.filter((topic) => mayTopic(ask, 'describe', topic)), ...refuseOffsets(refused, TOPIC_DENIED)] };
     },
   };
 }
 
 function fetchMany(request: FetchRequest, ask: Ask): Verdict<FetchRequest, object> {
-  const mayTopic = ({ name }: { readonly name: string }): boolean => ask.may('describe', 'topic', name);
   const [groups, refusedGroups] = split(request.groups, ({ groupId }) => ask.may('describe', 'group', groupId));
-  const refusedTopics = new Map<string, NonNullable<FetchTopics>>();
+  const refusedTopics = new Map<string, AskedOffsets>();
   const allowed = groups.map((group) => {
     if (group.topics === null) return group;
-    const [topics, refused] = split(group.topics, mayTopic);
+    const [topics, refused] = split(group.topics, (topic) => mayTopic(ask, 'describe', topic));
     if (refused.length > 0) refusedTopics.set(group.groupId, refused);
     return { ...group, topics };
   });
@@ -65,15 +72,16 @@ function fetchMany(request: FetchRequest, ask: Ask): Verdict<FetchRequest, objec
     kind: 'part',
     request: { ...request, groups: allowed },
     complete: (response) => {
-      const { groups: found = [] } = response as {
-        readonly groups?: readonly { readonly groupId: string; readonly topics: readonly { readonly name: string }[] }[];
-      };
+      const { groups: found = [] } = response as { readonly groups?: readonly { readonly groupId: string; readonly topics: readonly FoundTopic[] }[] };
       return {
         ...response,
         groups: [
           ...found.map((group) => ({
             ...group,
-            topics: [...group.topics.filter(mayTopic), ...refuseOffsets(refusedTopics.get(group.groupId) ?? [], TOPIC_DENIED)],
+            topics: [
+              ...group.topics.filter((topic) => mayTopic(ask, 'describe', topic)),
+              ...refuseOffsets(refusedTopics.get(group.groupId) ?? [], TOPIC_DENIED),
+            ],
           })),
           ...refusedGroups.map(({ groupId }) => ({ groupId, topics: [], errorCode: GROUP_DENIED })),
         ],

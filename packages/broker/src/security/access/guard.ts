@@ -13,6 +13,8 @@ export interface TopicFacts {
   /** Undefined: no topic has that id. */
   nameOf(topicId: string): string | undefined;
   exists(topic: string): boolean;
+  /** Of every topic. */
+  names(): readonly string[];
   readonly autoCreate: boolean;
 }
 

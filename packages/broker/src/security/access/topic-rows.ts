@@ -47,6 +47,25 @@ const metadata = row(APIS.metadata, 'describe on each topic: others are hidden; 
   };
 });
 
+const describeTopicPartitions = row(APIS.describeTopicPartitions, 'describe on each topic: others are hidden', (request, ask) => {
+  const all = request.topics.length === 0;
+  const asked = all ? ask.topics.names().map((name) => ({ name })) : request.topics;
+  const [allowed, refused] = split(asked, ({ name }) => ask.may('describe', 'topic', name));
+  const answers = all ? [] : refused.map(({ name }) => ({ errorCode: DENIED, name, topicId: NO_UUID, partitions: [] }));
+  if (allowed.length === 0) return { kind: 'answer', response: { topics: answers } }; // no names would mean all of them
+  return {
+    kind: 'part',
+    request: { ...request, topics: allowed },
+    complete: (response) => ({
+      ...response,
+      topics: [
+        ...response.topics.map((topic) => (topic.name === null ? topic : { ...topic, topicAuthorizedOperations: ask.operations('topic', topic.name) })),
+        ...answers,
+      ],
+    }),
+  };
+});
+
 /** As Kafka: what one may do to the cluster is told to those who may describe it. */
 function clusterOperations(ask: Ask): number {
   return ask.mayCluster('describe') ? ask.operations('cluster', 'kafka-cluster') : 0;
@@ -164,6 +183,7 @@ const incrementalAlterConfigs = row(APIS.incrementalAlterConfigs, 'alter configs
 
 export const TOPIC_ROWS: readonly Row[] = [
   metadata,
+  describeTopicPartitions,
   describeCluster,
   createTopics,
   deleteTopics,
