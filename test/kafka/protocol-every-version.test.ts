@@ -150,18 +150,19 @@ function batch(producer: { readonly producerId: number; readonly producerEpoch: 
   return bytes;
 }
 
+/** Both names of the topic: a version sends the one it carries. Ids are of the first topic alone. */
 const produceTo = (name: string, records: Buffer, transactionalId: string | null = null) => ({
   transactionalId,
   acks: -1,
   timeoutMs: 10_000,
-  topicData: [{ name, partitionData: [{ index: 0, records }] }],
+  topicData: [{ name, topicId, partitionData: [{ index: 0, records }] }],
 });
 const commitOffset = (committedOffset: number): Promise<ResponseBody<typeof APIS.offsetCommit>> => wire.ask(APIS.offsetCommit, 9, offsetOf(committedOffset));
 const offsetOf = (committedOffset: number) => ({
   groupId: group,
   generationIdOrMemberEpoch: -1,
   memberId: '',
-  topics: [{ name: topic, partitions: [{ partitionIndex: 0, committedOffset, committedMetadata: 'm' }] }],
+  topics: [{ name: topic, topicId, partitions: [{ partitionIndex: 0, committedOffset, committedMetadata: 'm' }] }],
 });
 
 async function fetchAll(name: string, version: number, partition = 0): Promise<{ views: RecordBatchView[]; aborted: number }> {
@@ -187,7 +188,7 @@ function countRecords(views: readonly RecordBatchView[]): number {
 
 describe('data', () => {
   test('Produce and Fetch: what is written in any version and codec is read in any version', async () => {
-    const versions = shared(APIS.produce).filter((version) => version < 12);
+    const versions = shared(APIS.produce);
     const accepted = (answer: ResponseBody<typeof APIS.produce>): void => expect(answer.responses[0]?.partitionResponses[0]?.errorCode).toBe(0);
     await everyVersion(APIS.produce, (version) => produceTo(topic, batch(undefined, 2, version % 4)), accepted, versions);
     for (const version of shared(APIS.fetch)) expect(countRecords((await fetchAll(topic, version)).views), `Fetch v${version}`).toBe(versions.length * 2);
@@ -208,6 +209,23 @@ describe('data', () => {
         () => body,
         (answer) => expect(answer.topics[0]?.partitions[0]?.errorCode).toBe(0),
       );
+    }
+    // Special timestamps are known from a version on; before it they are unsupported. Nothing is tiered here.
+    for (const [timestamp, since] of [
+      [-3, 7],
+      [-4, 8],
+      [-5, 9],
+      [-6, 11],
+    ] as const) {
+      const body = { replicaId: -1, topics: [{ name: topic, partitions: [{ partitionIndex: 0, timestamp }] }] };
+      const check = (answer: ResponseBody<typeof APIS.listOffsets>, version: number): void => {
+        const found = answer.topics[0]?.partitions[0];
+        expect(found?.errorCode, `${timestamp}`).toBe(version < since ? 35 : 0);
+        if (version < since) return;
+        if (timestamp <= -5) expect(found, `${timestamp}`).toMatchObject({ offset: -1, timestamp: -1 });
+        else expect(found?.offset, `${timestamp}`).toBeGreaterThanOrEqual(0);
+      };
+      await everyVersion(APIS.listOffsets, () => body, check);
     }
     const epoch = { topics: [{ topic, partitions: [{ partition: 0, leaderEpoch: 0 }] }] };
     await everyVersion(
@@ -243,7 +261,7 @@ describe('groups', () => {
       () => offsetOf(77),
       (answer) => expect(answer.topics[0]?.partitions[0]?.errorCode).toBe(0),
     );
-    const topics = [{ name: topic, partitionIndexes: [0] }];
+    const topics = [{ name: topic, topicId, partitionIndexes: [0] }];
     await everyVersion(
       APIS.offsetFetch,
       () => ({ groupId: group, topics, groups: [{ groupId: group, topics }], requireStable: true }),
@@ -306,6 +324,81 @@ describe('groups', () => {
       APIS.deleteGroups,
       (version) => ({ groupsNames: [`${group}-${version}`] }),
       (answer) => expect(answer.results[0]?.errorCode).toBe(0),
+    );
+  });
+});
+
+describe('what tools ask of a cluster', () => {
+  const parts = (...indexes: number[]) => [{ topic, partitions: indexes }];
+
+  test('DescribeLogDirs, AlterReplicaLogDirs, ElectLeaders', async () => {
+    let directory = '';
+    const described = (answer: ResponseBody<typeof APIS.describeLogDirs>): void => {
+      directory = answer.results[0]?.logDir ?? '';
+      expect(answer.results[0]?.topics).toMatchObject([{ name: topic, partitions: [{ partitionIndex: 0, offsetLag: 0, isFutureKey: false }] }]);
+    };
+    await everyVersion(APIS.describeLogDirs, () => ({ topics: parts(0, 9) }), described);
+    const codes =
+      (...expected: string[]) =>
+      (answer: ResponseBody<typeof APIS.alterReplicaLogDirs>): void =>
+        expect(answer.results.flatMap(({ partitions }) => partitions.map(({ partitionIndex, errorCode }) => `${partitionIndex}: ${errorCode}`)).sort()).toEqual(
+          expected,
+        );
+    const dir = (path: string) => ({ dirs: [{ path, topics: [{ name: topic, partitions: [0, 9] }] }] });
+    await everyVersion(APIS.alterReplicaLogDirs, () => dir(directory), codes('0: 0', '9: 3'));
+    await everyVersion(APIS.alterReplicaLogDirs, () => dir('/nowhere'), codes('0: 57', '9: 57'));
+    const elected = (answer: ResponseBody<typeof APIS.electLeaders>): void =>
+      expect(answer.replicaElectionResults[0]?.partitionResult.map(({ errorCode }) => errorCode).sort()).toEqual([3, 84]);
+    await everyVersion(APIS.electLeaders, () => ({ topicPartitions: parts(0, 9), electionType: 0 }), elected);
+  });
+
+  test('reassignments: none is under way, and this broker is the only place', async () => {
+    const move = (replicas: number[] | null) => ({ topics: [{ name: topic, partitions: [{ partitionIndex: 0, replicas }] }] });
+    const code = (expected: number) => (answer: ResponseBody<typeof APIS.alterPartitionReassignments>) =>
+      expect(answer.responses[0]?.partitions[0]?.errorCode).toBe(expected);
+    await everyVersion(APIS.alterPartitionReassignments, () => move([1]), code(0));
+    await everyVersion(APIS.alterPartitionReassignments, () => move([9]), code(39));
+    await everyVersion(APIS.alterPartitionReassignments, () => move(null), code(85));
+    await everyVersion(
+      APIS.listPartitionReassignments,
+      () => ({ topics: null }),
+      (answer) => expect(answer).toMatchObject({ errorCode: 0, topics: [] }),
+    );
+  });
+
+  test('DescribeQuorum, UpdateFeatures, ListConfigResources, DescribeTopicPartitions', async () => {
+    const quorum = { topics: [{ topicName: '__cluster_metadata', partitions: [{ partitionIndex: 0 }] }] };
+    await everyVersion(
+      APIS.describeQuorum,
+      () => quorum,
+      (answer) => expect(answer.topics[0]?.partitions[0]).toMatchObject({ errorCode: 0, leaderId: 1, currentVoters: [{ replicaId: 1 }] }),
+    );
+    const level = (maxVersionLevel: number) => ({ featureUpdates: [{ feature: 'transaction.version', maxVersionLevel }], validateOnly: true });
+    await everyVersion(
+      APIS.updateFeatures,
+      () => level(99),
+      (answer) => expect([answer.errorCode, answer.results[0]?.errorCode]).toContain(95),
+    );
+    await everyVersion(
+      APIS.listConfigResources,
+      () => ({ resourceTypes: [2] }),
+      (answer, version) => expect(answer.configResources.some(({ resourceName }) => resourceName === topic)).toBe(version > 0),
+    );
+    const pages = { topics: [{ name: topic }, { name: `${topic}-missing` }], responsePartitionLimit: 1 };
+    await everyVersion(
+      APIS.describeTopicPartitions,
+      () => pages,
+      (answer) => expect(answer.topics[0]).toMatchObject({ errorCode: 0, name: topic, topicId, partitions: [{ partitionIndex: 0, leaderId: 1 }] }),
+    );
+  });
+
+  test('WriteTxnMarkers to a partition that does not exist', async () => {
+    const topics = [{ name: topic, partitionIndexes: [9] }];
+    const markers = [{ producerId: 1, producerEpoch: 0, transactionResult: false, topics, coordinatorEpoch: 0 }];
+    await everyVersion(
+      APIS.writeTxnMarkers,
+      () => ({ markers }),
+      (answer) => expect(answer.markers[0]?.topics[0]?.partitions[0]?.errorCode).toBe(3),
     );
   });
 });
@@ -379,8 +472,37 @@ describe('transactions', () => {
       expect((await wire.ask(APIS.txnOffsetCommit, 5, offsets)).topics[0]?.partitions[0]?.errorCode).toBe(0);
       const ended = await wire.ask(APIS.endTxn, 5, { ...identity, committed });
       expect(ended).toMatchObject({ errorCode: 0, producerId: current.producerId, producerEpoch: current.producerEpoch + 1 });
+      // The same question again gets the same answer, once the markers are there; the other outcome never.
+      await until(async () => (await wire.ask(APIS.endTxn, 5, { ...identity, committed })).errorCode === 0);
+      expect(await wire.ask(APIS.endTxn, 5, { ...identity, committed })).toEqual(ended);
+      expect((await wire.ask(APIS.endTxn, 5, { ...identity, committed: !committed })).errorCode).toBe(48);
+      const late = await wire.ask(APIS.produce, 12, produceTo(topic, records, transactionalId));
+      expect(late.responses[0]?.partitionResponses[0]?.errorCode).toBe(47);
       current = ended;
     }
+  });
+
+  test('transactions v2 without anything open: a commit is invalid, an abort brings an epoch; what must have been added says so', async () => {
+    const transactionalId = `${group}-three`;
+    let first = { producerId: -1, producerEpoch: -1 };
+    await until(async () => {
+      const answer = await wire.ask(APIS.initProducerId, 5, { transactionalId, transactionTimeoutMs: 10_000 });
+      first = { producerId: answer.producerId, producerEpoch: answer.producerEpoch };
+      return answer.errorCode === 0;
+    });
+    const end = (committed: boolean, who = first) => wire.ask(APIS.endTxn, 5, { transactionalId, ...who, committed });
+    expect((await end(true)).errorCode).toBe(48);
+    const second = await end(false);
+    expect(second).toMatchObject({ errorCode: 0, producerEpoch: first.producerEpoch + 1 });
+    await until(async () => (await end(false)).errorCode === 0);
+    const me = { producerId: second.producerId, producerEpoch: second.producerEpoch };
+    const code = async (version: number) => {
+      const { responses } = await wire.ask(APIS.produce, version, produceTo(topic, batch(me), transactionalId));
+      return responses[0]?.partitionResponses[0]?.errorCode;
+    };
+    expect([await code(10), await code(11)]).toEqual([48, 120]);
+    const unknown = await wire.ask(APIS.produce, 12, produceTo(topic, batch({ producerId: 999_999, producerEpoch: 0 }), transactionalId));
+    expect(unknown.responses[0]?.partitionResponses[0]?.errorCode).toBe(49);
   });
 });
 

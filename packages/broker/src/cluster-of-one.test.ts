@@ -54,7 +54,7 @@ test('partitions cannot move: to another directory, another broker, another lead
     const { results } = await client.ask(APIS.alterReplicaLogDirs, version, { dirs: [dir('/data'), dir('/other')] });
     const codes = results.map(({ partitions }) => partitions.map(({ errorCode }) => errorCode));
     expect(codes).toEqual([
-      [E.NONE, E.REPLICA_NOT_AVAILABLE],
+      [E.NONE, E.UNKNOWN_TOPIC_OR_PARTITION],
       [E.LOG_DIR_NOT_FOUND, E.LOG_DIR_NOT_FOUND],
     ]);
   }
