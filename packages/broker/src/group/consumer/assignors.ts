@@ -90,20 +90,19 @@ function leastLoaded(some: readonly Load[]): Load {
   return some.reduce((least, load) => (load.count < least.count ? load : least));
 }
 
-/** True when something moved. */
+/** The most loaded give one partition each; all at once from one would hand some to members that have to give themselves. True when something moved. */
 function balanceOnce(loads: readonly Load[], subscribers: ReadonlyMap<string, readonly Load[]>): boolean {
   let moved = false;
   for (const from of [...loads].sort((left, right) => right.count - left.count)) {
     for (const [topicId, partitions] of from.partitions) {
-      const some = subscribers.get(topicId) as readonly Load[];
-      for (const partition of [...partitions].reverse()) {
-        const to = leastLoaded(some);
-        if (to.count + 1 >= from.count) break;
-        partitions.delete(partition);
-        from.count--;
-        give(to, topicId, partition);
-        moved = true;
-      }
+      const to = leastLoaded(subscribers.get(topicId) as readonly Load[]);
+      const last = [...partitions].at(-1);
+      if (last === undefined || to.count + 1 >= from.count) continue;
+      partitions.delete(last);
+      from.count--;
+      give(to, topicId, last);
+      moved = true;
+      break;
     }
   }
   return moved;
