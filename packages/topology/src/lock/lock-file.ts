@@ -42,9 +42,9 @@ export function checkLock(topology: Topology, lockText: string | undefined): Loc
 
 /** The lock file's text with this topology as it is now; sections of other topologies stay. Throws as `checkLock`. */
 export function updateLock(topology: Topology, lockText: string | undefined): string {
-  const { topologies } = lockText === undefined ? { topologies: {} } : parse(lockText);
+  const topologies: LockText['topologies'] = lockText === undefined ? {} : parse(lockText).topologies;
   const all = { ...topologies, [topology.name]: topologyFacts(topology) };
-  const sorted = Object.fromEntries(Object.entries(all).sort(([a], [b]) => (a < b ? -1 : 1)));
+  const sorted: Record<string, TopologyFacts> = Object.fromEntries(Object.entries(all).sort(([a], [b]) => (a < b ? -1 : 1)));
   return `${JSON.stringify({ version: VERSION, topologies: sorted } satisfies LockText, undefined, 2)}\n`;
 }
 
