@@ -304,3 +304,47 @@ topology('refused', (t) => {
   // @ts-expect-error -- a topic needs a value serde
   topic('x', { key: serde.string() });
 });
+
+topology('asked outside', (t) => {
+  const stream = t.stream(orders);
+  const ask = { concurrency: 4 };
+  isType<KStream<string, number>>()(
+    stream.mapValuesAsync(async (order) => order.cents, ask),
+    true,
+  );
+  isType<KStream<string, number>>()(
+    stream.mapValuesAsync((order) => order.cents, ask),
+    true,
+  );
+  isType<KStream<number, string>>()(
+    stream.mapAsync(
+      async (order, key, { idempotencyKey, signal }) => (signal.aborted ? { key: 0, value: key } : { key: order.cents, value: idempotencyKey }),
+      ask,
+    ),
+    true,
+  );
+  isType<KStream<string, Order>>()(
+    stream.processAsync(
+      {
+        stores: [spent],
+        read: (record, stores) => stores.store(spent).get(record.key),
+        call: async (_record, known) => (known ?? 0) + 1,
+        apply(record, answer, context) {
+          isType<number>()(answer, true);
+          context.store(spent).put(record.key, answer);
+          context.forward(record);
+        },
+      },
+      ask,
+    ),
+    true,
+  );
+  // @ts-expect-error -- a bound is needed
+  stream.mapValuesAsync(async (order) => order.cents);
+  // @ts-expect-error -- a bound is needed
+  stream.mapValuesAsync(async (order) => order.cents, { timeout: '1s' });
+  // @ts-expect-error -- the sink takes numbers
+  stream.mapValuesAsync(async (order) => order.customer, ask).to(totals);
+  // @ts-expect-error -- reading is synchronous: stores are not touched across awaits
+  stream.processAsync({ read: async () => 1, call: async () => 1, apply: () => {} }, ask);
+});

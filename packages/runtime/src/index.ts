@@ -2,12 +2,14 @@
 export { type AppEnvironment, type AppEvent, createRunningApp, type RunningApp } from './app.ts';
 export type { EngineCandidate } from './engines.ts';
 export type { Feed, FeedObserver, FeedOptions, Subscription } from './feed.ts';
+export { GlobalRows } from './global/global-rows.ts';
 export type { HistoryRecord } from './history.ts';
 export type { TaskView } from './instance.ts';
 export type { AppState } from './lifecycle.ts';
 export type { AppOptions, Connection, ErrorPolicies, Overrides, Tuning } from './options.ts';
 export type { OutputLane } from './outbox.ts';
 export type { Located, ReadFacade, StoreFacts } from './read-facade.ts';
+export type { OutsidePorts } from './task/outside.ts';
 export { Task, type TaskHost } from './task/task.ts';
 export { serveThread, type ThreadService } from './thread-service.ts';
 export { planTopics, type TopicPlan, type TopicPlanInput } from './topic-plan.ts';

@@ -41,7 +41,7 @@ export class TopicInput<K, V> implements TestInput<K, V> {
   constructor(driver: TopologyDriver, topic: TopicSink<K, V>, options: InputOptions) {
     this.#driver = driver;
     this.#topic = topicDeclaration(topic, 'input()');
-    driver.feed(this.#topic.name, 0);
+    if (!driver.reads(this.#topic.name)) driver.feed(this.#topic.name, 0);
     if (options.step !== undefined && options.at === undefined)
       throw new MillraceError('ERR_OPTION', `input(${this.#topic.name}) has a step and nothing to begin at: add { at }.`, { option: 'at' });
     this.#stepMs = durationMs(options.step ?? 0, 'step');

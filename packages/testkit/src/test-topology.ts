@@ -32,6 +32,11 @@ export interface TestDriver extends StoreAccess, Disposable {
   partition(partition: number): StoreAccess;
   /** Moves the wall clock. A wall-clock timer that is due fires once, however often it was due. Stream time moves with records only. */
   advance(by: Duration): void;
+  /**
+   * Resolves when no asynchronous operator has anything pending. Real calls are waited for; pauses between attempts are skipped by moving the wall
+   * clock. Rejects with what a policy let fail.
+   */
+  settled(): Promise<void>;
   /** The wall clock, ms since the epoch. */
   readonly now: number;
   /** Names of the topics that were read or written so far. */
@@ -104,6 +109,9 @@ class Bench implements TestDriver {
 
   advance(by: Duration): void {
     this.#driver.advance(durationMs(by, 'advance'));
+  }
+  settled(): Promise<void> {
+    return this.#driver.settled();
   }
   get now(): number {
     return this.#driver.turnMs;

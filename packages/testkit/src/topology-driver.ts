@@ -5,13 +5,14 @@
 // are those of before it, processors are created anew, and the error reaches the caller.
 // D3 every record is a span of its own: `emit: 'onCommit'` emits after each.
 // Where asynchronous work will be driven from: `#commit` is the place where a task's answers join a span, `#run` the loop that asks for them.
-import { type Logger, MillraceError, type Offset, type RecordHeaders, silentLogger } from '@millrace/core';
-import { BatchPool, type RecordBatchView } from '@millrace/protocol';
-import { type ErrorPolicies, type OutputLane, planTopics, Task, type TaskHost } from '@millrace/runtime';
+import { type Logger, MillraceError, type Offset, type RecordHeaders, seededChance, silentLogger, systemTimers } from '@millrace/core';
+import { BatchPool, type RecordBatchView, RecordReader } from '@millrace/protocol';
+import { type ErrorPolicies, GlobalRows, type OutputLane, type OutsidePorts, planTopics, Task, type TaskHost } from '@millrace/runtime';
 import { META_STORE, type OpenDatabase, openMemoryDatabase, type StagedStore } from '@millrace/state';
 import { type Failure, type Subtopology, type Topology, topicName } from '@millrace/topology';
 import { type Arrival, ArrivalQueue, type Waiting } from './arrival-queue.ts';
 import { sealedView, TopicLog } from './topic-log.ts';
+import { WallTimers } from './wall-timers.ts';
 
 export interface DriverOptions {
   readonly topology: Topology;
@@ -72,12 +73,16 @@ export class TopologyDriver implements TaskHost {
   readonly #defaultPartitions: number;
   readonly #pool = new BatchPool({ initialBytes: 1024 });
   readonly #databases: OpenDatabase[] = [];
+  readonly #globals: GlobalRows | undefined;
   readonly #logs = new Map<string, TopicLog>();
   readonly #feeds = new Map<string, Feed[]>();
   readonly #arrivals = new ArrivalQueue<Feed>();
   /** Topics written since the last commit, in the order of their first record. */
   #written: TopicLog[] = [];
   #unsettled = 0;
+  #globalEnd = 0;
+  readonly #timers = new WallTimers(() => this.turnMs);
+  readonly outside: OutsidePorts = { timers: this.#timers, chance: seededChance(1), wake() {} };
   #closed = false;
 
   /** Throws ERR_PARTITION_COUNT where joined topics differ. */
@@ -89,6 +94,7 @@ export class TopologyDriver implements TaskHost {
     this.turnMs = options.startAtMs;
     this.#defaultPartitions = options.defaultPartitions;
     this.events = { taskState: () => {}, failure: (failure) => void this.failures.push(failure) };
+    this.#globals = this.#openGlobals();
     const plan = options.oneTask ? undefined : planOf(options);
     this.#counts = plan?.counts ?? new Map();
     this.tasks = plan === undefined ? [this.#createTask(whole(options.topology), 0)] : plan.tasks.map(({ id }) => this.#taskOf(id));
@@ -102,6 +108,10 @@ export class TopologyDriver implements TaskHost {
 
   /** Writes a record and runs until nothing waits. Throws what the program throws. */
   send(topic: string, partition: number, input: Input): void {
+    if (this.#globals?.topics.includes(topic) === true) {
+      this.#takeGlobal(topic, partition, input);
+      return;
+    }
     const feed = this.feed(topic, partition);
     this.#arrivals.add(feed, this.#arrivalOf(feed, input));
     this.#run();
@@ -111,8 +121,25 @@ export class TopologyDriver implements TaskHost {
   advance(byMs: number): void {
     this.#checkOpen();
     this.turnMs += byMs;
+    this.#timers.fire();
     for (const task of this.tasks) this.#guarded(task, () => void task.punctuate(this.turnMs));
     this.#run();
+    this.#takeOutcomes();
+  }
+
+  /**
+   * Waits, in real time, until no asynchronous operator has anything pending; pauses between attempts are skipped by moving the wall clock.
+   * A call that never answers keeps it waiting until `advance` has moved past its time limit.
+   */
+  async settled(): Promise<void> {
+    for (;;) {
+      this.#checkOpen();
+      this.#takeOutcomes();
+      if (this.tasks.every((task) => task.pendingOutside === 0)) return;
+      const { nextMs } = this.#timers;
+      if (nextMs !== undefined && this.tasks.every((task) => task.callingOutside === 0)) this.advance(Math.max(0, nextMs - this.turnMs));
+      else await systemTimers.yield();
+    }
   }
 
   feed(topic: string, partition: number): Feed {
@@ -142,11 +169,17 @@ export class TopologyDriver implements TaskHost {
     return [...new Set([...this.#logs.keys(), ...this.#feeds.keys()])].sort();
   }
   reads(topic: string): boolean {
-    return this.#feeds.has(topic);
+    return this.#feeds.has(topic) || this.#globals?.topics.includes(topic) === true;
   }
-  /** A store in every task that has it. */
+  /** Rows of a store that every instance holds whole, as tasks read them. */
+  globalStore(name: string): unknown {
+    return this.#globals?.view(name);
+  }
+  /** A store in every task that has it; a global one is there once. */
   storesNamed(name: string): readonly { readonly partition: number; readonly store: StagedStore }[] {
     this.#checkOpen();
+    const global = this.#globals?.storeNamed(name);
+    if (global !== undefined) return [{ partition: 0, store: global }];
     return this.tasks.filter((task) => task.subtopology.stores.includes(name)).map((task) => ({ partition: task.partition, store: task.stores.get(name) }));
   }
   /** Records dropped so far, by node and reason. */
@@ -192,6 +225,19 @@ export class TopologyDriver implements TaskHost {
       const arrival = feed.waiting.shift() as Arrival;
       this.#arrivals.taken(feed);
       this.#step(feed, arrival);
+    }
+  }
+
+  /** What has been answered is applied; then records that a full operator kept waiting are taken. */
+  #takeOutcomes(): void {
+    for (let moved = true; moved; ) {
+      moved = false;
+      for (const task of this.tasks) {
+        this.#guarded(task, () => {
+          while (task.takeOutcomes() + (task.hasWork ? task.process(ONE_RECORD) : 0) > 0) moved = true;
+        });
+      }
+      this.#run();
     }
   }
 
@@ -282,6 +328,23 @@ export class TopologyDriver implements TaskHost {
     return new Task(`${subtopology.id}_${partition}`, subtopology, partition, database, this);
   }
 
+  #openGlobals(): GlobalRows | undefined {
+    const { topology, applicationId, errors, log } = this;
+    if (topology.globals.length === 0) return undefined;
+    const database = openMemoryDatabase({ directory: '', stores: GlobalRows.storesOf(topology), cacheBytes: 0 });
+    this.#databases.push(database);
+    return new GlobalRows({ topology, applicationId, database, errors, log, wallClockMs: () => this.turnMs, dropped: () => {} });
+  }
+
+  /** A record of a global topic is in the store at once: it belongs to no task. */
+  #takeGlobal(topic: string, partition: number, { timestamp, key, value, headers }: Input): void {
+    const builder = this.#pool.take();
+    builder.append(timestamp, key, 0, key?.length ?? 0, value, 0, value?.length ?? 0, headers);
+    const reader = new RecordReader().reset(sealedView(builder, this.#globalEnd++));
+    while (reader.next()) this.#globals?.take(topic, partition, reader);
+    this.#globals?.settle();
+  }
+
   #connect(task: Task): void {
     for (const queue of task.group.queues) {
       const { topic, partition } = queue;
@@ -314,11 +377,12 @@ function fetched({ topic, partition }: Feed, view: RecordBatchView) {
 }
 
 /** All of a topology as one sub-topology; nodes were added parents first. */
-function whole({ nodes, stores, subtopologies }: Topology): Subtopology {
+function whole({ nodes, stores, subtopologies, globals }: Topology): Subtopology {
+  const apart = new Set(globals.flatMap(({ source, processor, store }) => [source, processor, store]));
   return {
     id: 0,
-    nodes: [...nodes.keys()],
-    stores: [...stores.keys()],
+    nodes: [...nodes.keys()].filter((name) => !apart.has(name)),
+    stores: [...stores.keys()].filter((name) => !apart.has(name)),
     sources: subtopologies.flatMap(({ sources }) => sources),
     sinks: subtopologies.flatMap(({ sinks }) => sinks),
   };

@@ -7,6 +7,8 @@ import type { SourcePosition } from './processor.ts';
 export interface OutsideWork {
   /** Records taken in whose outcome has not been applied yet. */
   readonly pending: number;
+  /** Calls under way just now; the other pending records wait for room, for their turn, or for a pause to end. */
+  readonly calling: number;
   /** True: the task takes no further record for now; timers and commits go on. */
   readonly full: boolean;
   /** Applies the outcomes that have come and begins what may begin; called between records, after `wake`. Returns how many were applied. */

@@ -36,6 +36,12 @@ export class Outside {
     return pending;
   }
 
+  get calling(): number {
+    let calling = 0;
+    for (const work of this.#works) calling += work.calling;
+    return calling;
+  }
+
   /** Returns how many outcomes were applied. */
   turn(): number {
     if (!this.#woken) return 0;

@@ -78,6 +78,11 @@ class AsyncOperator implements NodeProcessor, OutsideWork {
   get pending(): number {
     return this.#line.size;
   }
+  get calling(): number {
+    let calling = 0;
+    for (const entry of this.#line.all()) if (entry.call?.underWay === true) calling += 1;
+    return calling;
+  }
   get full(): boolean {
     const { concurrency, pendingMax } = this.#parts.settings;
     return this.#out >= concurrency || this.#line.size >= pendingMax;

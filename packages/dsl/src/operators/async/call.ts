@@ -31,6 +31,11 @@ export class Call {
     this.#parts = parts;
   }
 
+  /** True while somebody is asked and has not answered. */
+  get underWay(): boolean {
+    return this.#controller !== undefined && !this.#over;
+  }
+
   /** Makes the next attempt. In a turn of the task, since the attempt may read stores. */
   begin(): void {
     if (this.#over) return;
