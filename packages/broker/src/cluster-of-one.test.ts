@@ -1,6 +1,6 @@
 // What tools ask of brokers that could be many: the answers of one that is alone, in every version it offers.
 import { memoryDisk } from '@millrace/core';
-import { APIS, type Api, ERROR_CODES, NO_UUID } from '@millrace/protocol';
+import { APIS, type Api, ERROR_CODES, NO_UUID, type ResponseBody } from '@millrace/protocol';
 import { afterEach, describe, expect, test } from 'vitest';
 import { startBroker } from './broker.ts';
 import { clientBatch } from './testing/log-fixture.ts';
@@ -107,7 +107,11 @@ describe('DescribeTopicPartitions', () => {
       const seen: string[] = [];
       let cursor: { topicName: string; partitionIndex: number } | null = null;
       for (let page = 0; page < 20; page++) {
-        const answer = await client.ask(APIS.describeTopicPartitions, 0, { topics: names, responsePartitionLimit, cursor });
+        const answer: ResponseBody<typeof APIS.describeTopicPartitions> = await client.ask(APIS.describeTopicPartitions, 0, {
+          topics: names,
+          responsePartitionLimit,
+          cursor,
+        });
         const found = answer.topics.flatMap(({ name, partitions }) => partitions.map(({ partitionIndex }) => `${name}${partitionIndex}`));
         expect(found.length).toBeLessThanOrEqual(responsePartitionLimit);
         seen.push(...found);

@@ -2,10 +2,10 @@
 // Serves versions 4-18. Sessions are declined: the answer always says session 0, so clients send full requests.
 // F1 an answer holds at least one whole batch if there is any, even beyond every limit.  F2 read_committed stops below the last stable
 // offset and lists the aborted transactions of what it returns.  F3 a parked fetch costs a timer and a watcher per partition, nothing else.
-import type { Timers } from '@millrace/core';
+import { MillraceError, type Timers } from '@millrace/core';
 import { APIS, ERROR_CODES, type RequestBody, type ResponseInput } from '@millrace/protocol';
 import { type Handler, handlerEntry, type RequestContext } from '../handler.ts';
-import type { PartitionLog } from '../log/partition-log.ts';
+import type { LogRead, PartitionLog } from '../log/partition-log.ts';
 import type { Topics } from '../topics/topics.ts';
 
 type Request = RequestBody<typeof APIS.fetch>;
@@ -150,11 +150,23 @@ function answerOne(want: Wanted, bytesMax: number, atLeastOne: boolean, committe
   };
   if (log === undefined || errorCode !== ERROR_CODES.NONE) return { ...common, abortedTransactions: committed ? [] : null, records: NO_RECORDS };
   const upTo = committed ? log.lastStableOffset : log.logEnd;
-  const { bytes, nextOffset } = log.read(asked.fetchOffset, upTo, bytesMax, atLeastOne);
+  const read = readOrDamage(log, asked.fetchOffset, upTo, bytesMax, atLeastOne);
+  if (read === undefined) return { ...common, errorCode: ERROR_CODES.CORRUPT_MESSAGE, abortedTransactions: committed ? [] : null, records: NO_RECORDS };
+  const { bytes, nextOffset } = read;
   const abortedTransactions = !committed
     ? null
     : bytes.length === 0
       ? []
       : log.abortedIn(asked.fetchOffset, nextOffset).map(({ producerId, firstOffset }) => ({ producerId, firstOffset }));
   return { ...common, abortedTransactions, records: bytes };
+}
+
+/** Undefined where the file has rotted: the other partitions of the request are answered all the same. */
+function readOrDamage(log: PartitionLog, ...asked: Parameters<PartitionLog['read']>): LogRead | undefined {
+  try {
+    return log.read(...asked);
+  } catch (error) {
+    if (MillraceError.is(error) && error.code === 'ERR_RECORD_BATCH_CORRUPT') return undefined;
+    throw error;
+  }
 }

@@ -1,6 +1,7 @@
 // The few header fields that a log walk needs, read and written in place: no object per batch where bytes are only skipped.
 // Owns: nothing.  Never: looks behind the header, allocates. Whoever needs the whole header makes a RecordBatchView.
 // Source: protocol.md section 4.
+import { MillraceError } from '@millrace/core';
 import { crc32c } from '@millrace/protocol';
 
 /** Bytes of base offset and length: what the length field does not count. */
@@ -28,6 +29,17 @@ function putInt64(buffer: Buffer, at: number, value: number): void {
 export const baseOffsetAt = (buffer: Buffer, at: number): number => int64At(buffer, at);
 /** Size of the whole batch, header included. In a damaged file it may be anything. */
 export const batchSizeAt = (buffer: Buffer, at: number): number => buffer.readInt32BE(at + 8) + LENGTH_PREFIX;
+/** The same for a walk that trusts the file: a size that no batch has would let it stand still, or run backwards. Throws ERR_RECORD_BATCH_CORRUPT. */
+export function stepAt(buffer: Buffer, at: number, path: string, position: number, room: number): number {
+  const size = batchSizeAt(buffer, at);
+  if (size < BATCH_HEADER || size > room) throw damaged(path, position, `a batch of ${size} bytes where ${room} are left`);
+  return size;
+}
+export function damaged(path: string, position: number, what: string): MillraceError {
+  return new MillraceError('ERR_RECORD_BATCH_CORRUPT', `${path} is damaged at byte ${position}: ${what}. Restore the file, or delete the data directory.`, {
+    position,
+  });
+}
 export const lastOffsetAt = (buffer: Buffer, at: number): number => int64At(buffer, at) + buffer.readInt32BE(at + AT_LAST_OFFSET_DELTA);
 export const maxTimestampAt = (buffer: Buffer, at: number): number => int64At(buffer, at + AT_MAX_TIMESTAMP);
 

@@ -9,7 +9,7 @@ import { encodeControlBatch, patchBaseOffset, RecordBatchView } from '@millrace/
 import type { MarkerFacts, PartitionProducer } from '../internal-log.ts';
 import type { TopicConfig } from '../topics/topic-config.ts';
 import { collectAborted } from './aborted-index.ts';
-import { BATCH_HEADER, baseOffsetAt, batchSizeAt, lastOffsetAt } from './batch-header.ts';
+import { BATCH_HEADER, baseOffsetAt, lastOffsetAt, stepAt } from './batch-header.ts';
 import { snapshotFileName } from './file-names.ts';
 import type { LeaderEpochs } from './leader-epochs.ts';
 import { type FoundOffset, type LogPlace, locate, offsetForTime, offsetOfMaxTimestamp } from './lookup.ts';
@@ -293,7 +293,7 @@ export class PartitionLog {
 
   /**
    * Whole batches from the one that holds `offset` on, below `upTo`, within `bytesMax` (the first batch even beyond it when `atLeastOne`).
-   * The caller has checked logStart ≤ offset ≤ logEnd. One allocation; the file is read straight into it.
+   * The caller has checked logStart ≤ offset ≤ logEnd. Throws ERR_RECORD_BATCH_CORRUPT where the file has rotted. One allocation; the file is read straight into it.
    */
   read(offset: number, upTo: number, bytesMax: number, atLeastOne: boolean): LogRead {
     const empty: LogRead = { bytes: NO_BYTES, nextOffset: offset };
@@ -305,7 +305,7 @@ export class PartitionLog {
     let bytes = Buffer.allocUnsafe(Math.min(available, Math.max(bytesMax, BATCH_HEADER)));
     let held = segment.read(bytes, 0, bytes.length, position);
     if (held < BATCH_HEADER) return empty;
-    const firstBytes = batchSizeAt(bytes, 0);
+    const firstBytes = stepAt(bytes, 0, segment.logPath, position, available);
     if (firstBytes > bytesMax) {
       if (!atLeastOne) return empty;
       bytes = Buffer.allocUnsafe(firstBytes);
@@ -314,7 +314,7 @@ export class PartitionLog {
     let end = 0;
     let nextOffset = offset;
     while (held - end >= BATCH_HEADER) {
-      const size = batchSizeAt(bytes, end);
+      const size = stepAt(bytes, end, segment.logPath, position + end, available - end);
       if (end + size > held || baseOffsetAt(bytes, end) >= upTo) break;
       nextOffset = lastOffsetAt(bytes, end) + 1;
       end += size;

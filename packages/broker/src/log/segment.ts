@@ -3,10 +3,10 @@
 // Never: decides when to roll or to delete, assigns offsets, knows producers.
 // G1 the file holds whole, sound batches up to `sizeBytes`; what lies behind is cut before the next append.
 // G2 everything but the batches can be rebuilt from them; `.index` is a copy written when the segment is finished or the log closed.
-import { assert, MillraceError } from '@millrace/core';
+import { assert } from '@millrace/core';
 import { crc32c, type RecordBatchView } from '@millrace/protocol';
 import { AbortedIndex } from './aborted-index.ts';
-import { BATCH_HEADER, batchSizeAt, lastOffsetAt, maxTimestampAt } from './batch-header.ts';
+import { BATCH_HEADER, damaged, lastOffsetAt, maxTimestampAt, stepAt } from './batch-header.ts';
 import { indexFileName, logFileName } from './file-names.ts';
 import { INDEX_ENTRIES_MAX, INDEX_INTERVAL_BYTES, SegmentIndex } from './index.ts';
 import type { OpenFiles } from './open-files.ts';
@@ -94,11 +94,11 @@ export class Segment {
     const walk = Buffer.allocUnsafe(Math.min(WALK_BYTES, this.sizeBytes - position));
     while (position < this.sizeBytes) {
       const held = this.read(walk, 0, walk.length, position);
-      assert(held >= BATCH_HEADER, `${this.logPath}: no batch at ${position}`);
+      if (held < BATCH_HEADER) throw damaged(this.logPath, position, `${held} bytes where a batch should begin`);
       let at = 0;
       while (held - at >= BATCH_HEADER) {
         if (lastOffsetAt(walk, at) >= offset) return position + at;
-        at += batchSizeAt(walk, at);
+        at += stepAt(walk, at, this.logPath, position + at, this.sizeBytes - position - at);
       }
       position += at;
     }
@@ -112,7 +112,7 @@ export class Segment {
     const walk = Buffer.allocUnsafe(BATCH_HEADER);
     while (position < this.sizeBytes) {
       this.read(walk, 0, BATCH_HEADER, position);
-      const sizeBytes = batchSizeAt(walk, 0);
+      const sizeBytes = stepAt(walk, 0, this.logPath, position, this.sizeBytes - position);
       if (maxTimestampAt(walk, 0) >= timeMs && lastOffsetAt(walk, 0) >= fromOffset) return { position, sizeBytes };
       position += sizeBytes;
     }
@@ -122,12 +122,7 @@ export class Segment {
   /** Visits batches from `position` on; `visit` returns false to stop. Data was checked when it was appended or recovered. */
   scan(position: number, visit: (batch: RecordBatchView, position: number) => boolean): void {
     const end = scanBatches(this.#files.file(this.logPath), { from: position, to: this.sizeBytes, checkCrc: false }, visit);
-    if (end.damage !== undefined)
-      throw new MillraceError(
-        'ERR_RECORD_BATCH_CORRUPT',
-        `${this.logPath} is damaged at byte ${end.position}: ${end.damage}. Restore the file, or delete the data directory.`,
-        { position: end.position },
-      );
+    if (end.damage !== undefined) throw damaged(this.logPath, end.position, end.damage);
   }
 
   /** Forgets what is known and reads the file anew with CRC checks; `onBatch` sees each sound batch and may refuse it with a reason. What lies behind the last good one is cut off. */

@@ -317,6 +317,14 @@ describe('records', () => {
       expect(decodeTransactionRecord(encodeTransactionRecord(record))).toEqual(record);
     }
   });
+  test('that are damaged are told as such, not taken', () => {
+    const producerIds = encodeTransactionRecord({ kind: 'producer-ids', end: 9 });
+    expect(() => decodeTransactionRecord({ key: producerIds.key, value: Buffer.alloc(3) })).toThrow(/3 bytes, not 8/);
+    const { key, value } = encodeTransactionRecord({ kind: 'transaction', transactionalId: 'x', value: state('Empty') });
+    const odd = Buffer.from(value as Buffer);
+    odd[2 + 8 + 2 + 4] = 99;
+    expect(() => decodeTransactionRecord({ key, value: odd })).toThrow(/status 99/);
+  });
   test('have the key that Kafka writes, and unknown keys are skipped', () => {
     expect(encodeTransactionRecord({ kind: 'transaction', transactionalId: 'x', value: null }).key.toString('hex')).toBe('0000' + '000178');
     expect(decodeTransactionRecord({ key: Buffer.from([0, 9]), value: null })).toBeUndefined();

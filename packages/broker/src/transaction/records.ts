@@ -2,7 +2,7 @@
 // Owns: the translation both ways.  Never: decides or changes state.
 // Transactions are Kafka's own bytes (value version 1). The producer ids that are taken are a record of ours: Kafka keeps that
 // number in its metadata log, which this broker has not; Kafka's readers skip keys of a version they do not know.
-import { assert, readSafeInteger, writeSafeInteger } from '@millrace/core';
+import { MillraceError, readSafeInteger, writeSafeInteger } from '@millrace/core';
 import { decodeEmbedded, embeddedVersion, encodeEmbedded, TRANSACTION_STATUS, transactionLogKey, transactionLogValue } from '@millrace/protocol';
 import type { InternalRecord } from '../internal-log.ts';
 import type { TransactionState, TransactionStatus } from './state.ts';
@@ -13,6 +13,7 @@ export type TransactionRecord =
 
 const VALUE_VERSION = 1;
 const PRODUCER_IDS_KEY = Buffer.from('MR', 'ascii');
+const PRODUCER_IDS_BYTES = 8;
 const PRODUCER_IDS_KEY_VERSION = embeddedVersion(PRODUCER_IDS_KEY);
 const STATUS_NAMES: ReadonlyMap<number, TransactionStatus> = new Map(
   (Object.entries(TRANSACTION_STATUS) as [TransactionStatus, number][]).map(([name, number]) => [number, name]),
@@ -20,7 +21,7 @@ const STATUS_NAMES: ReadonlyMap<number, TransactionStatus> = new Map(
 
 export function encodeTransactionRecord(record: TransactionRecord): InternalRecord {
   if (record.kind === 'producer-ids') {
-    const value = Buffer.alloc(8);
+    const value = Buffer.alloc(PRODUCER_IDS_BYTES);
     writeSafeInteger(record.end, value, 0);
     return { key: PRODUCER_IDS_KEY, value };
   }
@@ -33,7 +34,11 @@ export function encodeTransactionRecord(record: TransactionRecord): InternalReco
 /** Undefined for keys that are not ours. Throws ERR_PROTOCOL for damaged bytes. */
 export function decodeTransactionRecord({ key, value }: InternalRecord): TransactionRecord | undefined {
   const version = embeddedVersion(key);
-  if (version === PRODUCER_IDS_KEY_VERSION) return value === null ? undefined : { kind: 'producer-ids', end: readSafeInteger(value, 0) };
+  if (version === PRODUCER_IDS_KEY_VERSION) {
+    if (value === null) return undefined;
+    if (value.length !== PRODUCER_IDS_BYTES) throw new MillraceError('ERR_PROTOCOL', `the record of taken producer ids has ${value.length} bytes, not 8`, {});
+    return { kind: 'producer-ids', end: readSafeInteger(value, 0) };
+  }
   if (version !== 0) return undefined;
   const { transactionalId } = decodeEmbedded(transactionLogKey, key).value;
   return { kind: 'transaction', transactionalId, value: value === null ? null : decodeState(transactionalId, value) };
@@ -57,7 +62,10 @@ function encodeState(state: TransactionState): Buffer {
 function decodeState(transactionalId: string, bytes: Buffer): TransactionState {
   const { value } = decodeEmbedded(transactionLogValue, bytes);
   const status = STATUS_NAMES.get(value.transactionStatus);
-  assert(status !== undefined, `transaction status ${value.transactionStatus} of ${transactionalId}`);
+  if (status === undefined)
+    throw new MillraceError('ERR_PROTOCOL', `${transactionalId} has the transaction status ${value.transactionStatus}, which stands for nothing`, {
+      transactionalId,
+    });
   return {
     transactionalId,
     producerId: value.producerId,

@@ -1,0 +1,62 @@
+// Files that have rotted under a clean mark: nobody scans them at the start, so reading must find out.
+import { type Disk, MillraceError, memoryDisk } from '@millrace/core';
+import { crc32c } from '@millrace/protocol';
+import { expect, test } from 'vitest';
+import { appendValues, DIRECTORY, openLog, readAll } from '../testing/log-fixture.ts';
+import { logFileName } from './file-names.ts';
+import { ProducerState } from './producer-state.ts';
+import { decodeSnapshot, encodeSnapshot } from './snapshot.ts';
+
+/** A log of three batches, closed cleanly, with another length in the second one. */
+function withLength(length: (was: number) => number): Disk {
+  const disk = memoryDisk();
+  const { log } = openLog({ disk });
+  appendValues(log, 'a', 'b', 'c');
+  const second = log.read(0, 1, 1, true).bytes.length;
+  log.close();
+  const file = disk.open(disk.join(DIRECTORY, logFileName(0)), 'open');
+  const field = Buffer.alloc(4);
+  file.read(field, 0, 4, second + 8);
+  field.writeInt32BE(length(field.readInt32BE(0)));
+  file.write(field, second + 8);
+  file.close();
+  return disk;
+}
+const codeOf = (run: () => unknown): string => {
+  try {
+    run();
+    return 'no error';
+  } catch (error) {
+    return MillraceError.is(error) ? error.code : String(error);
+  }
+};
+
+test.each<[string, (was: number) => number]>([
+  ['to stand still', () => -12],
+  ['to run backwards', () => -1_000],
+  ['of less than a header', () => 5],
+  ['beyond the file', (was) => was * 100],
+  ['of two gigabytes', () => 0x7fff_ffff],
+])('a length %s is told as damage, by reads and by lookups', (_, length) => {
+  const { log } = openLog({ disk: withLength(length), clean: true });
+  expect(log.logEnd).toBe(3);
+  expect(codeOf(() => readAll(log))).toBe('ERR_RECORD_BATCH_CORRUPT');
+  expect(codeOf(() => log.read(2, 3, 1_000, true))).toBe('ERR_RECORD_BATCH_CORRUPT');
+  expect(codeOf(() => log.offsetForTime(2_000_000, 3))).toMatch(/no error|ERR_RECORD_BATCH_CORRUPT/);
+});
+
+test('an unclean start scans, and cuts the log where it is damaged', () => {
+  const { log, damage } = openLog({ disk: withLength(() => -12), clean: false });
+  expect(damage).toBeDefined();
+  expect(readAll(log)).toEqual(['0:k=a']);
+});
+
+test('a snapshot whose checksum fits and whose content makes no sense is as good as none', () => {
+  for (const text of ['', '{', 'null', '[]', '{"version":1}', '{"version":1,"offset":3,"producers":7}']) {
+    const bytes = Buffer.alloc(4 + text.length);
+    bytes.write(text, 4);
+    bytes.writeUInt32BE(crc32c(bytes, 4, bytes.length), 0);
+    expect(decodeSnapshot(bytes)).toBeUndefined();
+  }
+  expect(decodeSnapshot(encodeSnapshot(3, new ProducerState(), []))?.offset).toBe(3);
+});
