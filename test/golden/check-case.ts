@@ -72,7 +72,8 @@ function build(given: Case): Topology {
   const parts = { reuse: 'reuseSourceTopics', merge: 'mergeRepartitions', self: 'singleStoreSelfJoin' } as const;
   const optimize = optimization === 'all' ? true : Object.entries(parts).flatMap(([word, name]) => (optimization.includes(word) ? [name] : []));
   const defaults = { key: serdeNamed(given.config['default.key.serde'] ?? 'bytes'), value: serdeNamed(given.config['default.value.serde'] ?? 'bytes') };
-  return topology('parity', (t) => translate(given, t), { optimize, defaults });
+  const naming = given.config['ensure.explicit.internal.resource.naming'] === 'true' ? 'explicit' : 'generated';
+  return topology('parity', (t) => translate(given, t), { optimize, defaults, naming });
 }
 
 function checkInternalTopics(given: Case, built: Topology, found: Differences): void {

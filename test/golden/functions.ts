@@ -183,6 +183,11 @@ const extractors: Table<Extractor> = {
   },
 };
 
+const topicExtractors: Table<(key: unknown, value: unknown) => string> = {
+  outByPrefix: () => (_k, v) => (typeof v === 'string' && v.includes('|') ? `out-${v.slice(0, v.indexOf('|'))}` : 'out-none'),
+};
+
+export const topicExtractor = (name: string) => choose('topic extractor', topicExtractors, name);
 export const predicate = (name: string) => choose('predicate', predicates, name);
 export const valueMapper = (name: string) => choose('value mapper', valueMappers, name);
 export const keySelector = (name: string) => choose('key selector', keySelectors, name);

@@ -3,7 +3,7 @@ import { type Topology, GraphBuilder, type StoreSpec } from '@millrace/topology'
 // What turns a processor of the DSL into a node: the same code that `process()` uses.
 import { processOperator } from '../../packages/dsl/src/operators/process.ts';
 import type { Case, Step, StoreCase } from './case-format.ts';
-import { NotExpressible } from './functions.ts';
+import { NotExpressible, topicExtractor } from './functions.ts';
 import { caseStore, processor } from './processors.ts';
 import { serdeNamed } from './serdes.ts';
 import { timestampOf } from './translate.ts';
@@ -40,7 +40,14 @@ function addStep(given: Case, step: Step, graph: GraphBuilder, stores: Parameter
       graph.addProcessor({ name, parents, stores: [], create: processOperator(processor(step.fn ?? '', [], stores), 'free') });
       return;
     case 'addSink':
-      if (step.topic === undefined) throw new NotExpressible('a sink with a topic per record');
+      if (step.topic === undefined) {
+        const extract = topicExtractor(step.topicExtractor as string);
+        const names = Object.keys(given.outputs);
+        const targets = names.map((one) => ({ topic: { name: one, internal: false }, key, value }));
+        const choice = { name: 'OutByPrefix', targets, pick: (v: unknown, k: unknown): number => names.indexOf(extract(k, v)) };
+        graph.addSink({ name, parents, ...(targets[0] as (typeof targets)[number]), choice });
+        return;
+      }
       graph.addSink({ name, parents, topic: { name: step.topic, internal: false }, key, value });
       return;
     case 'addStateStore':

@@ -46,7 +46,6 @@ class Translation {
   }
 
   run(): void {
-    if (this.#case.config['ensure.explicit.internal.resource.naming'] === 'true') throw new NotExpressible('naming: explicit');
     for (const step of this.#case.topology) {
       const made = this.#step(step);
       if (step.id !== undefined && made !== undefined) this.#made.set(step.id, made);
@@ -176,7 +175,7 @@ class Translation {
         if (step.stores !== undefined) throw new NotExpressible('processValues with stores');
         return made(stream.processValues(fixedKeyProcessor(fn), named));
       case 'to':
-        if (step.topic === undefined) throw new NotExpressible('to() with a topic per record');
+        if (step.topic === undefined) return this.#toChosen(stream, step);
         stream.to(this.#sinkTopic(step.topic, step), named);
         return undefined;
     }
@@ -197,16 +196,26 @@ class Translation {
   #split(stream: Stream, step: Step): void {
     const branches = step.branches ?? [];
     const rest = step.default;
-    if (step.named !== undefined && (branches.some((branch) => branch.named === undefined) || (rest !== undefined && rest.named !== 'rest'))) throw new NotExpressible('a named split with branches without names');
-    if (step.named === undefined && branches.some((branch) => branch.named !== undefined)) throw new NotExpressible('an unnamed split with named branches');
-    const nameOf = (branch: (typeof branches)[number], index: number): string => branch.named ?? `branch-${index}`;
+    const nameOf = (index: number): string => `branch-${index}`;
     const predicates = branches.map((branch, index) => {
       const test = functions.predicate(branch.fn);
-      return [nameOf(branch, index), (v: unknown, k: unknown) => test(k, v)] as const;
+      return [nameOf(index), (v: unknown, k: unknown) => test(k, v)] as const;
     });
-    const made = stream.split(Object.fromEntries(predicates), options({ as: step.named }));
-    for (const [index, branch] of branches.entries()) if (branch.id !== undefined) this.#made.set(branch.id, { kind: 'stream', it: made[nameOf(branch, index)] as Stream });
+    // What Java puts behind the split's name: a branch's own name, else its number.
+    const suffixes = Object.fromEntries([...branches.map((branch, index) => [nameOf(index), branch.named ?? `${index + 1}`]), ['rest', rest?.named ?? '0']]);
+    const made = stream.split(Object.fromEntries(predicates), { suffixes, ...options({ as: step.named }) });
+    for (const [index, branch] of branches.entries()) if (branch.id !== undefined) this.#made.set(branch.id, { kind: 'stream', it: made[nameOf(index)] as Stream });
     if (rest !== undefined) this.#made.set(rest.id ?? '', { kind: 'stream', it: made.rest as Stream });
+  }
+
+  /** Topics are values here, so those that a case lists as outputs are the choice. */
+  #toChosen(stream: Stream, step: Step): undefined {
+    const extract = functions.topicExtractor(step.topicExtractor as string);
+    const topics = new Map(Object.keys(this.#case.outputs).map((name) => [name, this.#sinkTopic(name, step)]));
+    // The name is shown by describe().
+    const choose = { OutByPrefix: (v: unknown, k: unknown): Topic<unknown, unknown> => topics.get(extract(k, v)) as Topic<unknown, unknown> }.OutByPrefix;
+    stream.to(choose, { topics: [...topics.values()], ...options({ as: step.named }) });
+    return undefined;
   }
 
   #sinkTopic(name: string, step: Step): Topic<unknown, unknown> {

@@ -6,6 +6,7 @@ import { withNull } from './draft/serde-hints.ts';
 import { changeSerde } from './operators/change-serde.ts';
 import { nullKeyFilterOperator } from './operators/null-key-filter.ts';
 import { passThroughOperator } from './operators/pass-through.ts';
+import { checkExplicitNames } from './plan/explicit-names.ts';
 import { inOrder, nodeById, type Plan, type PlanNode, type RepartitionPlan, type SinkPlan, type SourceReading } from './plan/nodes.ts';
 import { mergeRepartitions } from './plan/passes/merge-repartitions.ts';
 import { mergeSources } from './plan/passes/merge-sources.ts';
@@ -13,9 +14,11 @@ import { keepNullKeys } from './plan/passes/null-keys.ts';
 import { reuseSourceTopics } from './plan/passes/reuse-source-topics.ts';
 import { joinOverOneStore } from './plan/passes/self-join.ts';
 import type { Optimization } from './stream-builder.ts';
+import type { TopicDeclaration } from './topic.ts';
 
-export function compile(name: string, plan: Plan, optimizations: ReadonlySet<Optimization>): Topology {
+export function compile(name: string, plan: Plan, optimizations: ReadonlySet<Optimization>, naming: 'generated' | 'explicit' = 'generated'): Topology {
   const ready = applyPasses(plan, optimizations);
+  if (naming === 'explicit') checkExplicitNames(ready);
   const graph = new GraphBuilder();
   for (const store of ready.stores) graph.addStore(store);
   for (const node of inOrder(ready.nodes)) addNode(graph, ready, node);
@@ -93,18 +96,19 @@ function addRepartition(graph: GraphBuilder, node: RepartitionPlan, parents: rea
 }
 
 function addSink(graph: GraphBuilder, node: SinkPlan, parents: readonly string[]): void {
-  const { topic } = node;
+  const { name, topic, choice, onError } = node;
+  const topics = choice?.topics ?? [topic];
   graph.addSink({
-    name: node.name,
+    name,
     parents,
-    topic: userTopic(topic),
-    key: topic.key,
-    value: topic.value,
-    partitioner: topic.partitioner,
-    onError: node.onError,
+    ...targetOf(topic),
+    onError,
+    choice: choice && { name: choice.name, pick: choice.pick, targets: choice.topics.map(targetOf) },
   });
-  graph.addUserTopic(topic.creation);
+  for (const each of topics) graph.addUserTopic(each.creation);
 }
+
+const targetOf = ({ name, key, value, partitioner }: TopicDeclaration) => ({ topic: userTopic({ name }), key, value, partitioner });
 
 const userTopic = (topic: { readonly name: string }): TopicRef => ({ name: topic.name, internal: false });
 

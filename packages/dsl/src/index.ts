@@ -52,6 +52,7 @@ export type { JoinWindow } from './join-window.ts';
 export type { KStream } from './kstream.ts';
 export type { KTable } from './ktable.ts';
 export type {
+  ChoosingSinkOptions,
   Emit,
   ForeignKeyJoinOptions,
   GlobalJoinOptions,
@@ -65,6 +66,7 @@ export type {
   SessionTableOptions,
   SinkOptions,
   SourceOptions,
+  SplitOptions,
   StreamJoinOptions,
   StreamJoinSettings,
   StreamTableJoinOptions,

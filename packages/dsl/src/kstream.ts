@@ -7,6 +7,7 @@ import type { GlobalTable } from './global-table.ts';
 import type { KGroupedStream } from './grouped.ts';
 import type { KTable } from './ktable.ts';
 import type {
+  ChoosingSinkOptions,
   GlobalJoinOptions,
   GroupOptions,
   KeyedOptions,
@@ -14,6 +15,7 @@ import type {
   OperatorOptions,
   RepartitionOptions,
   SinkOptions,
+  SplitOptions,
   StreamJoinOptions,
   StreamTableJoinOptions,
   TableOptions,
@@ -50,7 +52,7 @@ export interface KStream<in out K, in out V> {
    * Each record to the first branch that accepts it, in the order written; `rest` is what no branch takes, and costs nothing unused.
    * Type guards narrow. Names that look like integers are refused, since JavaScript would reorder them.
    */
-  split<B extends Readonly<Record<string, Predicate<V, K>>>>(branches: B, options?: OperatorOptions): Branches<K, V, B>;
+  split<B extends Readonly<Record<string, Predicate<V, K>>>>(branches: B, options?: SplitOptions<keyof B & string>): Branches<K, V, B>;
   /** Through an internal topic, so that records of one key meet in one task. */
   repartition(options?: RepartitionOptions<K, V>): KStream<K, V>;
   groupByKey(options?: GroupOptions<K, V>): KGroupedStream<K, V>;
@@ -91,5 +93,15 @@ export interface KStream<in out K, in out V> {
   process<KOut = K, VOut = V>(spec: ProcessorSpec<K, V, KOut, VOut>, options?: KeyedOptions<KOut, VOut>): KStream<KOut, VOut>;
   /** The same for records that keep their key: nothing is repartitioned. */
   processValues<VOut = V>(spec: FixedKeyProcessorSpec<K, V, VOut>, options?: ValueOptions<VOut>): KStream<K, VOut>;
+  /** Writes to a topic. */
   to(sink: TopicSink<K, V>, options?: SinkOptions): void;
+  /**
+   * Writes each record to the topic that `choose` returns, one of `topics`. These are checked at start like any other.
+   *
+   * @example
+   * ```ts
+   * orders.to((order) => (order.cents > 100_000 ? review : shipping), { topics: [review, shipping] });
+   * ```
+   */
+  to(choose: (value: V, key: K, context: RecordContext) => TopicSink<K, V>, options: ChoosingSinkOptions<K, V>): void;
 }

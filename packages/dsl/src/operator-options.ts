@@ -3,6 +3,7 @@ import type { Duration, Serde } from '@millrace/core';
 import type { ErrorPolicy, KeyValueHandle, SessionHandle, VersionedHandle, WindowHandle } from '@millrace/topology';
 import type { Partitioner, Present } from './callbacks.ts';
 import type { JoinWindow } from './join-window.ts';
+import type { TopicSink } from './topic.ts';
 
 export interface OperatorOptions {
   /** Names the operator, and with it the internal topic it may need. */
@@ -25,6 +26,17 @@ export interface KeyedOptions<K, V> extends KeyOptions<K> {
 }
 /** `onError` here: producing. */
 export interface SinkOptions extends OperatorOptions {}
+export interface ChoosingSinkOptions<K, V> extends SinkOptions {
+  /** Every topic that may be chosen; at least one. */
+  readonly topics: readonly TopicSink<K, V>[];
+}
+export interface SplitOptions<B extends string> extends OperatorOptions {
+  /**
+   * What a branch's node is called behind the split's name: the branch's own name unless given (of a split without `as`: its number, the rest 0).
+   * For taking over a Java program whose branches had no names, or had names that JavaScript would reorder.
+   */
+  readonly suffixes?: { readonly [P in B | 'rest']?: string };
+}
 /** `as` names the repartition topic, should one be needed. */
 export interface GroupOptions<K, V> extends KeyedOptions<K, V> {
   /** Partitions of the repartition topic; else as many as the widest input. */

@@ -85,7 +85,7 @@ describe('a mistake in the graph throws at once, with a code and a fix', () => {
     [
       'a window store that only a processor has',
       (t) => void t.stream(words).process({ stores: [store.window('w', { key: serde.string(), value: serde.string() })], create: () => ({ process() {} }) }),
-      /belongs to a windowed aggregate/,
+      /no aggregate keeps it/,
     ],
     ['an empty list of topics', (t) => void t.stream([]), /Name at least one topic/],
   ];

@@ -34,6 +34,8 @@ export type Optimization = 'reuseSourceTopics' | 'mergeRepartitions' | 'singleSt
 export interface TopologyOptions {
   /** True (default): all optimizations. False: none, which is the default of a Java application that is taken over. */
   readonly optimize?: boolean | readonly Optimization[];
+  /** `explicit`: a store or repartition topic with a generated name is a build error that lists them all. `generated` unless given. */
+  readonly naming?: 'generated' | 'explicit';
   /** Serdes of internal topics and stores where no operator knows better: `serde.json()` unless given. */
   readonly defaults?: { readonly key?: Serde<unknown, never>; readonly value?: Serde<unknown, never> };
 }
@@ -67,7 +69,7 @@ export function topology(name: string, build: (t: TopologyBuilder) => void, opti
   const result: unknown = build(createStreamBuilder(draft));
   if (result instanceof Promise)
     throw topologyError(`The build function of topology "${name}" is asynchronous. Await what it needs before, and build in one go.`, { topology: name });
-  return compile(name, draft.freeze(), chosen(options.optimize ?? true));
+  return compile(name, draft.freeze(), chosen(options.optimize ?? true), options.naming);
 }
 
 function chosen(optimize: boolean | readonly Optimization[]): ReadonlySet<Optimization> {

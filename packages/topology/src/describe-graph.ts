@@ -87,7 +87,7 @@ function linesOf(
         ...node.children.map((child) => arrow(own, idOf(child))),
       ];
     case 'sink':
-      return [arrow(own, topicId(node.topic))];
+      return (node.choice?.targets ?? [node]).map(({ topic }) => arrow(own, topicId(topic)));
   }
 }
 

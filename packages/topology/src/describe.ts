@@ -56,7 +56,7 @@ function describeNode(node: TopologyNode, parents: readonly string[]): string {
     case 'processor':
       return `    Processor: ${node.name} (stores: [${sorted(node.stores)}])\n${down}${up}`;
     case 'sink':
-      return `    Sink: ${node.name} (topic: ${node.topic.name})\n${up}`;
+      return `    Sink: ${node.name} (${node.choice === undefined ? `topic: ${node.topic.name}` : `extractor class: ${node.choice.name}`})\n${up}`;
   }
 }
 

@@ -14,8 +14,10 @@ import type {
   GlobalStore,
   InternalTopic,
   ProcessorNode,
+  SinkChoice,
   SinkNode,
   SinkPartitioner,
+  SinkTarget,
   SourceNode,
   TopicRef,
   Topology,
@@ -51,14 +53,25 @@ export interface GlobalStoreSpec {
   readonly store: StoreSpec;
 }
 
-export interface SinkSpec {
-  readonly name: string;
-  readonly parents: readonly string[];
+/** Where a sink writes; `partitioner` undefined: by the key's bytes. */
+export interface SinkTargetSpec {
   readonly topic: TopicRef;
   readonly key: ErasedSerde;
   readonly value: ErasedSerde;
   readonly partitioner?: SinkPartitioner | undefined;
+}
+
+export interface SinkSpec extends SinkTargetSpec {
+  readonly name: string;
+  readonly parents: readonly string[];
+  /** A topic per record; the sink's own is then the first of the targets. */
+  readonly choice?: { readonly name: string; readonly targets: readonly SinkTargetSpec[]; readonly pick: SinkChoice['pick'] } | undefined;
   readonly onError?: ErrorPolicy | undefined;
+}
+
+function targetOf({ topic, key, value, partitioner }: SinkTargetSpec): SinkTarget {
+  const { format } = key;
+  return { topic, key, value, partitioner, keySuffixBytes: format.startsWith('windowed(') ? 8 : format.startsWith('sessionWindowed(') ? 16 : 0 };
 }
 
 interface NodeDraft {
@@ -123,16 +136,11 @@ export class GraphBuilder {
   addSink(spec: SinkSpec): void {
     this.#checkLinks(spec.name, spec.parents);
     this.#takePolicy(spec);
-    const { format } = spec.key;
-    const keySuffixBytes = format.startsWith('windowed(') ? 8 : format.startsWith('sessionWindowed(') ? 16 : 0;
     const node: SinkNode = {
       kind: 'sink',
       name: spec.name,
-      topic: spec.topic,
-      key: spec.key,
-      value: spec.value,
-      partitioner: spec.partitioner,
-      keySuffixBytes,
+      ...targetOf(spec),
+      choice: spec.choice && { ...spec.choice, targets: spec.choice.targets.map(targetOf) },
       onError: spec.onError,
     };
     this.#link(node, spec.parents, []);

@@ -32,7 +32,7 @@ function toSubtopology(id: number, nodes: readonly TopologyNode[]): Subtopology 
   const sinks = new Map<string, TopicRef>();
   for (const node of nodes) {
     if (node.kind === 'source') sources.push(...node.topics);
-    else if (node.kind === 'sink') sinks.set(node.topic.name, node.topic);
+    else if (node.kind === 'sink') for (const { topic } of node.choice?.targets ?? [node]) sinks.set(topic.name, topic);
     else for (const store of node.stores) stores.add(store);
   }
   // Insertion order is topological: a node is added after its parents.

@@ -48,7 +48,13 @@ function nodeToJson(node: TopologyNode): object {
     case 'processor':
       return { kind: node.kind, name: node.name, stores: node.stores, children: node.children };
     case 'sink':
-      return { kind: node.kind, name: node.name, topic: node.topic, ...formats(node) };
+      return {
+        kind: node.kind,
+        name: node.name,
+        topic: node.topic,
+        ...formats(node),
+        ...(node.choice === undefined ? {} : { topics: node.choice.targets.map(({ topic }) => topic) }),
+      };
   }
 }
 

@@ -46,9 +46,8 @@ export interface ProcessorNode {
 /** Partition for a record; undefined = default (murmur2 of the key bytes); a list = multicast, [] = drop. */
 export type SinkPartitioner = (key: unknown, value: unknown, partitions: number) => number | readonly number[] | undefined;
 
-export interface SinkNode {
-  readonly kind: 'sink';
-  readonly name: string;
+/** Where a sink writes, and how. */
+export interface SinkTarget {
   readonly topic: TopicRef;
   readonly key: ErasedSerde;
   readonly value: ErasedSerde;
@@ -58,6 +57,22 @@ export interface SinkNode {
    * so that windowed results lie in the partition of their plain key. 0 for plain keys.
    */
   readonly keySuffixBytes: number;
+}
+
+/** A topic per record. */
+export interface SinkChoice {
+  /** Shown by describe(). */
+  readonly name: string;
+  readonly targets: readonly SinkTarget[];
+  /** Index of the target for a record. */
+  readonly pick: (value: unknown, key: unknown, context: RecordContext) => number;
+}
+
+/** Of a sink that chooses, its own target is the first that it may choose. */
+export interface SinkNode extends SinkTarget {
+  readonly kind: 'sink';
+  readonly name: string;
+  readonly choice?: SinkChoice | undefined;
   readonly onError: ErrorPolicy | undefined;
 }
 

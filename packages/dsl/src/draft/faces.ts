@@ -22,7 +22,8 @@ import type { GlobalNode } from './global-stores.ts';
 import { GroupFace } from './group-faces.ts';
 import { processStream } from './process-draft.ts';
 import { firstSerde } from './serde-hints.ts';
-import { splitStream } from './split-draft.ts';
+import { type ErasedTopicChooser, sinkToChosen } from './sink-choice.ts';
+import { type SplitOptionsErased, splitStream } from './split-draft.ts';
 import { type GlobalJoinOptionsErased, joinWithGlobal } from './stream-global-join.ts';
 import type { ErasedOptions, StreamNode, TableNode } from './stream-node.ts';
 import { appendOperator, mergeStreams, repartitionStream, type Step, sinkStream } from './stream-operators.ts';
@@ -83,7 +84,7 @@ export class StreamFace {
   merge(other: object, options: ErasedOptions = {}): StreamFace {
     return new StreamFace(mergeStreams(this.node, sameTopology(other, StreamFace, this.node.draft, 'merge()').node, options));
   }
-  split(predicates: Readonly<Record<string, ErasedPredicate>>, options: ErasedOptions = {}): Readonly<Record<string, StreamFace>> {
+  split(predicates: Readonly<Record<string, ErasedPredicate>>, options: SplitOptionsErased = {}): Readonly<Record<string, StreamFace>> {
     const split = splitStream(this.node, predicates, options);
     const faces = Object.fromEntries([...split.branches].map(([branch, node]) => [branch, new StreamFace(node)]));
     return Object.defineProperty(faces, 'rest', { enumerable: true, get: () => new StreamFace(split.rest()) });
@@ -132,8 +133,9 @@ export class StreamFace {
   processValues(spec: ErasedProcessorSpec, options: ErasedOptions = {}): StreamFace {
     return new StreamFace(processStream(this.node, spec, 'fixed', options));
   }
-  to(sink: { readonly name: string }, options: ErasedOptions = {}): void {
-    sinkStream(this.node, topicDeclaration(sink, 'to()'), options);
+  to(sink: { readonly name: string } | ErasedTopicChooser, options: ErasedOptions & { readonly topics?: readonly { readonly name: string }[] } = {}): void {
+    if (typeof sink === 'function') sinkToChosen(this.node, sink as ErasedTopicChooser, options);
+    else sinkStream(this.node, topicDeclaration(sink, 'to()'), options);
   }
 
   /** A table is looked up; a stream is met within a window. */

@@ -12,15 +12,17 @@ export interface Split {
   rest(): StreamNode;
 }
 
+export type SplitOptionsErased = ErasedOptions & { readonly suffixes?: Readonly<Record<string, string | undefined>> };
+
 const INTEGER_LIKE = /^(0|[1-9][0-9]*)$/;
 
-export function splitStream(stream: StreamNode, predicates: Readonly<Record<string, ErasedPredicate>>, options: ErasedOptions): Split {
+export function splitStream(stream: StreamNode, predicates: Readonly<Record<string, ErasedPredicate>>, options: SplitOptionsErased): Split {
   const { draft } = stream;
   const wanted = Object.entries(predicates);
   for (const [branch] of wanted) checkBranch(branch, options.as);
   const name = draft.names.node(options.as, 'KSTREAM-BRANCH-');
   // As in Kafka Streams: numbered where the split has no name, the rest as number 0.
-  const childName = (branch: string, index: number): string => (options.as === undefined ? `${name}${index}` : `${name}${branch}`);
+  const childName = (branch: string, index: number): string => `${name}${options.suffixes?.[branch] ?? (options.as === undefined ? index : branch)}`;
   const targets = wanted.map(([branch, predicate], index) => ({ child: childName(branch, index + 1), predicate }));
   let rest: StreamNode | undefined;
   const node = draft.add({

@@ -1,7 +1,7 @@
 // The DSL's graph between builder and compile: small immutable records linked by parent ids.
 // Ids are given in order of declaration and decide the order in which nodes reach the topology. Never changed: passes make new plans.
 import { assert, type ErasedSerde } from '@millrace/core';
-import type { ErrorPolicy, ProcessorFactory, SinkPartitioner, SourceNode, StoreSpec } from '@millrace/topology';
+import type { ErrorPolicy, ProcessorFactory, RecordContext, SinkPartitioner, SourceNode, StoreSpec } from '@millrace/topology';
 import type { TopicDeclaration } from '../topic.ts';
 
 interface PlanNodeBase {
@@ -79,9 +79,20 @@ export interface RepartitionPlan extends PlanNodeBase {
   readonly keepsNullKeys: boolean;
 }
 
+/** A topic per record. */
+export interface SinkChoicePlan {
+  /** Shown by describe(). */
+  readonly name: string;
+  readonly topics: readonly TopicDeclaration[];
+  /** Index of the topic for a record. */
+  readonly pick: (value: unknown, key: unknown, context: RecordContext) => number;
+}
+
 export interface SinkPlan extends PlanNodeBase {
   readonly kind: 'sink';
+  /** Of a sink that chooses: the first of its topics. */
   readonly topic: TopicDeclaration;
+  readonly choice?: SinkChoicePlan | undefined;
   readonly onError: ErrorPolicy | undefined;
 }
 

@@ -25,6 +25,7 @@ import type { FailedRecord } from '../deliveries.ts';
 import type { ErrorPolicies } from '../options.ts';
 import type { OutputLane } from '../outbox.ts';
 import type { TaskState, WorkerEvents } from '../worker-ports.ts';
+import { createChoosingSink } from './choosing-sink.ts';
 import { TaskCursor } from './cursor.ts';
 import { writeDeadLetter } from './dead-letter.ts';
 import { createDecoder } from './decode.ts';
@@ -351,8 +352,12 @@ export class Task implements GraphHost, QueueHost, SinkHost {
     return (this.partition + (this.#keyless >>> 8)) % partitions;
   }
   createSink(node: SinkNode): ReturnType<typeof createSink> {
-    const topic = topicName(this.#host.applicationId, node.topic);
-    return createSink(node, topic, this.#host.partitionsOf(topic), this.cursor, node.onError ?? this.#host.errors.produce ?? 'fail', this);
+    const policy = node.onError ?? this.#host.errors.produce ?? 'fail';
+    const sinkTo = (target: SinkNode): ReturnType<typeof createSink> => {
+      const topic = topicName(this.#host.applicationId, target.topic);
+      return createSink(target, topic, this.#host.partitionsOf(topic), this.cursor, policy, this);
+    };
+    return node.choice === undefined ? sinkTo(node) : createChoosingSink(node, node.choice, sinkTo, this.cursor, policy, this);
   }
 
   judge(policy: ErrorPolicy, stage: 'process' | 'punctuate' | 'async', node: string, error: unknown, earlier?: EarlierRecord): void {

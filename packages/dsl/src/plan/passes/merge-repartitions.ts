@@ -1,6 +1,7 @@
 // Pass: several repartitions below one key change become a single one right behind it, named after the first (semantics 2.13).
 // Only what keeps keys and values may lie between: past a value change the serdes could differ. `repartition()` is never merged.
 
+import { topologyError } from '@millrace/topology';
 import { repartitionNodeNames } from '../names.ts';
 import type { OperatorPlan, Plan, PlanNode, RepartitionPlan } from '../nodes.ts';
 import { nodeById } from '../nodes.ts';
@@ -38,6 +39,8 @@ function adoptByMerge(plan: Plan, merge: OperatorPlan, byChanger: Map<number, Re
 
 function hoist(plan: Plan, changer: number, repartitions: readonly RepartitionPlan[]): Plan {
   const [first] = repartitions as [RepartitionPlan];
+  checkOneSerde(first, repartitions, 'key');
+  checkOneSerde(first, repartitions, 'value');
   const gone = new Map(repartitions.map((each) => [each.id, each.parents[0] as number]));
   const merged: RepartitionPlan = {
     ...first,
@@ -71,6 +74,17 @@ function hoist(plan: Plan, changer: number, repartitions: readonly RepartitionPl
     nodes: [...nodes, merged],
     copartitioned: plan.copartitioned.map((group) => [...new Set(group.map((id) => (gone.has(id) ? merged.id : id)))]),
   };
+}
+
+/** One topic has one kind of bytes: groups and stores below it must agree on them. Throws ERR_TOPOLOGY. */
+function checkOneSerde(first: RepartitionPlan, repartitions: readonly RepartitionPlan[], role: 'key' | 'value'): void {
+  const known = repartitions.flatMap((each) => each[role]?.format ?? []);
+  const other = known.find((format) => format !== known[0]);
+  if (other === undefined) return;
+  throw topologyError(
+    `The optimizer makes one repartition topic, "${first.topic}", of ${repartitions.length} that follow one key change (${repartitions.map((each) => each.topic).join(', ')}), but their ${role}s are written as ${known[0]} and as ${other}. Give the groups or stores one ${role} serde, put a repartition() before one of them, or leave 'mergeRepartitions' out of { optimize }.`,
+    { topic: first.topic },
+  );
 }
 
 /** The removed repartition at the top of the chain that starts at `id`. */
