@@ -1,6 +1,6 @@
 // A recorded program, step by step, written in our DSL.
 // Types are erased here: the programs are data, and what they do is checked against what was recorded.
-import { type Emit, type KGroupedStream, type KGroupedTable, type KStream, type KTable, type SessionWindowedKStream, store, type TimeWindowedKStream, type Topic, type TopologyBuilder, topic, type WindowEmit, windows } from '@millrace/dsl';
+import { type Emit, type GlobalTable, type KGroupedStream, type KGroupedTable, type KStream, type KTable, type SessionWindowedKStream, store, type TimeWindowedKStream, type Topic, type TopologyBuilder, topic, type WindowEmit, windows } from '@millrace/dsl';
 import type { Case, Materialized, SerdeName, Step, StoreCase, Windows } from './case-format.ts';
 import * as functions from './functions.ts';
 import { NotExpressible } from './functions.ts';
@@ -18,7 +18,7 @@ interface Cogroup {
   readonly inputs: readonly { readonly group: Group; readonly aggregator: string }[];
   readonly windows?: Windows;
 }
-type Made = { readonly kind: 'cogroup'; readonly it: Cogroup } | { readonly kind: 'stream'; readonly it: Stream } | { readonly kind: 'table'; readonly it: Table } | { readonly kind: 'group'; readonly it: Group } | { readonly kind: 'tableGroup'; readonly it: TableGroup } | { readonly kind: 'windowed'; readonly it: Windowed; readonly emit?: WindowEmit } | { readonly kind: 'sessions'; readonly it: Sessions; readonly emit?: WindowEmit };
+type Made = { readonly kind: 'global'; readonly it: GlobalTable<unknown, unknown> } | { readonly kind: 'cogroup'; readonly it: Cogroup } | { readonly kind: 'stream'; readonly it: Stream } | { readonly kind: 'table'; readonly it: Table } | { readonly kind: 'group'; readonly it: Group } | { readonly kind: 'tableGroup'; readonly it: TableGroup } | { readonly kind: 'windowed'; readonly it: Windowed; readonly emit?: WindowEmit } | { readonly kind: 'sessions'; readonly it: Sessions; readonly emit?: WindowEmit };
 
 type Options = Record<string, unknown>;
 /** Tables of every type are one here. */
@@ -55,6 +55,13 @@ class Translation {
   #step(step: Step): Made | undefined {
     if (step.op === 'stream') return { kind: 'stream', it: this.#stream(step) };
     if (step.op === 'table') return { kind: 'table', it: this.#table(step) };
+    if (step.op === 'globalTable') return { kind: 'global', it: this.#globalTable(step) };
+    if (step.op === 'addGlobalStore' && step.store !== undefined) {
+      this.#addStore(step.store);
+      const kept = this.#store(step.store.name);
+      this.#t.globalStore(this.#topic(step.topic as string, step), processor(step.fn ?? '', [kept], () => kept) as never, options({ as: step.named }));
+      return undefined;
+    }
     if (step.op === 'addStateStore' && step.store !== undefined) {
       this.#addStore(step.store);
       return undefined;
@@ -95,6 +102,11 @@ class Translation {
   #table(step: Step): Table {
     const { materialized } = step;
     return asTable(this.#t.table(this.#topic(step.topic as string, step) as Topic<unknown, unknown>, options({ as: step.named, emit: this.#emitOf(materialized), store: this.#handle(materialized, 'keyValue') })));
+  }
+
+  #globalTable(step: Step): GlobalTable<unknown, unknown> {
+    const handle = this.#handle(step.materialized, 'keyValue');
+    return this.#t.globalTable(this.#topic(step.topic as string, step), options({ as: step.named, store: handle }));
   }
 
   #topic(name: string, step: Step): Topic<unknown, unknown> {
@@ -226,7 +238,14 @@ class Translation {
   #join(stream: Stream, step: Step): Stream {
     const other = this.#made.get(step.other as string);
     if (other?.kind === 'stream') return this.#joinStreams(stream, other.it, step);
-    if (other?.kind !== 'table') throw new NotExpressible('global table join');
+    if (other?.kind === 'global') {
+      const select = functions.keySelector(step.keySelector as string);
+      const combine = functions.joiner(step.joiner as string);
+      const how = { on: (v: unknown, k: unknown) => select(k, v), ...options({ as: step.named }) };
+      const joined = (l: unknown, r: unknown, k: unknown): unknown => combine(k, l, r);
+      return step.op === 'join' ? stream.join<unknown, unknown, unknown>(other.it, joined, how) : stream.leftJoin<unknown, unknown, unknown>(other.it, joined, how);
+    }
+    if (other?.kind !== 'table') throw new NotExpressible(`a join with a ${other?.kind}`);
     const join = functions.joiner(step.joiner as string);
     const { key, value, named, grace } = step.joined ?? {};
     const given = options({ as: named, grace, key: serdeOr(key), value: serdeOr(value) });

@@ -8,6 +8,9 @@ import { type Topology, topicName } from '@millrace/topology';
 import { waitUntilDrained } from './drain.ts';
 import { type ChosenEngine, chooseEngine, type EngineCandidate } from './engines.ts';
 import { type Feed, Publisher } from './feed.ts';
+import { GLOBAL_TASK } from './global/global-rows.ts';
+import type { KeptGlobals } from './global/keep-globals.ts';
+import { openGlobals } from './global/open-globals.ts';
 import { createGroupLeader, prepareTopics } from './group-leader.ts';
 import { type HistoryRecord, readHistory } from './history.ts';
 import { Instance, type TaskView } from './instance.ts';
@@ -69,7 +72,14 @@ export function createRunningApp(topology: Topology, options: AppOptions, enviro
   return new AppOnInstance(topology, settingsOf(topology, options, environment.embedded), environment, options.log ?? environment.ports.log);
 }
 
+interface InstanceNeeds extends Pick<Parts, 'directory' | 'databases' | 'admin' | 'globals'> {
+  readonly engine: ChosenEngine;
+  readonly connection: ConnectionOptions;
+  readonly threads: Threads;
+}
+
 interface Parts {
+  readonly globals: KeptGlobals | undefined;
   readonly directory: StateDirectory;
   readonly databases: TaskDatabases;
   readonly admin: LogAdmin;
@@ -140,6 +150,7 @@ class AppOnInstance implements RunningApp {
       ports.chance,
     );
     let admin: LogAdmin | undefined;
+    let globals: KeptGlobals | undefined;
     try {
       const engine = await chooseEngine(settings.engine, engines, this.#log);
       const connection = this.#connection(directory.instanceId);
@@ -157,8 +168,21 @@ class AppOnInstance implements RunningApp {
             `the local state of task ${taskId} could not be opened (${explainError(reason)}); it is kept in ${path} and rebuilt from the changelog`,
           ),
       });
-      return { directory, databases, admin, instance: this.#createInstance(directory, databases, admin, engine, connection, threads) };
+      // Before any task runs: what they look up is whole.
+      globals = await openGlobals({
+        topology: this.#topology,
+        settings,
+        engine: engine.engine,
+        directory,
+        connection,
+        ports,
+        log: this.#log,
+        dropped: (reason) => this.metrics.counter('dropped-records-total', { thread_id: 'main', task_id: GLOBAL_TASK, reason }).add(1),
+        failed: (error) => void this.#giveUp(error),
+      });
+      return { directory, databases, admin, globals, instance: this.#createInstance({ directory, databases, admin, engine, connection, threads, globals }) };
     } catch (error) {
+      await globals?.close();
       await admin?.close();
       directory.release();
       throw error;
@@ -170,14 +194,7 @@ class AppOnInstance implements RunningApp {
     return { ...rest, brokers: this.#environment.brokers, clientId: clientId ?? `${this.#settings.applicationId}-${instanceId}` };
   }
 
-  #createInstance(
-    directory: StateDirectory,
-    databases: TaskDatabases,
-    admin: LogAdmin,
-    engine: ChosenEngine,
-    connection: ConnectionOptions,
-    threads: Threads,
-  ): Instance {
+  #createInstance({ directory, databases, admin, engine, connection, threads, globals }: InstanceNeeds): Instance {
     const { ports } = this.#environment;
     const settings = this.#settings;
     const topologyText = JSON.stringify(this.#topology.toJSON());
@@ -194,6 +211,7 @@ class AppOnInstance implements RunningApp {
       connection,
       engine: engine.source,
       timing: settings.timing,
+      globals: globals?.database.ticket,
       errors: Object.fromEntries(
         (['decode', 'process', 'produce'] as const).flatMap((stage) => (typeof settings.errors[stage] === 'string' ? [[stage, settings.errors[stage]]] : [])),
       ),
@@ -278,7 +296,8 @@ class AppOnInstance implements RunningApp {
 
   async drained(options: { readonly signal?: AbortSignal } = {}): Promise<void> {
     await this.waitFor('running', options);
-    const { instance, admin } = this.#running();
+    const { instance, admin, globals } = this.#running();
+    await globals?.caughtUp();
     await waitUntilDrained({
       topology: this.#topology,
       applicationId: this.id,
@@ -329,6 +348,7 @@ class AppOnInstance implements RunningApp {
   }
 
   async #letGo(parts: Parts): Promise<void> {
+    await parts.globals?.close().catch((error: unknown) => this.#log.warn({}, `while closing the global stores: ${explainError(error)}`));
     await parts.admin.close().catch(() => undefined);
     parts.directory.release();
   }

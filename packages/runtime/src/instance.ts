@@ -11,6 +11,7 @@ import { spreadOverWorkers } from './assignment/assign.ts';
 import { type AssignmentNews, decodeAssignmentNews, encodeMemberNews, type InstanceNews } from './assignment/wire.ts';
 import { passes } from './commit/failures.ts';
 import { Deliveries } from './deliveries.ts';
+import { GLOBAL_TASK } from './global/global-rows.ts';
 import type { GroupLeader } from './group-leader.ts';
 import { type AppSettings, deadLetterTopics } from './options.ts';
 import type { StateDirectory } from './state-directory.ts';
@@ -152,6 +153,7 @@ export class Instance {
 
   /** The worker that has a task, for reads of stores it keeps in its own memory. */
   hostOf(taskId: string): WorkerHost | undefined {
+    if (taskId === GLOBAL_TASK) return this.#seats.find((seat) => seat.host !== undefined)?.host; // every worker has all of them
     return this.#seats.find((seat) => seat.tasks.includes(taskId))?.host;
   }
 

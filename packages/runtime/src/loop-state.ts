@@ -445,6 +445,7 @@ export class LoopState {
         return partitions;
       },
       requestCommit: () => this.requestCommit(),
+      ...(ports.globalStore === undefined ? {} : { globalStore: ports.globalStore }),
       outside: { timers: ports.timers, chance: ports.chance, wake: () => ports.consumer.wake() },
     };
   }

@@ -1,7 +1,9 @@
 // Reads of committed state from outside the tasks: which partition holds a key, who has it, and the rows themselves.
 // Owns: the way from a key to a task. Never: reads staged writes; forwards to another instance (query does).
 import { encodeWith, noHeaders, partitionForKey } from '@millrace/core';
+import type { Database } from '@millrace/state';
 import { type StoreSpec, type Topology, topicName } from '@millrace/topology';
+import { GLOBAL_TASK } from './global/global-rows.ts';
 import type { Instance } from './instance.ts';
 import { readStore } from './store-reads.ts';
 import type { TaskDatabases } from './task-databases.ts';
@@ -35,11 +37,15 @@ interface Parts {
   readonly directory: { readonly instanceId: string };
   readonly databases: TaskDatabases;
   readonly instance: Instance;
+  /** Undefined: none, or every worker keeps its own. */
+  readonly globals: { readonly database: Database } | undefined;
 }
 
 export function createReadFacade(topology: Topology, applicationId: string, parts: () => Parts | undefined): ReadFacade {
   const subOf = (store: string) => topology.subtopologies.find((sub) => sub.stores.includes(store));
+  const isGlobal = (store: string): boolean => topology.globals.some((global) => global.store === store);
   const partitionsOf = (store: string): number => {
+    if (isGlobal(store)) return 1; // whole, on every instance
     const counts = parts()?.instance.partitionCounts;
     return Math.max(0, ...(subOf(store)?.sources ?? []).map((ref) => counts?.get(topicName(applicationId, ref)) ?? 0));
   };
@@ -57,6 +63,7 @@ export function createReadFacade(topology: Topology, applicationId: string, part
       return facts;
     },
     locatePartition(store, partition) {
+      if (isGlobal(store)) return { kind: 'here', taskId: GLOBAL_TASK, partition };
       const taskId = `${subOf(store)?.id ?? -1}_${partition}`;
       const instance = parts()?.instance;
       const task = instance?.tasks().find((one) => one.id === taskId);
@@ -76,7 +83,7 @@ export function createReadFacade(topology: Topology, applicationId: string, part
       const spec = specOf(store);
       const here = parts();
       if (spec === undefined || here === undefined) return [];
-      const database = here.databases.get(taskId);
+      const database = taskId === GLOBAL_TASK ? here.globals?.database : here.databases.get(taskId);
       if (database !== undefined) return readStore(database, spec, query);
       return (await here.instance.hostOf(taskId)?.read({ taskId, store, query })) ?? [];
     },

@@ -1,12 +1,13 @@
 // One committed read of one task's store, as rows: the same code on the main thread (shared engines) and in the worker (memory engine).
 // Never: reads what is staged; returns more than the limit asked for (callers bound and page).
 import { MillraceError } from '@millrace/core';
-import { type Database, type Entry, keyValueView, sessionView, type WindowReadView, windowView } from '@millrace/state';
-import type { StoreSpec } from '@millrace/topology';
+import { type Database, type Entry, keyValueView, sessionView, versionedView, type WindowReadView, windowView } from '@millrace/state';
+import type { SessionSpec, StoreSpec, WindowSpec } from '@millrace/topology';
 import type { ReadRequest, ReadRow } from './worker-messages.ts';
 
 export function readStore(database: Database, spec: StoreSpec, query: ReadRequest['query']): readonly ReadRow[] {
   if (spec.kind === 'keyValue') return readKeyValue(database, spec, query);
+  if (spec.kind === 'versioned') return readVersions(database, spec, query);
   return readWindows(spec, spec.kind === 'window' ? windowView(database, spec) : sessionView(database, spec), query);
 }
 
@@ -14,6 +15,7 @@ function readKeyValue(database: Database, spec: StoreSpec & { kind: 'keyValue' }
   const view = keyValueView<unknown, unknown>(database, spec);
   switch (query.kind) {
     case 'entry': {
+      if (query.asOfMs !== undefined) throw unsupported(spec, 'it keeps only the newest value of a key; declare it with store.versioned() to ask as of a time');
       const found = view.get(query.key);
       return found === undefined ? [] : [plainRow(found)];
     }
@@ -25,7 +27,34 @@ function readKeyValue(database: Database, spec: StoreSpec & { kind: 'keyValue' }
   }
 }
 
-function readWindows(spec: StoreSpec, view: Pick<WindowReadView<unknown, unknown>, 'fetch' | 'fetchAll'>, query: ReadRequest['query']): readonly ReadRow[] {
+/** Versions are rows with a window: from their time to the next one's. */
+function readVersions(database: Database, spec: StoreSpec & { kind: 'versioned' }, query: ReadRequest['query']): readonly ReadRow[] {
+  const view = versionedView<unknown, unknown>(database, spec);
+  switch (query.kind) {
+    case 'entry': {
+      const found = view.get(query.key, query.asOfMs);
+      return found === undefined ? [] : [plainRow(found)];
+    }
+    case 'windows': {
+      const range = { from: query.fromMs, to: query.toMs, reverse: query.reverse, limit: query.limit };
+      return view.versions(query.key, range).map(({ value, validFrom, validTo = Number.MAX_SAFE_INTEGER }) => ({
+        key: query.key,
+        value,
+        timestamp: validFrom,
+        window: { start: validFrom, end: validTo },
+      }));
+    }
+    case 'range':
+    case 'allWindows':
+      throw unsupported(spec, 'it is a versioned store: ask for one key, now, as of a time or all its versions');
+  }
+}
+
+function readWindows(
+  spec: WindowSpec | SessionSpec,
+  view: Pick<WindowReadView<unknown, unknown>, 'fetch' | 'fetchAll'>,
+  query: ReadRequest['query'],
+): readonly ReadRow[] {
   switch (query.kind) {
     case 'windows':
       return Array.from(view.fetch(query.key, { from: query.fromMs, to: query.toMs, reverse: query.reverse, limit: query.limit }), windowRow);

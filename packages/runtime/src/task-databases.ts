@@ -6,7 +6,7 @@ import type { Topology } from '@millrace/topology';
 import type { StateDirectory } from './state-directory.ts';
 
 /** A full disk, a lock, a wrong name, an engine that does not load: rebuilding would not help. */
-const NOT_ITS_FAULT: ReadonlySet<string> = new Set(['ERR_STORE_IO', 'ERR_STATE_LOCKED', 'ERR_NAME', 'ERR_ENGINE_UNAVAILABLE']);
+export const NOT_ITS_FAULT: ReadonlySet<string> = new Set(['ERR_STORE_IO', 'ERR_STATE_LOCKED', 'ERR_NAME', 'ERR_ENGINE_UNAVAILABLE']);
 
 export interface TaskDatabases {
   /** Opens the database of a task; undefined for a task without stores, or where the worker owns its memory. */

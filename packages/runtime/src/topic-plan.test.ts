@@ -33,6 +33,7 @@ function topologyOf(parts: Pick<Topology, 'subtopologies' | 'internalTopics'> & 
     name: 't',
     nodes: new Map(),
     stores: new Map(),
+    globals: [],
     copartitionGroups: [],
     userTopics: names.map((name) => ({ name, partitions: undefined, config: {} })),
     describe: () => '',

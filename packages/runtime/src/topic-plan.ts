@@ -70,9 +70,13 @@ function planUserTopics(input: TopicPlanInput, counts: Map<string, number>, crea
   }
 }
 
-/** Source topics that serve as changelog of a table's store: they must be compacted, or rows would be lost with old segments. */
+/** Source topics that serve as changelog of a table's store or of a global one: they must be compacted, or rows would be lost with old segments. */
 export function sourceChangelogs(topology: Topology): readonly { readonly topic: string; readonly store: string }[] {
-  return [...topology.stores.values()].flatMap((spec) => (spec.sourceTopic === undefined ? [] : [{ topic: spec.sourceTopic, store: spec.name }]));
+  const globals = topology.globals.map(({ topic, store }) => ({ topic, store }));
+  return [
+    ...[...topology.stores.values()].flatMap((spec) => (spec.sourceTopic === undefined ? [] : [{ topic: spec.sourceTopic, store: spec.name }])),
+    ...globals,
+  ];
 }
 
 function planRepartitionTopics(input: TopicPlanInput, counts: Map<string, number>, create: NewTopic[]): void {

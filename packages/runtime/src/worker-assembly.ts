@@ -6,6 +6,9 @@ import { BatchPool } from '@millrace/protocol';
 import { type ByteStoreEngine, type Database, META_STORE, memoryEngine } from '@millrace/state';
 import { isDeadLetter, type Topology } from '@millrace/topology';
 import { loadEngine } from './engines.ts';
+import { GLOBAL_TASK, GlobalRows } from './global/global-rows.ts';
+import { globalViews } from './global/global-view.ts';
+import { keepGlobals, type WorkerGlobals } from './global/keep-globals.ts';
 import type { ErrorPolicies } from './options.ts';
 import { readStore } from './store-reads.ts';
 import { createWorker } from './worker.ts';
@@ -40,6 +43,7 @@ export async function serveWorker(options: AssemblyOptions): Promise<WorkerServe
   }
   const engine = options.engine ?? (await loadEngine(blueprint.engine));
   const seats = new SeatPlans(engine, topology);
+  const globals = await openGlobals(options, engine);
   const worker = createWorker(
     {
       applicationId: blueprint.applicationId,
@@ -50,10 +54,11 @@ export async function serveWorker(options: AssemblyOptions): Promise<WorkerServe
       timing: blueprint.timing,
       errors: options.errors,
     },
-    workerPorts(options, seats),
+    { ...workerPorts(options, seats), globalStore: globals?.view },
   );
-  const ended = worker.run();
-  return { ended, receive: (message) => void answer(worker, seats, topology, message, say) };
+  const ended = worker.run().finally(() => globals?.close());
+  const databaseOf = (taskId: string): Database | undefined => (taskId === GLOBAL_TASK ? globals?.database : worker.databaseOf(taskId));
+  return { ended, receive: (message) => void answer({ worker, seats, topology, databaseOf, say }, message) };
 }
 
 function workerPorts(options: AssemblyOptions, seats: SeatPlans) {
@@ -108,7 +113,39 @@ class SeatPlans {
   }
 }
 
-async function answer(worker: WorkerSeat, seats: SeatPlans, topology: Topology, message: ToWorker, say: (message: FromWorker) => void): Promise<void> {
+/** The worker's global stores: those of the main thread, or, where nobody can share a database, its own copy, read to its end before it begins. */
+async function openGlobals(options: AssemblyOptions, engine: ByteStoreEngine): Promise<WorkerGlobals | undefined> {
+  const { blueprint, topology, ports, say } = options;
+  if (topology.globals.length === 0) return undefined;
+  if (blueprint.globals !== undefined) {
+    const database = engine.attach(blueprint.globals);
+    return { database, view: globalViews(topology, database), close: async () => database.detach() };
+  }
+  const connection = { ...blueprint.connection, clientId: `${blueprint.connection.clientId}-${blueprint.workerId}-global` };
+  const { bufferedBytesMax } = blueprint.timing;
+  return await keepGlobals({
+    topology,
+    applicationId: blueprint.applicationId,
+    database: await memoryEngine.open({ directory: `${GLOBAL_TASK}-${blueprint.workerId}`, stores: GlobalRows.storesOf(topology), cacheBytes: 0 }),
+    createConsumer: () => createConsumer(connection, { isolation: 'read_committed', bufferedBytesMax }, ports),
+    admin: createAdmin(connection, {}, ports),
+    errors: options.errors,
+    ports,
+    log: newsLogger(say),
+    dropped: (node, reason) => say({ kind: 'news', news: { kind: 'dropped', taskId: GLOBAL_TASK, node, reason, count: 1 } }),
+    failed: (error) => say({ kind: 'news', news: { kind: 'failed', error: errorToWire(error) } }),
+  });
+}
+
+interface Desk {
+  readonly worker: WorkerSeat;
+  readonly seats: SeatPlans;
+  readonly topology: Topology;
+  readonly databaseOf: (taskId: string) => Database | undefined;
+  readonly say: (message: FromWorker) => void;
+}
+
+async function answer({ worker, seats, topology, databaseOf, say }: Desk, message: ToWorker): Promise<void> {
   const { number, request } = message;
   try {
     let result: unknown;
@@ -126,7 +163,7 @@ async function answer(worker: WorkerSeat, seats: SeatPlans, topology: Topology, 
         await worker.settleNow();
         break;
       case 'read':
-        result = readHere(worker, topology, request.read);
+        result = readHere(databaseOf(request.read.taskId), topology, request.read);
         break;
       case 'stop':
         await worker.stop(request.deadlineMs);
@@ -139,11 +176,10 @@ async function answer(worker: WorkerSeat, seats: SeatPlans, topology: Topology, 
 }
 
 function readHere(
-  worker: WorkerSeat,
+  database: Database | undefined,
   topology: Topology,
   read: { readonly taskId: string; readonly store: string; readonly query: Parameters<typeof readStore>[2] },
 ): readonly ReadRow[] {
-  const database = worker.databaseOf(read.taskId);
   const spec = topology.stores.get(read.store);
   if (database === undefined || spec === undefined)
     throw new MillraceError('ERR_STORE_CLOSED', `task ${read.taskId} is not here any more`, { task: read.taskId, store: read.store });

@@ -27,6 +27,8 @@ export interface WorkerBlueprint {
   readonly connection: ConnectionOptions;
   readonly engine: EngineSource;
   readonly timing: WorkerTiming;
+  /** The database of global stores, kept by the main thread; undefined: there are none, or the worker keeps its own (memory engine). */
+  readonly globals: DatabaseTicket | undefined;
   /** Decisions by name; a policy that is a function cannot travel and belongs on the operator. */
   readonly errors: Readonly<Partial<Record<'decode' | 'process' | 'produce', ErrorDecision>>>;
 }
@@ -53,8 +55,8 @@ export interface SeatPlan {
 export interface ReadRequest {
   readonly taskId: string;
   readonly store: string;
-  readonly query:
-    | { readonly kind: 'entry'; readonly key: unknown }
+  readonly query: /** `asOfMs`: of a versioned store, the value that held then. */
+    | { readonly kind: 'entry'; readonly key: unknown; readonly asOfMs?: number | undefined }
     | { readonly kind: 'range'; readonly from: unknown; readonly to: unknown; readonly prefix: unknown; readonly reverse: boolean; readonly limit: number }
     | {
         readonly kind: 'windows';

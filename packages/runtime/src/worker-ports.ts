@@ -34,6 +34,8 @@ export interface WorkerPorts {
   readonly batches: BatchPool;
   /** Attached to, or opened for, this worker; detached by it before the task counts as released. `stores` are the subtopology's. */
   readonly openDatabase: (taskId: string, stores: readonly string[]) => Promise<Database> | Database;
+  /** Stores that every instance holds whole, for reading. */
+  readonly globalStore?: ((name: string) => unknown) | undefined;
   readonly clock: Clock;
   readonly timers: Timers;
   readonly chance: Chance;

@@ -81,6 +81,7 @@ export class TopologyDriver implements TaskHost {
   #written: TopicLog[] = [];
   #unsettled = 0;
   #globalEnd = 0;
+  readonly #globalDrops: { readonly node: string; readonly reason: string; readonly count: number }[] = [];
   readonly #timers = new WallTimers(() => this.turnMs);
   readonly outside: OutsidePorts = { timers: this.#timers, chance: seededChance(1), wake() {} };
   #closed = false;
@@ -184,12 +185,13 @@ export class TopologyDriver implements TaskHost {
   }
   /** Records dropped so far, by node and reason. */
   get drops(): readonly { readonly node: string; readonly reason: string; readonly count: number }[] {
-    return this.tasks.flatMap((task) =>
+    const ofTasks = this.tasks.flatMap((task) =>
       [...task.drops].map(([key, count]) => {
         const [node = '', reason = ''] = key.split('\n');
         return { node, reason, count };
       }),
     );
+    return [...ofTasks, ...this.#globalDrops];
   }
 
   close(): void {
@@ -333,7 +335,8 @@ export class TopologyDriver implements TaskHost {
     if (topology.globals.length === 0) return undefined;
     const database = openMemoryDatabase({ directory: '', stores: GlobalRows.storesOf(topology), cacheBytes: 0 });
     this.#databases.push(database);
-    return new GlobalRows({ topology, applicationId, database, errors, log, wallClockMs: () => this.turnMs, dropped: () => {} });
+    const dropped = (node: string, reason: string): void => void this.#globalDrops.push({ node, reason, count: 1 });
+    return new GlobalRows({ topology, applicationId, database, errors, log, wallClockMs: () => this.turnMs, dropped });
   }
 
   /** A record of a global topic is in the store at once: it belongs to no task. */

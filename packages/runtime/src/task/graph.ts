@@ -30,6 +30,8 @@ export interface GraphHost {
   /** See NodeContext. */
   readonly emitIntervalMs: number;
   store(name: string): unknown;
+  /** A store that every instance holds whole: any node may read it. Undefined: there is none of that name. */
+  globalStore?(name: string): unknown;
   /** What nodes have told with `setProgress`; goes with the input offsets. Unless given, it lives as long as the graph. */
   readonly progress?: Map<string, number>;
   schedule(everyMs: number, by: 'streamTime' | 'wallClock', run: (atMs: number) => void, startAtMs: number | undefined): Punctuation;
@@ -210,12 +212,15 @@ class Context implements NodeContext {
     forward(key, value);
   }
   store(name: string): unknown {
-    if (!this.#node.stores.includes(name))
+    if (!this.#node.stores.includes(name)) {
+      const global = this.#host.globalStore?.(name);
+      if (global !== undefined) return global;
       throw new MillraceError(
         'ERR_STORE_NOT_CONNECTED',
         `node ${this.node} asks for store ${JSON.stringify(name)}, which it did not declare: list it in the operator's stores`,
         { node: this.node, store: name },
       );
+    }
     return this.#host.store(name);
   }
   schedule(everyMs: number, by: 'streamTime' | 'wallClock', punctuate: (atMs: number) => void, startAtMs?: number): Punctuation {

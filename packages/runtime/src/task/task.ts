@@ -25,7 +25,6 @@ import type { FailedRecord } from '../deliveries.ts';
 import type { ErrorPolicies } from '../options.ts';
 import type { OutputLane } from '../outbox.ts';
 import type { TaskState, WorkerEvents } from '../worker-ports.ts';
-import { createChoosingSink } from './choosing-sink.ts';
 import { TaskCursor } from './cursor.ts';
 import { writeDeadLetter } from './dead-letter.ts';
 import { createDecoder } from './decode.ts';
@@ -65,6 +64,8 @@ export interface TaskHost {
   lane(topic: string, partition: number): OutputLane;
   partitionsOf(topic: string): number;
   requestCommit(): void;
+  /** Stores that every instance holds whole, for reading; undefined for a name that is not one. */
+  readonly globalStore?: (name: string) => unknown;
   /** For nodes that work outside the turn; a host without it cannot run them. */
   readonly outside?: OutsidePorts;
 }
@@ -352,16 +353,15 @@ export class Task implements GraphHost, QueueHost, SinkHost {
     return (this.partition + (this.#keyless >>> 8)) % partitions;
   }
   createSink(node: SinkNode): ReturnType<typeof createSink> {
-    const policy = node.onError ?? this.#host.errors.produce ?? 'fail';
-    const sinkTo = (target: SinkNode): ReturnType<typeof createSink> => {
-      const topic = topicName(this.#host.applicationId, target.topic);
-      return createSink(target, topic, this.#host.partitionsOf(topic), this.cursor, policy, this);
-    };
-    return node.choice === undefined ? sinkTo(node) : createChoosingSink(node, node.choice, sinkTo, this.cursor, policy, this);
+    const topic = topicName(this.#host.applicationId, node.topic);
+    return createSink(node, topic, this.#host.partitionsOf(topic), this.cursor, node.onError ?? this.#host.errors.produce ?? 'fail', this);
   }
 
   judge(policy: ErrorPolicy, stage: 'process' | 'punctuate' | 'async', node: string, error: unknown, earlier?: EarlierRecord): void {
     this.#judge(policy, stage, node, error, this.input, earlier);
+  }
+  globalStore(name: string): unknown {
+    return this.#host.globalStore?.(name);
   }
   workOutside(work: OutsideWork): ReturnType<GraphHost['workOutside']> {
     const ports = this.#host.outside;
