@@ -84,6 +84,9 @@ export async function startBroker(options: BrokerOptions, ports: Ports): Promise
       dir.clean ? 'logs opened' : 'logs recovered after an unclean stop',
     );
 
+    metrics.gauge('topics', () => [...topics.all()].length);
+    metrics.gauge('partitions', () => [...topics.all()].reduce((sum, { logs }) => sum + logs.length, 0));
+
     const internalLog = new LocalInternalLog(topics, syncs, ports.clock);
     const groups = new GroupCoordinator(ports, internalLog, filled.groups, topicCatalog(topics));
     const transactions = new TransactionCoordinator(ports, internalLog, groups, filled.transactions);

@@ -68,7 +68,7 @@ export interface FilledOptions extends Required<Omit<BrokerOptions, 'groups' | '
   readonly security: FilledSecurity;
 }
 
-const DEFAULT_LIMITS: BrokerLimits = {
+export const DEFAULT_LIMITS: BrokerLimits = {
   requestBytesMax: 104_857_600,
   fetchBytesMax: 57_671_680,
   connectionsMax: 10_000,

@@ -10,6 +10,8 @@ export interface CliDeps {
   readonly loadModule: (path: string) => Promise<Readonly<Record<string, unknown>>>;
   /** Calls `stop` on each SIGTERM and SIGINT until the returned function is called. */
   readonly onStop: (stop: () => void) => () => void;
+  /** Calls `reload` on each SIGHUP until the returned function is called. */
+  readonly onReload?: (reload: () => void) => () => void;
   /** Ends the process at once. */
   readonly exitNow: (code: number) => void;
 }

@@ -22,6 +22,10 @@ export function processDeps(): CliDeps {
       process.on('SIGINT', stop);
       return () => void process.off('SIGTERM', stop).off('SIGINT', stop);
     },
+    onReload(reload) {
+      process.on('SIGHUP', reload);
+      return () => void process.off('SIGHUP', reload);
+    },
     exitNow: (code) => process.exit(code),
   };
 }

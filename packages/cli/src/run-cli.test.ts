@@ -9,6 +9,7 @@ interface Process {
   readonly err: string[];
   readonly exits: number[];
   readonly signal: () => void;
+  readonly hangUp: () => void;
   /** Resolves when the first line is out. */
   readonly ready: Promise<void>;
   readonly time: ReturnType<typeof virtualTime>;
@@ -20,6 +21,7 @@ function fakeProcess(modules: Readonly<Record<string, Readonly<Record<string, un
   const err: string[] = [];
   const exits: number[] = [];
   let stop: () => void = () => {};
+  let reload: () => void = () => {};
   let printed: () => void = () => {};
   const ready = new Promise<void>((resolve) => {
     printed = resolve;
@@ -36,9 +38,13 @@ function fakeProcess(modules: Readonly<Record<string, Readonly<Record<string, un
       stop = given;
       return () => {};
     },
+    onReload(given) {
+      reload = given;
+      return () => {};
+    },
     exitNow: (code) => void exits.push(code),
   };
-  return { deps, out, err, exits, signal: () => stop(), ready, time };
+  return { deps, out, err, exits, signal: () => stop(), hangUp: () => reload(), ready, time };
 }
 
 /** Drives virtual time until `work` is done. */
@@ -97,6 +103,53 @@ test.each([
   expect(await runCli(argv, deps)).toBe(2);
   expect(err.join()).toContain(words);
   expect(out).toEqual([]);
+});
+
+test('a file gives the settings, flags come before it, and metrics are served for whoever asks on this machine', async () => {
+  const { deps, out, signal, ready, time } = fakeProcess();
+  deps.ports.disk.makeDirectory('/etc');
+  deps.ports.disk.replaceWhole('/etc/broker.properties', Buffer.from('port=9093\ndataDir=/data\nlimits.connectionsMax=7\n'));
+  const code = runCli(['broker', '--config', '/etc/broker.properties', '--port', '9094', '--metrics-port', '9095'], deps);
+  await driven(time, ready);
+  expect(out).toEqual(['broker ready on 127.0.0.1:9094, data in /data, metrics on http://127.0.0.1:9095/metrics']);
+  const get = async (line: string): Promise<string> => {
+    let text = '';
+    const closed = new Promise<void>((resolve) => {
+      const events = { onData: (chunk: Buffer) => void (text += chunk.toString()), onClose: () => resolve() };
+      void deps.ports.network
+        .connect({ host: '127.0.0.1', port: 9095, timeoutMs: 1_000 }, events)
+        .then((socket) => socket.write(Buffer.from(`${line}\r\nHost: x\r\n\r\n`)));
+    });
+    await driven(time, closed);
+    return text;
+  };
+  const page = await get('GET /metrics HTTP/1.1');
+  expect(page).toMatch(/^HTTP\/1\.1 200 OK\r\n/);
+  expect(page).toContain('# TYPE millrace_broker_connections gauge\nmillrace_broker_connections 0\n');
+  expect(page).toContain('millrace_broker_topics ');
+  expect(await get('POST /metrics HTTP/1.1')).toMatch(/^HTTP\/1\.1 404/);
+  signal();
+  expect(await driven(time, code)).toBe(0);
+});
+
+test('an address that others can reach is refused without a login, and the refusal names the ways out', async () => {
+  const { deps, out, err, time } = fakeProcess();
+  expect(await driven(time, runCli(['broker', '--data-dir', '/data', '--host', '0.0.0.0'], deps))).toBe(1);
+  expect(out).toEqual([]);
+  expect(err[0]).toContain('security.sasl');
+  expect(err[0]).toContain('security.exposeUnsafely');
+});
+
+test.each([
+  ['is not there', undefined, '/etc/none.json'],
+  ['has an unknown setting', '{"dataDri": "x"}', 'Did you mean dataDir?'],
+  ['has a value that makes no sense', '{"dataDir": "/data", "partitions": 0}', 'partitions is 0'],
+])('a configuration that %s is one paragraph on stderr and exit code 1', async (_what, text, words) => {
+  const { deps, err, time } = fakeProcess();
+  deps.ports.disk.makeDirectory('/etc');
+  if (text !== undefined) deps.ports.disk.replaceWhole('/etc/broker.json', Buffer.from(text));
+  expect(await driven(time, runCli(['broker', '--config', text === undefined ? '/etc/none.json' : '/etc/broker.json'], deps))).toBe(1);
+  expect(err.join()).toContain(words);
 });
 
 test('help begins with an example', async () => {

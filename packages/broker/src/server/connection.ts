@@ -5,7 +5,7 @@
 // or too large ones under way, the peer does not take what was written, or the broker's memory for requests is used up: a slow or greedy
 // client costs bounded memory and nobody else.  N3 after the end nothing is written.  N4 a fetch is alone on its connection: its answer may
 // be as large as `fetchBytesMax`, and there is never a second one in memory.  N5 before the login one small request at a time.
-import { type Clock, explainError, type Logger, MillraceError, type Socket, type SocketEvents, type Timer, type Timers } from '@millrace/core';
+import { type Clock, type Counter, explainError, type Logger, MillraceError, type Socket, type SocketEvents, type Timer, type Timers } from '@millrace/core';
 import { APIS } from '@millrace/protocol';
 import type { ClientConnection } from '../handler.ts';
 import { Login, type LoginRules } from '../security/login.ts';
@@ -41,6 +41,9 @@ export interface ConnectionHost {
   readonly timers: Timers;
   readonly log: Logger;
   readonly gone: (connection: Connection) => void;
+  readonly requests: Counter;
+  readonly receivedBytes: Counter;
+  readonly sentBytes: Counter;
 }
 
 /** How long a peer whose login was refused may take to read the refusal. */
@@ -149,6 +152,7 @@ export class Connection implements ClientConnection {
     onData: (chunk) => {
       if (this.#closed) return;
       this.#lastUsedMs = this.#shared.clock.monotonicMs();
+      this.#shared.receivedBytes.add(chunk.length);
       this.#frames.push(chunk);
       this.#pump();
     },
@@ -241,6 +245,7 @@ export class Connection implements ClientConnection {
     else if (++this.#requests > this.#shared.limits.loginRequestsMax)
       throw new MillraceError('ERR_PROTOCOL', `a client sent more than ${this.#shared.limits.loginRequestsMax} requests without logging in`);
     const slot: Slot = { ready: false, answer: undefined, bytes: frame.length, isFetch };
+    this.#shared.requests.add();
     this.#slots.push(slot);
     this.#inFlightBytes += frame.length;
     const result = this.#shared.sink.handle(frame, this);
@@ -271,6 +276,7 @@ export class Connection implements ClientConnection {
         if (!this.#socket.write(piece)) this.#blocked = true;
       }
       this.#answerBytes += answerBytes;
+      this.#shared.sentBytes.add(answerBytes);
       this.#shared.memory.add(answerBytes);
       this.#givenBack(bytes);
     }

@@ -53,7 +53,19 @@ export class Server {
     this.#memory = new RequestMemory(options.requestMemoryBytesMax, () => this.#becameShort());
     const { clock, timers, log } = ports;
     const gone = (connection: Connection): void => void this.#connections.delete(connection);
-    this.#host = { sink, limits: options, memory: this.#memory, login: options.login, clock, timers, log, gone };
+    this.#host = {
+      sink,
+      limits: options,
+      memory: this.#memory,
+      login: options.login,
+      clock,
+      timers,
+      log,
+      gone,
+      requests: metrics.counter('requests_total'),
+      receivedBytes: metrics.counter('received_bytes_total'),
+      sentBytes: metrics.counter('sent_bytes_total'),
+    };
     this.#accepted = metrics.counter('connections_accepted_total');
     this.#refused = metrics.counter('connections_refused_total');
     metrics.gauge('connections', () => this.#slots.taken);
