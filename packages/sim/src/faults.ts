@@ -176,7 +176,7 @@ export class Nemesis {
   }
   #restart(victim: InstanceMember): void {
     if (!victim.alive || victim.closing) return;
-    void victim.stop().then(() => victim.startLater(this.#chance.float() * 2000));
+    void victim.stop();
   }
   #comeOrGo(note: (what: string) => void): void {
     const { spare } = this.#victims;

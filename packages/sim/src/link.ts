@@ -9,6 +9,7 @@ import type { SimProcess, World } from './sim-process.ts';
 export interface LinkHost {
   readonly world: World;
   reaches(from: string, to: string): boolean;
+  isUp(host: string): boolean;
   latencyMs(from: string, to: string): number;
   takeAim(apiKey: number): Aim | undefined;
   gone(link: Link): void;
@@ -130,12 +131,20 @@ export class End implements Socket {
 
   write(bytes: Uint8Array): boolean {
     if (this.#closed || this.#ending || !this.process.effect('a network write')) return false;
+    if (this.peer.process.ended !== undefined) return this.#writeToNobody();
     const copy = Buffer.from(bytes);
     this.#link.host.world.trace.bytes(this.process.name, copy);
     if (this === this.#link.near) {
       if (this.#link.intercept(copy)) return false;
     } else if (this.#link.deaf) return true;
     return this.peer.arrive(copy, this.#link.host.latencyMs(this.host, this.peer.host));
+  }
+  /** The machine came back without this connection: it says so. One that is still off says nothing. */
+  #writeToNobody(): boolean {
+    const { host } = this.#link;
+    if (host.isUp(this.peer.host) && host.reaches(this.host, this.peer.host) && host.reaches(this.peer.host, this.host))
+      this.process.share.timers.after(host.latencyMs(this.host, this.peer.host) * 2, () => this.fail('reset'));
+    return false;
   }
   get bufferedBytes(): number {
     return this.peer.incomingBytes;

@@ -1,6 +1,6 @@
 // The processes of a simulated cluster and who starts them again: one broker, some instances of the application.
 // Owns: each process's ports, its end and its restart.  Never: decides when a fault happens.
-// A process that ends by itself (an instance that failed, a broker that refused its disk) is started again, as a supervisor would, and counted.
+// A process that ends is started again while it is wanted, as a supervisor would; what gave up by itself is counted.
 import { type Broker, type BrokerOptions, startBroker } from '@millrace/broker';
 import { explainError, type Logger, type Ports } from '@millrace/core';
 import { type AppOptions, createRunningApp, type RunningApp, serveThread } from '@millrace/runtime';
@@ -75,7 +75,7 @@ abstract class Member {
       this.machine.afterEnd(how);
       this.process = undefined;
       this.forget();
-      if (how !== 'exit') this.startLater(this.downMs());
+      this.startLater(how === 'exit' ? SUPERVISOR_MS : this.downMs());
     });
     process.timers.after(0, () => {
       this.run(process).catch((error: unknown) => this.giveUp(process, error));
@@ -87,10 +87,9 @@ abstract class Member {
     this.gaveUp.push(explainError(error));
     this.ground.world.trace.note(process.name, `gives up: ${explainError(error)}`);
     process.end('exit');
-    this.startLater(SUPERVISOR_MS);
   }
 
-  startLater(downMs: number): void {
+  protected startLater(downMs: number): void {
     this.ground.world.time.timers.after(downMs, () => {
       if (this.wanted) this.start();
     });
@@ -115,7 +114,7 @@ export class BrokerMember extends Member {
   }
   protected async run(process: SimProcess): Promise<void> {
     const ports = portsOf(this.ground, this.machine, process);
-    const broker = await startBroker({ ...this.#options, dataDir: '/data', host: BROKER_HOST, port: BROKER_PORT }, ports);
+    const broker = await startBroker({ ...this.#options, dataDir: '/data', host: '127.0.0.1', advertisedHost: BROKER_HOST, port: BROKER_PORT }, ports);
     if (process.ended === undefined) this.broker = broker;
   }
   protected forget(): void {

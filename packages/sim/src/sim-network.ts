@@ -26,6 +26,8 @@ export class SimNetwork implements LinkHost {
   readonly #chance: Chance;
   readonly #listeners = new Map<string, { readonly owner: SimProcess; readonly accept: (socket: Socket) => SocketEvents }>();
   readonly #links = new Set<Link>();
+  /** The first living process of each host: a machine without one is off. */
+  readonly #running = new Map<string, SimProcess>();
   /** `from>to` pairs of hosts whose packets do not arrive. */
   readonly #blocked = new Set<string>();
   readonly #slowMs = new Map<string, number>();
@@ -39,6 +41,7 @@ export class SimNetwork implements LinkHost {
 
   /** The network as one process sees it. */
   of(process: SimProcess): Network {
+    if (this.#running.get(process.host)?.ended !== undefined || !this.#running.has(process.host)) this.#running.set(process.host, process);
     return {
       connect: (options, events) => this.#connect(process, options, events),
       listen: async (options, accept) => this.#listen(process, options, accept),
@@ -63,6 +66,8 @@ export class SimNetwork implements LinkHost {
     this.#blocked.clear();
     this.#slowMs.clear();
     this.#aims = [];
+    // A side that lost packets for good answers the next one with a reset.
+    for (const link of [...this.#links]) if (link.deaf) link.reset(false);
     for (const link of this.#links) link.pump();
   }
   aim(aim: Aim): void {
@@ -81,6 +86,9 @@ export class SimNetwork implements LinkHost {
 
   reaches(from: string, to: string): boolean {
     return !this.#blocked.has(`${from}>${to}`);
+  }
+  isUp(host: string): boolean {
+    return this.#running.get(host)?.ended === undefined;
   }
   latencyMs(from: string, to: string): number {
     const slow = Math.max(this.#slowMs.get(from) ?? 0, this.#slowMs.get(to) ?? 0);

@@ -27,9 +27,9 @@ export function threadsOf(
         over = true;
         toParent(() => events.onExit(error));
       };
-      thread.onEnd(() => {
+      thread.onEnd((how) => {
         alive.delete(thread);
-        exit(undefined);
+        exit(how === 'exit' ? undefined : new Error('the thread was killed'));
       });
       const side: ThreadSide = {
         data: structuredClone(data),

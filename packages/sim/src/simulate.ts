@@ -167,6 +167,7 @@ class SimulationRun implements Simulation {
     await this.#stopAll();
     if (topologyHasStores(cluster)) await checkRebuilt(cluster, before, () => this.#rest());
     await this.#stopAll();
+    cluster.broker.wanted = false;
     await cluster.broker.stop();
     await cluster.end();
     checkRest(cluster);
