@@ -1,5 +1,5 @@
 // One suite for every disk: what the broker's log and the side files rely on.
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -162,4 +162,18 @@ describe.each(disks)('$name', ({ make }) => {
     second?.release();
     expect(disk.lock(at('other'))).toBeDefined();
   });
+});
+
+test.skipIf(process.platform === 'win32')('what the node disk creates is its user’s alone', () => {
+  const root = mkdtempSync(join(tmpdir(), 'millrace-modes-'));
+  try {
+    const directory = join(root, 'made');
+    nodeDisk.makeDirectory(directory);
+    nodeDisk.replaceWhole(join(directory, 'whole'), Buffer.from('x'));
+    nodeDisk.open(join(directory, 'opened'), 'openOrCreate').close();
+    expect(statSync(directory).mode & 0o777).toBe(0o700);
+    for (const file of ['whole', 'opened']) expect(statSync(join(directory, file)).mode & 0o777).toBe(0o600);
+  } finally {
+    rmSync(root, { recursive: true, force: true });
+  }
 });

@@ -12,6 +12,10 @@ const FLAGS = {
   read: fs.constants.O_RDONLY,
 } as const;
 
+/** What is created here is its user's alone: logs and state hold records, and what is kept of passwords. */
+const PRIVATE_FILE = 0o600;
+const PRIVATE_DIRECTORY = 0o700;
+
 export const nodeDisk: Disk = {
   open: (file, mode) => openFile(file, mode),
   exists: (file) => fs.existsSync(file),
@@ -20,14 +24,14 @@ export const nodeDisk: Disk = {
       .readdirSync(directory, { withFileTypes: true })
       .map((entry) => ({ name: entry.name, directory: entry.isDirectory() }))
       .sort((left, right) => (left.name < right.name ? -1 : 1)),
-  makeDirectory: (directory) => void fs.mkdirSync(directory, { recursive: true }),
+  makeDirectory: (directory) => void fs.mkdirSync(directory, { recursive: true, mode: PRIVATE_DIRECTORY }),
   remove: (file) => fs.rmSync(file, { recursive: true, force: true }),
   rename: (from, to) => fs.renameSync(from, to),
   syncDirectory,
   readWhole: (file) => fs.readFileSync(file),
   replaceWhole(file, bytes) {
     const temporary = `${file}.tmp`;
-    const handle = fs.openSync(temporary, 'w');
+    const handle = fs.openSync(temporary, 'w', PRIVATE_FILE);
     try {
       writeFully(handle, [bytes], 0);
       fs.fsyncSync(handle);
@@ -42,7 +46,7 @@ export const nodeDisk: Disk = {
 };
 
 function openFile(file: string, mode: keyof typeof FLAGS): DiskFile {
-  const handle = fs.openSync(file, FLAGS[mode]);
+  const handle = fs.openSync(file, FLAGS[mode], PRIVATE_FILE);
   let open = true;
   return {
     path: file,
