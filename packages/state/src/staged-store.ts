@@ -48,7 +48,10 @@ export interface StagedStore {
   drop(): void;
   /** Ends every iterator still open: the callback that opened them has returned. Costs nothing when there is none. */
   endRows(): void;
-  /** One changelog record during restore: into `batch`, past the staging. `value` null deletes. Expired rows are skipped. */
+  /**
+   * One changelog record during restore: into `batch`, past the staging. `value` null deletes. Expired rows are skipped. The bytes are only lent:
+   * what goes into the batch is copied.
+   */
   applyRestored(batch: WriteBatch, key: Uint8Array, value: Uint8Array | null, timestamp: number): void;
   /** As of the last committed span (or restored record): what belongs into the checkpoint of the next settle. */
   memory(): StoreMemory;

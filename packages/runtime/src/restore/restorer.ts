@@ -167,8 +167,9 @@ export class Restorer {
       if (reader.keyLength < 0) continue;
       const row = job.readSource === undefined ? reader : job.readSource(reader);
       if (row === undefined) continue;
-      const key = copy(reader.buffer, reader.keyStart, reader.keyLength);
-      const value = reader.valueLength < 0 ? null : copy(reader.buffer, reader.valueStart, reader.valueLength);
+      const { buffer } = reader; // views: the store copies what it keeps
+      const key = buffer.subarray(reader.keyStart, reader.keyStart + reader.keyLength);
+      const value = reader.valueLength < 0 ? null : buffer.subarray(reader.valueStart, reader.valueStart + reader.valueLength);
       job.store.store.applyRestored(batch, key, value, row.timestamp);
       job.restored += 1;
     }
@@ -241,8 +242,4 @@ export class Restorer {
     const etaMs = remaining === 0 ? 0 : passed > 0 ? Math.round((elapsedMs / passed) * remaining) : undefined;
     this.#options.progress({ taskId: job.taskId, store: job.store.spec.name, restored: job.restored, remaining, etaMs });
   }
-}
-
-function copy(buffer: Buffer, start: number, length: number): Buffer {
-  return Buffer.from(buffer.subarray(start, start + length));
 }
