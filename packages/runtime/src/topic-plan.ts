@@ -42,8 +42,9 @@ export function planTopics(input: TopicPlanInput): TopicPlan {
 }
 
 function planUserTopics(input: TopicPlanInput, counts: Map<string, number>, create: NewTopic[]): void {
-  const sources = new Set(input.topology.subtopologies.flatMap((sub) => sub.sources.filter((topic) => !topic.internal).map((topic) => topic.name)));
-  const changelogTopics = new Set(sourceChangelogs(input.topology).map((one) => one.topic));
+  const read = input.topology.subtopologies.flatMap((sub) => sub.sources.filter((topic) => !topic.internal).map((topic) => topic.name));
+  const sources = new Set([...read, ...input.topology.globals.map((global) => global.topic)]);
+  const changelogTopics = new Set([...sourceChangelogs(input.topology), ...input.topology.globals].map((one) => one.topic));
   const missing: string[] = [];
   const named = new Set(input.topology.userTopics.map((topic) => topic.name));
   const also = (input.alsoWritten ?? []).filter((name) => !named.has(name)).map((name) => ({ name, partitions: undefined, config: {} }));
@@ -70,13 +71,9 @@ function planUserTopics(input: TopicPlanInput, counts: Map<string, number>, crea
   }
 }
 
-/** Source topics that serve as changelog of a table's store or of a global one: they must be compacted, or rows would be lost with old segments. */
+/** Source topics that serve as changelog of a table's store: they must be compacted, or rows would be lost with old segments. */
 export function sourceChangelogs(topology: Topology): readonly { readonly topic: string; readonly store: string }[] {
-  const globals = topology.globals.map(({ topic, store }) => ({ topic, store }));
-  return [
-    ...[...topology.stores.values()].flatMap((spec) => (spec.sourceTopic === undefined ? [] : [{ topic: spec.sourceTopic, store: spec.name }])),
-    ...globals,
-  ];
+  return [...topology.stores.values()].flatMap((spec) => (spec.sourceTopic === undefined ? [] : [{ topic: spec.sourceTopic, store: spec.name }]));
 }
 
 function planRepartitionTopics(input: TopicPlanInput, counts: Map<string, number>, create: NewTopic[]): void {
