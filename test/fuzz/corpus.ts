@@ -11,6 +11,7 @@ export function readCorpus(decoder: string): Buffer[] {
 
 /** Keeps the shortest of what was new. */
 export function writeCorpus(decoder: string, inputs: readonly Buffer[], most = 80): void {
+  if (inputs.length === 0) return;
   const kept = [...new Set([...readCorpus(decoder), ...inputs].map((bytes) => bytes.toString('hex')))].sort((left, right) => left.length - right.length);
   writeFileSync(fileOf(decoder), `${kept.slice(0, most).join('\n')}\n`);
 }

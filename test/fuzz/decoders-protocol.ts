@@ -26,7 +26,7 @@ import {
 import { FrameReader } from '../../packages/broker/src/server/frame-reader.ts';
 import { sampleBodies } from '../../packages/protocol/src/testing/sample-frames.ts';
 import { readCorpus } from './corpus.ts';
-import type { Decoder } from './runner.ts';
+import { type Decoder, nothing } from './runner.ts';
 
 const AT_CRC = 17;
 const AT_ATTRIBUTES = 21;
@@ -93,9 +93,10 @@ function runBatches(bytes: Buffer): void {
 
 const RULES = { batchBytesMax: 1_000_000, keysRequired: true, timestampMin: 0, timestampMax: 2 ** 42, logAppendTime: false };
 
-function runAppend(bytes: Buffer): void {
-  checkBatchForAppend(bytes, 0, bytes.length, RULES);
-  checkBatchForAppend(bytes, 0, bytes.length, { ...RULES, keysRequired: false, compressedOpaque: true });
+function runAppend(bytes: Buffer): string | undefined {
+  const strict = checkBatchForAppend(bytes, 0, bytes.length, RULES);
+  const loose = checkBatchForAppend(bytes, 0, bytes.length, { ...RULES, keysRequired: false, compressedOpaque: true });
+  return strict.kind === 'refused' ? strict.message : loose.kind === 'refused' ? loose.message : undefined;
 }
 
 // ---- compression --------------------------------------------------------------------------------------------------------
@@ -112,7 +113,7 @@ function codec(name: 'gzip' | 'snappy' | 'lz4' | 'zstd'): Decoder {
   return {
     name,
     seeds: () => (hasCodec(id) ? [...texts.map((text) => Buffer.from(compress(id, text))), ...readCorpus(name)] : []),
-    run: (bytes) => void decompress(id, bytes, UNPACKED_MAX),
+    run: (bytes) => nothing(decompress(id, bytes, UNPACKED_MAX)),
     allocationMax: UNPACKED_MAX + 65_536,
     inputMax: 80_000,
   };
@@ -138,9 +139,15 @@ function runFrames(bytes: Buffer): void {
 }
 
 export const PROTOCOL_DECODERS: readonly Decoder[] = [
-  { name: 'requests', seeds: () => [...requestFrames(), ...readCorpus('requests')], run: (bytes) => void decodeRequest(bytes), allocationMax: 65_536 },
-  { name: 'responses', seeds: () => [...responseFrames(), ...readCorpus('responses')], run: runResponse, allocationMax: 65_536 },
-  { name: 'batches', seeds: () => [...batches(), ...readCorpus('batches')], run: runBatches, repair: repairBatch, allocationMax: 64 * 1024 * 1024 },
+  { name: 'requests', seeds: () => [...requestFrames(), ...readCorpus('requests')], run: (bytes) => nothing(decodeRequest(bytes)), allocationMax: 65_536 },
+  { name: 'responses', seeds: () => [...responseFrames(), ...readCorpus('responses')], run: (bytes) => nothing(runResponse(bytes)), allocationMax: 65_536 },
+  {
+    name: 'batches',
+    seeds: () => [...batches(), ...readCorpus('batches')],
+    run: (bytes) => nothing(runBatches(bytes)),
+    repair: repairBatch,
+    allocationMax: 64 * 1024 * 1024,
+  },
   { name: 'append', seeds: () => [...batches(), ...readCorpus('append')], run: runAppend, repair: repairBatch, allocationMax: 64 * 1024 * 1024 },
   codec('gzip'),
   codec('snappy'),
@@ -151,13 +158,14 @@ export const PROTOCOL_DECODERS: readonly Decoder[] = [
     seeds: () => [subscription, assignment, ...readCorpus('subscriptions')],
     run(bytes) {
       for (const schema of [consumerProtocolSubscription, consumerProtocolAssignment]) decodeEmbedded(schema, bytes);
+      return undefined;
     },
     allocationMax: 65_536,
   },
   {
     name: 'frames',
     seeds: () => [Buffer.concat(requestFrames().slice(0, 20).map(sized)), ...readCorpus('frames')],
-    run: runFrames,
+    run: (bytes) => nothing(runFrames(bytes)),
     allocationMax: 1_048_576,
   },
 ];

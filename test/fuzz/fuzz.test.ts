@@ -22,9 +22,9 @@ test('there is a decoder of that name', () => {
 
 for (const decoder of decoders) {
   const available = decoder.seeds().length > 0;
-  test.skipIf(!available)(`${decoder.name}: damaged bytes are refused or read, quickly and within bounds`, { timeout: 24 * 3_600_000 }, () => {
+  test.skipIf(!available)(`${decoder.name}: damaged bytes are refused or read, quickly and within bounds`, { timeout: 24 * 3_600_000 }, async () => {
     const count = executions > 0 ? executions : decoder.seeds().length + (decoder.shortRun ?? SHORT_RUN);
-    const report = fuzz(decoder, count, seed);
+    const report = await fuzz(decoder, count, seed);
     expect(report.accepted).toBeGreaterThan(0);
     expect(report.refused + report.accepted).toBe(count);
     const { pool, ...figures } = report;

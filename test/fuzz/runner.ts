@@ -10,7 +10,8 @@ export interface Decoder {
   readonly name: string;
   /** What it is fed at first: sound inputs, and the committed corpus. */
   seeds(): readonly Buffer[];
-  run(bytes: Buffer): void;
+  /** A text says why it refused without throwing. */
+  run(bytes: Buffer): string | undefined;
   /** Most bytes of one buffer it may ask for beside twice its input. */
   readonly allocationMax: number;
   /** Longest input (8 KiB). */
@@ -36,13 +37,19 @@ export interface FuzzReport {
 
 const POOL_MAX = 600;
 const SLOW_MS = 1_000;
+const TURN = 500;
 const INPUT_MAX = 8_192;
+
+/** For decoders whose value nobody looks at. */
+export function nothing(_value: unknown): undefined {
+  return undefined;
+}
 
 export class Finding extends Error {
   override readonly name = 'Finding';
 }
 
-export function fuzz(decoder: Decoder, executions: number, seed: number): FuzzReport {
+export async function fuzz(decoder: Decoder, executions: number, seed: number): Promise<FuzzReport> {
   const chance = seededChance(seed);
   const pool = decoder.seeds().map((bytes) => Buffer.from(bytes));
   const sound = pool.length;
@@ -53,6 +60,7 @@ export function fuzz(decoder: Decoder, executions: number, seed: number): FuzzRe
   const startedMs = performance.now();
   try {
     for (let index = 0; index < executions; index++) {
+      if (index % TURN === 0) await new Promise(setImmediate); // zlib gives memory back between turns only
       const whole = index < sound;
       let input = whole ? (pool[index] as Buffer) : mutate(pool[chance.integer(pool.length)] as Buffer, chance, pool, decoder.inputMax ?? INPUT_MAX);
       if (!whole && decoder.repair !== undefined && index % 2 === 0) input = decoder.repair(Buffer.from(input));
@@ -95,19 +103,41 @@ function execute(decoder: Decoder, input: Buffer, watch: AllocationWatch, counts
   const startedMs = performance.now();
   let outcome = 'accepted';
   try {
-    decoder.run(copy);
-    counts.accepted++;
+    const refusal = decoder.run(copy);
+    if (refusal === undefined) counts.accepted++;
+    else {
+      counts.refused++;
+      outcome = shape(refusal);
+    }
   } catch (error) {
     if (!MillraceError.is(error)) fail(`threw ${String(error)}`, error);
-    outcome = `${(error as MillraceError).code} ${(error as MillraceError).message.replaceAll(/[0-9]+/g, '#').slice(0, 160)}`;
+    outcome = `${(error as MillraceError).code} ${shape((error as MillraceError).message)}`;
     counts.refused++;
   }
   const tookMs = performance.now() - startedMs;
   if (tookMs > counts.slowestMs) counts.slowestMs = tookMs;
   if (watch.largest > counts.largest) counts.largest = watch.largest;
-  if (tookMs > SLOW_MS) fail(`took ${Math.round(tookMs)} ms`);
+  if (tookMs > SLOW_MS && isSlowAgain(decoder, input)) fail(`took ${Math.round(tookMs)} ms`);
   if (watch.largest > decoder.allocationMax + input.length * 2) fail(`asked for a buffer of ${watch.largest} bytes`);
   return outcome;
+}
+
+/** A machine with other work may have been the slow one: twice more, and only a decoder is slow each time. */
+function isSlowAgain(decoder: Decoder, input: Buffer): boolean {
+  return [1, 2].every(() => {
+    const startedMs = performance.now();
+    try {
+      decoder.run(Buffer.from(input));
+    } catch {
+      // what it threw is judged elsewhere
+    }
+    return performance.now() - startedMs > SLOW_MS;
+  });
+}
+
+/** The kind of a refusal: its words without numbers and names. */
+function shape(message: string): string {
+  return message.replaceAll(/[^ -~]+|[0-9]+/g, '#').slice(0, 120);
 }
 
 interface AllocationWatch {
