@@ -82,6 +82,8 @@ export class PartitionLog {
   #segments: Segment[];
   #logStart: number;
   #failure: string | undefined;
+  /** Records since `flush.messages` was last heeded. */
+  #unflushed = 0;
   /** Something was appended since the log was opened. */
   #appended = false;
   /** Offset up to which compaction has looked; forgotten at a restart, which costs one round. */
@@ -220,12 +222,21 @@ export class PartitionLog {
       const placed = new RecordBatchView(batch.buffer, batch.start, batch.end);
       this.#active.append(placed, nowMs);
       this.#appended = true;
-      this.#host.syncs.touch(this.#active.logPath);
+      this.#touch(placed);
       this.#epochs.note(this.leaderEpoch, baseOffset);
       return placed;
     } catch (error) {
       return this.#storageFailed(error);
     }
+  }
+
+  /** Lets the sync group know of an append: `flush.messages` asks for the device after so many records, whatever the broker's setting. */
+  #touch(placed: RecordBatchView): void {
+    const { flushMessages } = this.#config();
+    this.#unflushed += placed.lastOffset - placed.baseOffset + 1;
+    const demanded = this.#unflushed >= flushMessages;
+    if (demanded) this.#unflushed = 0;
+    this.#host.syncs.touch(this.#active.logPath, demanded);
   }
 
   /** The write failed. If the file could be cut back the next one may succeed; if not, the partition takes no more until a restart recovers it. */
@@ -258,7 +269,9 @@ export class PartitionLog {
     this.#saveSnapshot();
     const next = new Segment(this.#host.files, this.directory, finished.nextOffset);
     this.#host.files.create(next.logPath);
-    this.#host.syncs.touchDirectory(this.directory);
+    const demanded = Number.isFinite(this.#config().flushMessages);
+    this.#host.syncs.touchDirectory(this.directory, demanded);
+    if (demanded) this.#host.syncs.touch(finished.logPath, true);
     this.#segments.push(next);
     this.#hints.clear(); // a place at the end of the finished segment would look like the end of the log
     this.#advanceRecoveryPoint(finished).catch((error: unknown) =>

@@ -219,3 +219,16 @@ test('a tail that was cut off does not come back behind what is appended next', 
   const file = disk.open(pathOf(logFiles(disk)[0] as string), 'open');
   expect(file.size()).toBe(first.sizeBytes / 3);
 });
+
+test.each([1, 3])('flush.messages=%d asks for the device after so many records, segment by segment, though the broker does not', async (every) => {
+  const disk = memoryDisk();
+  const { log, host } = openLog({ disk, config: { ...SMALL, 'flush.messages': String(every) } });
+  for (let at = 0; at < 40; at++) {
+    appendSpec(log, { records: [['k', `value-${at}`]] });
+    await host.syncs.durable();
+  }
+  const flushed = 40 - (40 % every);
+  disk.crash('drop');
+  const again = openLog({ disk, config: SMALL, clean: false, leaderEpoch: 1 }).log;
+  expect(readAll(again).slice(0, flushed)).toEqual(Array.from({ length: flushed }, (_, at) => `${at}:k=value-${at}`));
+});

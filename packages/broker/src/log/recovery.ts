@@ -53,7 +53,7 @@ export function openPartitionLog(host: LogHost, identity: PartitionIdentity, cle
   if (segments.length === 0) {
     const first = new Segment(files, identity.directory, state.facts.logStart);
     files.create(first.logPath);
-    host.syncs.touchDirectory(identity.directory);
+    host.syncs.touchDirectory(identity.directory, Number.isFinite(identity.config().flushMessages));
     return opened(
       host,
       identity,

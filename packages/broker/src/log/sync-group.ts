@@ -26,14 +26,14 @@ export class SyncGroup {
     this.policy = policy;
   }
 
-  /** The file has bytes that no sync has seen. */
-  touch(path: string): void {
-    if (this.policy === 'perBatchGroup') this.#dirty.add(path);
+  /** The file has bytes that no sync has seen. `demanded`: the topic asks for the device whatever the policy. */
+  touch(path: string, demanded = false): void {
+    if (demanded || this.policy === 'perBatchGroup') this.#dirty.add(path);
   }
 
-  /** Makes creations and renames in the directory durable, where the policy asks for it. */
-  touchDirectory(path: string): void {
-    if (this.policy === 'perBatchGroup') this.#files.disk.syncDirectory(path);
+  /** Makes creations and renames in the directory durable, where the policy or the topic asks for it. */
+  touchDirectory(path: string, demanded = false): void {
+    if (demanded || this.policy === 'perBatchGroup') this.#files.disk.syncDirectory(path);
   }
 
   /** Undefined when nothing has to be waited for. */

@@ -22,6 +22,7 @@ test("the log's form of the defaults is Kafka's", () => {
     minCompactionLagMs: 0,
     maxCompactionLagMs: Number('9223372036854775807'),
     minCleanableDirtyRatio: 0.5,
+    flushMessages: Number.POSITIVE_INFINITY,
     compression: undefined,
   });
 });

@@ -20,6 +20,8 @@ export interface TopicConfig {
   readonly minCompactionLagMs: number;
   readonly maxCompactionLagMs: number;
   readonly minCleanableDirtyRatio: number;
+  /** Records after which the log goes to the device whatever the broker's setting; Infinity: never. */
+  readonly flushMessages: number;
   /** Codec that batches are stored under; undefined: as they came. */
   readonly compression: CompressionId | undefined;
 }
@@ -119,13 +121,20 @@ const SPECS: readonly ConfigSpec[] = [
     codecName,
     'compression.type',
   ),
-  // Kept and shown; without a meaning on a single node.
+  spec(
+    'flush.messages',
+    'long',
+    LONG_MAX,
+    "Records after which the log is forced to the device before they are acknowledged, whatever the broker's fsync setting.",
+    whole(1),
+    'log.flush.interval.messages',
+  ),
+  // Kept and shown; without a meaning here.
   spec('compression.gzip.level', 'int', '-1', "Kept for tools: the codec's own default.", whole(-1, 9), 'compression.gzip.level'),
   spec('compression.lz4.level', 'int', '9', "Kept for tools: the codec's own default.", whole(1, 17), 'compression.lz4.level'),
   spec('compression.zstd.level', 'int', '3', "Kept for tools: the codec's own default.", whole(-131_072, 22), 'compression.zstd.level'),
   spec('min.insync.replicas', 'int', '1', 'Kept for tools: there is one replica.', whole(1, INT_MAX), 'min.insync.replicas'),
   spec('unclean.leader.election.enable', 'boolean', 'false', 'Kept for tools: there is one replica.', oneOf('true', 'false'), 'unclean.leader.election.enable'),
-  spec('flush.messages', 'long', LONG_MAX, "Kept for tools: durability is the broker's fsync setting.", whole(1), 'log.flush.interval.messages'),
   spec('flush.ms', 'long', LONG_MAX, "Kept for tools: durability is the broker's fsync setting.", whole(0), 'log.flush.interval.ms'),
   spec('index.interval.bytes', 'int', '4096', 'Kept for tools: an index entry every 4096 bytes.', whole(0, INT_MAX), 'log.index.interval.bytes'),
   spec('segment.index.bytes', 'int', '10485760', 'Kept for tools: indexes grow as needed.', whole(4, INT_MAX), 'log.index.size.max.bytes'),
@@ -171,6 +180,7 @@ export function parseTopicConfig(set: Readonly<Record<string, string>>): TopicCo
     minCompactionLagMs: number('min.compaction.lag.ms'),
     maxCompactionLagMs: number('max.compaction.lag.ms'),
     minCleanableDirtyRatio: number('min.cleanable.dirty.ratio'),
+    flushMessages: text('flush.messages') === LONG_MAX ? Number.POSITIVE_INFINITY : number('flush.messages'),
     compression: codecOf(text('compression.type')),
   };
 }
