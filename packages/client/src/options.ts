@@ -104,9 +104,25 @@ export function parseBrokerAddress(text: string): { readonly host: string; reado
 /** Throws ERR_OPTION when the connection options cannot work. */
 export function checkConnectionOptions(options: ConnectionOptions): void {
   if (options.brokers.length === 0) throw new MillraceError('ERR_OPTION', 'The list of brokers is empty. Name at least one as host:port.');
-  for (const address of options.brokers) parseBrokerAddress(address);
+  const hosts = options.brokers.map((address) => parseBrokerAddress(address).host);
+  checkLogin(options, hosts);
   positive('connectionTimeoutMs', options.connectionTimeoutMs);
   positive('requestTimeoutMs', options.requestTimeoutMs);
+}
+
+const LOOPBACK = /^(localhost|::1|127\.\d{1,3}\.\d{1,3}\.\d{1,3})$/;
+
+function checkLogin({ sasl, ssl }: ConnectionOptions, hosts: readonly string[]): void {
+  if (sasl === undefined) return;
+  if (typeof sasl.username !== 'string' || sasl.username === '' || typeof sasl.password !== 'string' || sasl.password === '')
+    throw new MillraceError('ERR_OPTION', 'sasl needs a username and a password, and one of them is empty.', { option: 'sasl' });
+  const isBare = ssl === undefined || ssl === false;
+  if (sasl.mechanism !== 'plain' || !isBare || sasl.plainWithoutTls === true || hosts.every((host) => LOOPBACK.test(host))) return;
+  throw new MillraceError(
+    'ERR_OPTION',
+    'sasl with the mechanism plain would show the password to the network. Set ssl, use scram-sha-256 or scram-sha-512, or set sasl.plainWithoutTls to true if that network is trusted.',
+    { option: 'sasl.mechanism' },
+  );
 }
 
 function positive(name: string, value: number): number {

@@ -189,13 +189,21 @@ export interface GroupMember {
   close(leave: boolean): Promise<void>;
 }
 
+export interface SaslLogin {
+  readonly mechanism: 'plain' | 'scram-sha-256' | 'scram-sha-512';
+  readonly username: string;
+  readonly password: string;
+  /** `plain` shows the password to the network: beyond this machine it is refused without `ssl`, unless this is true. */
+  readonly plainWithoutTls?: boolean | undefined;
+}
+
 /** What a process needs to open its ports. Plain data where it must travel to a worker thread. */
 export interface ConnectionOptions {
   readonly brokers: readonly string[];
   readonly clientId: string;
   /** node:tls options; true: the defaults. */
   readonly ssl?: boolean | object | undefined;
-  readonly sasl?: { readonly mechanism: 'plain' | 'scram-sha-256' | 'scram-sha-512'; readonly username: string; readonly password: string } | undefined;
+  readonly sasl?: SaslLogin | undefined;
   readonly connectionTimeoutMs: number;
   readonly requestTimeoutMs: number;
 }

@@ -5,6 +5,8 @@ import { checkErrorPolicy, type ErrorPolicy, isDeadLetter, type Topology } from 
 
 export type Overrides = Readonly<Record<string, string | number | boolean>>;
 
+export type WorkerFailureDecision = 'restartWorker' | 'stopInstance' | 'stopApplication';
+
 /** Per operator (`onError`), per source, per app. */
 export interface ErrorPolicies {
   /** fail */
@@ -13,8 +15,11 @@ export interface ErrorPolicies {
   readonly process?: ErrorPolicy;
   /** fail */
   readonly produce?: ErrorPolicy;
-  /** After 'fail', or a defect: what happens to the rest. restartWorker */
-  readonly onWorkerFailure?: 'restartWorker' | 'stopInstance';
+  /**
+   * After 'fail', or a defect: what happens to the rest. restartWorker. `stopApplication` ends every instance of the group; a function that throws
+   * means stopInstance. Three failures in a row, or at one record, stop the instance whatever it says.
+   */
+  readonly onWorkerFailure?: WorkerFailureDecision | ((error: MillraceError) => WorkerFailureDecision);
 }
 
 /** Rarely needed. Durations are ms or text such as '30s'; sizes are bytes. */
@@ -33,6 +38,8 @@ export interface Tuning {
   readonly transactionTimeout?: Duration;
   /** 45s; 6s with the embedded broker. After this long without a heartbeat the tasks go to other instances. */
   readonly sessionTimeout?: Duration;
+  /** Off. A record dated further ahead of the wall clock goes to the decode policy, instead of closing every window. */
+  readonly timestampAheadMax?: Duration;
   /** 30s: processed records of repartition topics are deleted this often. */
   readonly purgeInterval?: Duration;
 }
@@ -44,8 +51,13 @@ export interface Connection {
   readonly clientId?: string;
   /** True, or options of Node's `tls.connect`. */
   readonly ssl?: boolean | object;
-  /** None. Secrets stay out of logs and errors. */
-  readonly sasl?: { readonly mechanism: 'plain' | 'scram-sha-256' | 'scram-sha-512'; readonly username: string; readonly password: string };
+  /** None. Secrets stay out of logs and errors. `plain` beyond this machine needs `ssl`, or `plainWithoutTls: true`. */
+  readonly sasl?: {
+    readonly mechanism: 'plain' | 'scram-sha-256' | 'scram-sha-512';
+    readonly username: string;
+    readonly password: string;
+    readonly plainWithoutTls?: boolean;
+  };
   /** 3s: for one broker to accept and greet. */
   readonly connectionTimeout?: Duration;
   /** 30s: for one answer. */
@@ -114,6 +126,8 @@ export interface WorkerTiming {
   readonly commitIntervalMs: number;
   readonly settleIntervalMs: number;
   readonly pollWaitMs: number;
+  /** Infinity: any. */
+  readonly timestampAheadMaxMs: number;
   /** -1: never wait for an empty partition. */
   readonly idleWaitMs: number;
   readonly taskTimeoutMs: number;
@@ -179,6 +193,7 @@ export function settingsOf(topology: Topology, options: AppOptions, embedded: bo
       commitIntervalMs,
       settleIntervalMs: ms('settleInterval', options.settleInterval ?? 1000, 0),
       pollWaitMs: ms('tuning.pollWait', tuning.pollWait ?? 100, 1),
+      timestampAheadMaxMs: tuning.timestampAheadMax === undefined ? Number.POSITIVE_INFINITY : ms('tuning.timestampAheadMax', tuning.timestampAheadMax, 0),
       idleWaitMs: tuning.idleWait === 'never' ? -1 : ms('tuning.idleWait', tuning.idleWait ?? 0, 0),
       taskTimeoutMs: ms('tuning.taskTimeout', tuning.taskTimeout ?? '5m', 1),
       transactionTimeoutMs,

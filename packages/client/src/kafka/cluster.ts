@@ -62,6 +62,11 @@ export class KafkaCluster {
     this.ports = ports;
     this.#pool = pool;
     this.#bootstrap = options.brokers.map(parseBrokerAddress);
+    if (typeof options.ssl === 'object' && (options.ssl as { readonly rejectUnauthorized?: unknown }).rejectUnauthorized === false)
+      ports.log.warn(
+        { brokers: options.brokers },
+        'certificates of brokers are not checked (ssl.rejectUnauthorized is false): anybody in between can read and change everything',
+      );
   }
 
   get closed(): boolean {

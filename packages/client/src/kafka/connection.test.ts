@@ -1,6 +1,7 @@
 import { MillraceError } from '@millrace/core';
 import { APIS, encodeResponse } from '@millrace/protocol';
 import { describe, expect, test } from 'vitest';
+import { checkConnectionOptions } from '../options.ts';
 import { ScriptedBroker } from '../testing/scripted-broker.ts';
 import { BrokerConnection, wasSent } from './connection.ts';
 import { FRAME_BYTES_MAX, FrameAssembler } from './frame-assembler.ts';
@@ -142,6 +143,62 @@ describe('opening', () => {
     expect(failure.message).toMatch(/ada.*invalid credentials/);
     expect(failure.message).not.toMatch(/hunter2/);
     expect(broker.seen('saslAuthenticate')[0]?.body.authBytes.toString()).toBe('\0ada\0hunter2');
+  });
+});
+
+describe('a login that runs out', () => {
+  const sasl = { mechanism: 'plain', username: 'ada', password: 'hunter2' } as const;
+  const accept = { errorCode: 0, errorMessage: null, authBytes: Buffer.alloc(0), sessionLifetimeMs: 10_000 };
+
+  test('is renewed before it does, and what is sent meanwhile follows it in order', async () => {
+    const broker = await new ScriptedBroker().listen();
+    const steps = 4;
+    broker.script('saslHandshake', ...Array.from({ length: steps }, () => () => ({ errorCode: 0, mechanisms: ['PLAIN'] })));
+    broker.script('saslAuthenticate', ...Array.from({ length: steps }, () => () => accept));
+    const connection = await broker.run(BrokerConnection.open(ADDRESS, { ...broker.connection, sasl }, broker.ports));
+    await broker.run(connection.request(APIS.heartbeat, HEARTBEAT));
+    expect(broker.seen('saslAuthenticate')).toHaveLength(1);
+    await broker.time.advance(9_600);
+    const from = broker.requests.length;
+    const both = Promise.all([connection.request(APIS.heartbeat, HEARTBEAT), connection.request(APIS.metadata, { topics: [] })]);
+    await broker.run(both);
+    expect(broker.requests.slice(from).map(({ name }) => name)).toEqual(['SaslHandshake', 'SaslAuthenticate', 'Heartbeat', 'Metadata']);
+    await broker.run(connection.request(APIS.heartbeat, HEARTBEAT));
+    expect(broker.seen('saslAuthenticate')).toHaveLength(2);
+  });
+
+  test('and cannot be renewed ends the connection', async () => {
+    const broker = await new ScriptedBroker().listen();
+    broker.script('saslHandshake', ...[1, 2].map(() => () => ({ errorCode: 0, mechanisms: ['PLAIN'] })));
+    broker.script(
+      'saslAuthenticate',
+      () => accept,
+      () => ({ ...accept, errorCode: 58, errorMessage: 'no more' }),
+    );
+    const connection = await broker.run(BrokerConnection.open(ADDRESS, { ...broker.connection, sasl }, broker.ports));
+    await broker.time.advance(9_600);
+    const failure = await broker.run(failureOf(connection.request(APIS.heartbeat, HEARTBEAT)));
+    expect(failure.code).toBe('ERR_CONNECTION');
+    expect(connection.closed).toBe(true);
+  });
+});
+
+describe('options of a login', () => {
+  const base = { clientId: 'c', connectionTimeoutMs: 1_000, requestTimeoutMs: 1_000 };
+  const plain = { mechanism: 'plain', username: 'ada', password: 'secret' } as const;
+  test.each([
+    ['plain over a bare network', { brokers: ['kafka:9092'], sasl: plain }, /plainWithoutTls/],
+    ['no password', { brokers: ['kafka:9092'], sasl: { ...plain, password: '' } }, /password/],
+  ])('%s is refused', (_what, options, words) => {
+    expect(() => checkConnectionOptions({ ...base, ...options })).toThrow(words);
+  });
+  test.each([
+    ['plain under TLS', { brokers: ['kafka:9092'], ssl: true, sasl: plain }],
+    ['plain on this machine', { brokers: ['127.0.0.1:9092', '[::1]:9092', 'localhost:1'], sasl: plain }],
+    ['plain over a network that is said to be trusted', { brokers: ['kafka:9092'], sasl: { ...plain, plainWithoutTls: true } }],
+    ['scram', { brokers: ['kafka:9092'], sasl: { ...plain, mechanism: 'scram-sha-512' } }],
+  ] as const)('%s is fine', (_what, options) => {
+    expect(() => checkConnectionOptions({ ...base, ...options })).not.toThrow();
   });
 });
 

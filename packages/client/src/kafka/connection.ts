@@ -5,6 +5,7 @@
 // C3 one timer per connection, armed only while something awaits an answer.
 // C4 two time-outs in a row without a single byte between them: the other side is gone though TCP has not noticed, and the connection ends.
 // C5 every rejection says whether the request was written (`wasSent`): an unsent one may be repeated blindly.
+// C6 a login that runs out is renewed before it does; what is to be sent meanwhile waits, in order. Source: KIP-368.
 import { assert, MillraceError, type Ports, type Socket, type SocketEvents, type Timer } from '@millrace/core';
 import { APIS, type Api, correlationIdOf, decodeResponse, encodeRequestPieces, type RequestInput, type ResponseBody } from '@millrace/protocol';
 import type { ConnectionOptions } from '../port.ts';
@@ -45,6 +46,9 @@ export interface PooledAnswer<A extends Api> {
 /** Answers nobody waits for any more; past this the broker is considered dead. */
 const ABANDONED_MAX = 256;
 const SILENT_TIMEOUTS_MAX = 2;
+/** A login is renewed after 85 to 95 % of its time. */
+const RENEW_FROM = 0.85;
+const RENEW_SPREAD = 0.1;
 const CORRELATION_ID_MAX = 0x7fff_ffff;
 
 export class BrokerConnection implements SocketEvents, FrameSink {
@@ -62,6 +66,8 @@ export class BrokerConnection implements SocketEvents, FrameSink {
   /** Times at which requests expired since the last byte came. */
   #silentTimeouts = 0;
   #closeReason: MillraceError | undefined;
+  #renewAtMs = Number.POSITIVE_INFINITY;
+  #renewing: Promise<void> | undefined;
 
   private constructor(address: BrokerAddress, options: ConnectionOptions, ports: ConnectionPorts, pool: FramePool | undefined, firstCorrelationId: number) {
     this.address = address;
@@ -87,7 +93,7 @@ export class BrokerConnection implements SocketEvents, FrameSink {
     connection.#socket = await ports.network.connect({ ...address, timeoutMs: options.connectionTimeoutMs, tls }, connection);
     try {
       connection.#versions = await negotiateVersions(connection, options.connectionTimeoutMs);
-      if (options.sasl !== undefined) await authenticate(connection, options.sasl, ports.chance, options.connectionTimeoutMs);
+      await connection.#logIn();
     } catch (error) {
       connection.close();
       throw handshakeFailure(error, address, options);
@@ -127,11 +133,42 @@ export class BrokerConnection implements SocketEvents, FrameSink {
 
   /** A request of a fixed version, before versions are agreed on. */
   async requestAt<A extends Api>(api: A, version: number, body: RequestInput<A>, timeoutMs: number): Promise<ResponseBody<A>> {
-    const answer = await this.#send(api, version, body, timeoutMs, false);
+    const answer = await this.#sendNow(api, version, body, timeoutMs, false);
     return answer.body;
   }
 
+  // ---- login --------------------------------------------------------------------------------------------------------
+
+  async #logIn(): Promise<void> {
+    const { sasl, connectionTimeoutMs } = this.#options;
+    if (sasl === undefined) return;
+    const { chance, clock } = this.#ports;
+    const lifetimeMs = await authenticate(this, sasl, chance, connectionTimeoutMs);
+    // Early, and not all connections at once.
+    this.#renewAtMs = lifetimeMs > 0 ? clock.monotonicMs() + lifetimeMs * (RENEW_FROM + RENEW_SPREAD * chance.float()) : Number.POSITIVE_INFINITY;
+  }
+
+  /** Starts the renewal when it is due; undefined: nothing stands between the caller and the socket. */
+  #renewal(): Promise<void> | undefined {
+    if (this.#renewing !== undefined || this.#closeReason !== undefined || this.#ports.clock.monotonicMs() < this.#renewAtMs) return this.#renewing;
+    this.#renewing = this.#logIn().then(
+      () => {
+        this.#renewing = undefined;
+      },
+      (error: unknown) => this.#destroy('the login could not be renewed', error),
+    );
+    return this.#renewing;
+  }
+
+  // ---- sending ------------------------------------------------------------------------------------------------------
+
   #send<A extends Api>(api: A, version: number, body: RequestInput<A>, timeoutMs: number | undefined, keepFrame: boolean): Promise<PooledAnswer<A>> {
+    const renewal = this.#renewal();
+    const now = (): Promise<PooledAnswer<A>> => this.#sendNow(api, version, body, timeoutMs, keepFrame);
+    return renewal === undefined ? now() : renewal.then(now);
+  }
+
+  #sendNow<A extends Api>(api: A, version: number, body: RequestInput<A>, timeoutMs: number | undefined, keepFrame: boolean): Promise<PooledAnswer<A>> {
     const socket = this.#socket;
     if (socket === undefined || this.#closeReason !== undefined) return Promise.reject(this.#failure('ERR_CONNECTION', api, 'the connection is closed', false));
     const correlationId = this.#takeCorrelationId();
@@ -282,7 +319,7 @@ function handshakeFailure(error: unknown, address: BrokerAddress, options: Conne
   assert(error instanceof Error, 'handshake threw something that is no error');
   if (!MillraceError.is(error) || error.code !== 'ERR_CONNECTION') return error;
   const tls = options.ssl === undefined || options.ssl === false ? 'set `ssl` if the port expects TLS' : 'leave `ssl` out if the port is plain';
-  const login = options.sasl === undefined ? 'set `sasl` if it expects a login' : 'check `sasl`';
+  const login = options.sasl === undefined ? 'set `sasl` if it expects a login, or `ssl.cert` and `ssl.key` if it asks for a certificate' : 'check `sasl`';
   const message = `${address.host}:${address.port} accepted the connection and then dropped it: ${tls}, ${login}.`;
   return new MillraceError('ERR_CONNECTION', message, { host: address.host, port: address.port }, error);
 }

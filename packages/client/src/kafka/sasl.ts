@@ -19,19 +19,23 @@ export interface LoginExchange {
 const ITERATIONS_MIN = 4096;
 const ITERATIONS_MAX = 1_000_000;
 
-export async function authenticate(exchange: LoginExchange, sasl: SaslOptions, chance: Chance, timeoutMs: number): Promise<void> {
+/** Resolves with how long the login is good for, ms; 0: as long as the connection. */
+export async function authenticate(exchange: LoginExchange, sasl: SaslOptions, chance: Chance, timeoutMs: number): Promise<number> {
   const mechanism = sasl.mechanism.toUpperCase();
   const hello = await exchange.requestAt(APIS.saslHandshake, exchange.versionFor(APIS.saslHandshake), { mechanism }, timeoutMs);
   if (hello.errorCode !== 0)
     throw kafkaFailure(hello.errorCode, `Login with ${mechanism}`, {}, `the broker offers ${hello.mechanisms.join(', ') || 'nothing'}`);
   const version = exchange.versionFor(APIS.saslAuthenticate);
+  let lifetimeMs = 0;
   const send = async (text: string): Promise<string> => {
     const answer = await exchange.requestAt(APIS.saslAuthenticate, version, { authBytes: Buffer.from(text, 'utf8') }, timeoutMs);
     if (answer.errorCode !== 0) throw kafkaFailure(answer.errorCode, `Login of user "${sasl.username}"`, {}, answer.errorMessage);
+    lifetimeMs = answer.sessionLifetimeMs;
     return answer.authBytes.toString('utf8');
   };
   if (sasl.mechanism === 'plain') await send(`\0${sasl.username}\0${sasl.password}`);
   else await scram(send, sasl, chance);
+  return lifetimeMs;
 }
 
 async function scram(send: (text: string) => Promise<string>, sasl: SaslOptions, chance: Chance): Promise<void> {
