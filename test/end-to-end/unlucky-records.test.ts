@@ -101,3 +101,31 @@ test('drained waits for calls under way, also for those whose input offset has b
     expect(await read(app, 'told')).toEqual(['QUICK', 'QUICK', 'SLOW']);
   });
 });
+
+test('onWorkerFailure stopApplication ends every instance of the group, each with the reason', async () => {
+  const lines = topic('fatal-lines', text);
+  const program = topology('all-or-nothing', (t) => {
+    t.stream(lines).forEach((line) => {
+      if (line === 'bad') throw new Error('nobody should go on after this');
+    });
+  });
+  const start = async (name: string): Promise<App> => {
+    const app = createApp(program, {
+      brokers: [broker.address],
+      createTopics: true,
+      stateDir: join(folder, name),
+      http: false,
+      log: silentLogger,
+      errors: { onWorkerFailure: ({ code }) => (code === 'ERR_TASK_FAILED' ? 'stopApplication' : 'restartWorker') },
+    });
+    await app.start();
+    await app.waitFor('running');
+    return app;
+  };
+  const apps = [await start('first'), await start('second')];
+  await produce('fatal-lines', ['good', 'bad', 'good']);
+  const reasons = await Promise.all(apps.map((app) => app.finished().catch((error: Error) => error)));
+  expect(reasons.map((reason) => (reason as { code?: string } | undefined)?.code).sort()).toEqual(['ERR_APPLICATION_STOPPED', 'ERR_TASK_FAILED']);
+  for (const reason of reasons) expect(String(reason)).toContain('nobody should go on after this');
+  await Promise.all(apps.map((app) => app.close()));
+});

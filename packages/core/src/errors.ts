@@ -37,6 +37,7 @@ export const FAILURES = {
   ERR_OFFSETS_EXPIRED: 'stop',
   ERR_FENCED_INSTANCE: 'stop',
   ERR_CONFIG_REJECTED: 'stop',
+  ERR_APPLICATION_STOPPED: 'stop',
   ERR_CLOSED: 'stop',
   ERR_TIMEOUT: 'retry',
   ERR_ABORTED: 'stop',

@@ -4,7 +4,7 @@ import type { LogAdmin, MemberAssignment, MemberSubscription } from '@millrace/c
 import { MillraceError, type TopicPartition } from '@millrace/core';
 import { type Topology, topicName } from '@millrace/topology';
 import { assignTasks, type Member } from './assignment/assign.ts';
-import { decodeMemberNews, encodeAssignmentNews, type InstanceNews } from './assignment/wire.ts';
+import { decodeMemberNews, encodeAssignmentNews, type InstanceNews, type RefusalCode } from './assignment/wire.ts';
 import { type AppSettings, deadLetterTopics } from './options.ts';
 import { planTopics, sourceChangelogs, type TopicPlan } from './topic-plan.ts';
 
@@ -16,6 +16,9 @@ export function createGroupLeader(topology: Topology, topologyHash: string, sett
   return {
     async assign(subscriptions) {
       const members: Member[] = subscriptions.map((one) => ({ memberId: one.memberId, ...decodeMemberNews(one.userData, one.memberId) }));
+      const stopper = members.find((member) => member.stop !== undefined);
+      if (stopper !== undefined)
+        return refuseAll(subscriptions, 'ERR_APPLICATION_STOPPED', `instance '${stopper.instanceId}' asked the whole application to stop: ${stopper.stop}`);
       const other = members.find((member) => member.topologyHash !== topologyHash);
       if (other !== undefined) {
         return refuseAll(
@@ -66,11 +69,7 @@ async function checkCompacted(topic: string, store: string, admin: LogAdmin): Pr
   );
 }
 
-function refuseAll(
-  members: readonly MemberSubscription[],
-  code: 'ERR_TOPIC_MISSING' | 'ERR_PARTITION_COUNT' | 'ERR_TOPOLOGY_MODULE_MISMATCH',
-  message: string,
-): ReadonlyMap<string, MemberAssignment> {
+function refuseAll(members: readonly MemberSubscription[], code: RefusalCode, message: string): ReadonlyMap<string, MemberAssignment> {
   const userData = encodeAssignmentNews({ tasks: [], vanished: [], known: [], instances: [], refusal: { code, message } });
   return new Map(members.map((member) => [member.memberId, { partitions: [], userData }]));
 }

@@ -5,7 +5,7 @@
 //   assignments are taken up one after another.  A task counts as ours in a join from the moment it was assigned until a worker
 //   has let go of it: the leader gives a claimed task to nobody else, so what is claimed too long costs a round, too short a duplicate.
 import type { GroupMember, GroupMetadata, LogAdmin, MemberAssignment, TopicDescription } from '@millrace/client';
-import { errorFromWire, explainError, type Logger, MillraceError, type Ports, sleep } from '@millrace/core';
+import { errorFromWire, explainError, type Logger, MillraceError, type Ports, sleep, type Timer } from '@millrace/core';
 import { type Topology, topicName } from '@millrace/topology';
 import { spreadOverWorkers } from './assignment/assign.ts';
 import { type AssignmentNews, decodeAssignmentNews, encodeMemberNews, type InstanceNews } from './assignment/wire.ts';
@@ -13,7 +13,7 @@ import { passes } from './commit/failures.ts';
 import { Deliveries } from './deliveries.ts';
 import { GLOBAL_TASK } from './global/global-rows.ts';
 import type { GroupLeader } from './group-leader.ts';
-import { type AppSettings, deadLetterTopics } from './options.ts';
+import { type AppSettings, deadLetterTopics, type WorkerFailureDecision } from './options.ts';
 import type { StateDirectory } from './state-directory.ts';
 import type { TaskDatabases } from './task-databases.ts';
 import type { WorkerHost, WorkerHostEvents } from './worker-host.ts';
@@ -23,6 +23,8 @@ import type { SeatPlan, WorkerNews } from './worker-messages.ts';
 const FAILURES_MAX = 3;
 /** Topics that policies choose by themselves: a bound, since each costs a worker a new beginning. */
 const LEARNED_TOPICS_MAX = 100;
+/** Of a reason that travels with the group's metadata. */
+const REASON_CHARS_MAX = 2000;
 const RETRY_MS = 200;
 /** How long a stopping worker may take to commit and close; with leaving the group, a stop takes less than ten seconds. */
 const STOP_DEADLINE_MS = 6_000;
@@ -101,6 +103,9 @@ export class Instance {
   /** Topics that no declaration names and that were asked for later. */
   readonly #learned = new Set<string>();
   readonly #deliveries: Deliveries;
+  /** Why the whole application is to stop; told with the next join. */
+  #stopAll: Error | undefined;
+  #lastResort: Timer | undefined;
   #turn: Promise<void> = Promise.resolve();
   #closing = false;
   #failed = false;
@@ -166,6 +171,7 @@ export class Instance {
   async close(leave: boolean): Promise<void> {
     this.#closing = true;
     await this.#within(TURN_DEADLINE_MS, this.#turn);
+    this.#lastResort?.cancel();
     await Promise.all(this.#seats.map((seat) => this.#stopSeat(seat)));
     await this.#member?.close(leave);
     if (leave) this.#parts.directory.keepMember(undefined);
@@ -209,6 +215,7 @@ export class Instance {
       transactionalIds: settings.guarantee === 'exactly-once' ? this.#seats.map((seat) => this.#parts.transactionalId(seat.index)) : [],
       known: this.#known,
       topologyHash,
+      stop: this.#stopAll === undefined ? undefined : explainError(this.#stopAll).slice(0, REASON_CHARS_MAX),
     });
   }
 
@@ -261,6 +268,7 @@ export class Instance {
   }
 
   async #takeUp(group: GroupMetadata, news: AssignmentNews, membership: number): Promise<void> {
+    if (news.refusal !== undefined && this.#stopAll !== undefined) throw this.#stopAll;
     if (news.refusal !== undefined) throw new MillraceError(news.refusal.code, news.refusal.message);
     this.#group = group;
     this.#known = news.known;
@@ -468,8 +476,34 @@ export class Instance {
     seat.failures++;
     const times = this.#deliveries.failed(error);
     const hopeless = MillraceError.is(error) && error.response === 'stop';
-    if (hopeless || seat.failures >= FAILURES_MAX || times >= FAILURES_MAX || this.#parts.settings.errors.onWorkerFailure === 'stopInstance') throw error;
+    const decision = this.#decideOn(error);
+    if (decision === 'stopApplication') return this.#stopApplication(seat, error);
+    if (hopeless || seat.failures >= FAILURES_MAX || times >= FAILURES_MAX || decision === 'stopInstance') throw error;
     await this.#replaceWorker(seat, error, kept);
+  }
+
+  #decideOn(error: Error): WorkerFailureDecision {
+    const { onWorkerFailure = 'restartWorker' } = this.#parts.settings.errors;
+    if (typeof onWorkerFailure !== 'function') return onWorkerFailure;
+    try {
+      return onWorkerFailure(MillraceError.is(error) ? error : new MillraceError('ERR_TASK_FAILED', explainError(error), {}, error));
+    } catch (thrown) {
+      this.#parts.log.error({}, `onWorkerFailure threw, so the instance stops: ${explainError(thrown)}`);
+      return 'stopInstance';
+    }
+  }
+
+  /** Everybody hears of it with the assignment of the next round, this instance too; it does not wait for that for ever. */
+  async #stopApplication(seat: Seat, error: Error): Promise<void> {
+    const { databases, ports, settings, log } = this.#parts;
+    log.error({ worker: workerName(seat.index) }, `the whole application stops: ${explainError(error)}`);
+    this.#stopAll ??= error;
+    const { host } = seat;
+    seat.host = undefined;
+    seat.life++;
+    if (host !== undefined) await databases.endThread(seat.tasks, () => host.terminate());
+    this.#member?.rejoin('the application is to stop');
+    this.#lastResort = ports.timers.after(settings.sessionTimeoutMs, () => this.#fail(error));
   }
 
   /** Ends the worker, waits until it is gone, starts another with the same transactional id, gives it the tasks of `kept` and no other. */

@@ -431,6 +431,7 @@ export class LoopState {
       topology: options.topology,
       errors: options.errors ?? {},
       idleWaitMs: options.timing.idleWaitMs,
+      timestampAheadMaxMs: options.timing.timestampAheadMaxMs,
       log: ports.log,
       events: ports.events,
       ends: { endOffset: (topic, partition) => ports.consumer.endOffset({ topic, partition }) },

@@ -23,6 +23,8 @@ export interface MemberNews {
   readonly known: readonly string[];
   /** Equal programs have equal hashes; members of another hash get no tasks until the leader runs their program too. */
   readonly topologyHash: string;
+  /** Set when the whole application is to stop, with the reason: the next assignment tells everybody. */
+  readonly stop?: string | undefined;
 }
 
 /** What the leader tells every member. */
@@ -33,8 +35,10 @@ export interface AssignmentNews {
   readonly known: readonly string[];
   readonly instances: readonly InstanceNews[];
   /** Set when the leader could not assign: every member stops with this error. */
-  readonly refusal: { readonly code: 'ERR_TOPIC_MISSING' | 'ERR_PARTITION_COUNT' | 'ERR_TOPOLOGY_MODULE_MISMATCH'; readonly message: string } | undefined;
+  readonly refusal: { readonly code: RefusalCode; readonly message: string } | undefined;
 }
+
+export type RefusalCode = 'ERR_TOPIC_MISSING' | 'ERR_PARTITION_COUNT' | 'ERR_TOPOLOGY_MODULE_MISMATCH' | 'ERR_APPLICATION_STOPPED';
 
 export interface InstanceNews {
   readonly instanceId: string;
@@ -62,6 +66,7 @@ export function decodeMemberNews(bytes: Uint8Array, member: string): MemberNews 
     transactionalIds: texts(raw.transactionalIds, member),
     known: texts(raw.known, member),
     topologyHash: text(raw.topologyHash, member),
+    stop: optionalText(raw.stop, member),
   };
 }
 

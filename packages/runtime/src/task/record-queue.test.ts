@@ -156,6 +156,18 @@ test('a record without a time: dropped, or given the partition time, as the sour
   expect(queue.timestamp).toBe(9);
 });
 
+test('a record dated too far ahead of the wall clock goes to the decode policy, with both times in the words', () => {
+  const { queue, judged } = createQueue({}, { wallClockMs: () => 10_000, timestampAheadMaxMs: 5_000 });
+  queue.append(fetched(0, [{ at: 15_000 }, { at: 15_001 }, { at: 3 }]));
+  queue.readHead();
+  expect(queue.value).toBe(15_000);
+  queue.take();
+  queue.readHead();
+  expect(queue.value).toBe(3);
+  expect(judged).toHaveLength(1);
+  expect(judged[0]).toMatchObject({ code: 'ERR_INVALID_TIMESTAMP', message: expect.stringContaining('1970-01-01T00:00:15.001Z, 5 s ahead') });
+});
+
 test('event time from the payload sees value, key and the partition time so far', () => {
   const seen: unknown[] = [];
   const { queue } = createQueue({

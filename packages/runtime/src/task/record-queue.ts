@@ -13,6 +13,8 @@ import type { Decoder } from './decode.ts';
 export interface QueueHost {
   readonly taskId: string;
   wallClockMs(): number;
+  /** How far ahead of the wall clock a record may be dated, ms; any unless given. */
+  readonly timestampAheadMaxMs?: number;
   /** About the record under `queue.reader`: returns to skip it (counted by the host), throws ERR_TASK_FAILED otherwise. */
   judgeDecode(queue: RecordQueue, error: unknown): void;
   /** A record without a usable time, dropped by the source's own setting. */
@@ -67,6 +69,7 @@ export class RecordQueue {
 
   readonly #decoder: Decoder;
   readonly #host: QueueHost;
+  readonly #aheadMax: number;
   readonly #extract: SourceNode['timestamp'];
   readonly #context: { timestamp: number; headers: RecordHeaders; streamTime: number; readonly taskId: string; readonly source: Position };
   #pending: Pending[] = [];
@@ -83,6 +86,7 @@ export class RecordQueue {
     this.at = { topic: options.topic, partition: options.partition, offset: -1 };
     this.#decoder = options.decoder;
     this.#host = options.host;
+    this.#aheadMax = options.host.timestampAheadMaxMs ?? Number.POSITIVE_INFINITY;
     this.#extract = options.source.timestamp;
     this.#context = { timestamp: -1, headers: noHeaders, streamTime: -1, taskId: options.host.taskId, source: this.at };
   }
@@ -187,6 +191,10 @@ export class RecordQueue {
       this.#retreat(error);
       return false;
     }
+    if (this.timestamp > this.#aheadMax && this.timestamp - this.#host.wallClockMs() > this.#aheadMax) {
+      this.#retreat(this.#tooFarAhead());
+      return false;
+    }
     if (this.timestamp >= 0) return true;
     return this.#untimed();
   }
@@ -212,6 +220,14 @@ export class RecordQueue {
     throw new MillraceError(
       'ERR_INVALID_TIMESTAMP',
       `the timestamp function of source ${this.source.name} gave ${String(timestamp)}; it must give whole milliseconds since 1970`,
+    );
+  }
+
+  #tooFarAhead(): MillraceError {
+    const ahead = this.timestamp - this.#host.wallClockMs();
+    return new MillraceError(
+      'ERR_INVALID_TIMESTAMP',
+      `the record is dated ${new Date(this.timestamp).toISOString()}, ${Math.round(ahead / 1000)} s ahead of the clock; tuning.timestampAheadMax allows ${this.#aheadMax / 1000} s. Mend the producer's clock, or let onError skip such records`,
     );
   }
 

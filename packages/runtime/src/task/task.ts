@@ -25,6 +25,7 @@ import type { FailedRecord } from '../deliveries.ts';
 import type { ErrorPolicies } from '../options.ts';
 import type { OutputLane } from '../outbox.ts';
 import type { TaskState, WorkerEvents } from '../worker-ports.ts';
+import { createChoosingSink } from './choosing-sink.ts';
 import { TaskCursor } from './cursor.ts';
 import { writeDeadLetter } from './dead-letter.ts';
 import { createDecoder } from './decode.ts';
@@ -51,6 +52,8 @@ export interface TaskHost {
   readonly topology: Topology;
   readonly errors: ErrorPolicies;
   readonly idleWaitMs: number;
+  /** See Tuning; any unless given. */
+  readonly timestampAheadMaxMs?: number;
   readonly log: Logger;
   readonly events: Pick<WorkerEvents, 'taskState' | 'failure'>;
   readonly ends: LogEnds;
@@ -146,6 +149,9 @@ export class Task implements GraphHost, QueueHost, SinkHost {
   }
   get applicationId(): string {
     return this.#host.applicationId;
+  }
+  get timestampAheadMaxMs(): number {
+    return this.#host.timestampAheadMaxMs ?? Number.POSITIVE_INFINITY;
   }
   get taskId(): string {
     return this.id;
@@ -283,6 +289,9 @@ export class Task implements GraphHost, QueueHost, SinkHost {
   get pendingOutside(): number {
     return this.#outside.pending;
   }
+  get callingOutside(): number {
+    return this.#outside.calling;
+  }
   get nextTimerMs(): number {
     return this.#punctuations.nextWallClockMs;
   }
@@ -353,8 +362,12 @@ export class Task implements GraphHost, QueueHost, SinkHost {
     return (this.partition + (this.#keyless >>> 8)) % partitions;
   }
   createSink(node: SinkNode): ReturnType<typeof createSink> {
-    const topic = topicName(this.#host.applicationId, node.topic);
-    return createSink(node, topic, this.#host.partitionsOf(topic), this.cursor, node.onError ?? this.#host.errors.produce ?? 'fail', this);
+    const policy = node.onError ?? this.#host.errors.produce ?? 'fail';
+    const sinkTo = (target: SinkNode): ReturnType<typeof createSink> => {
+      const topic = topicName(this.#host.applicationId, target.topic);
+      return createSink(target, topic, this.#host.partitionsOf(topic), this.cursor, policy, this);
+    };
+    return node.choice === undefined ? sinkTo(node) : createChoosingSink(node, node.choice, sinkTo, this.cursor, policy, this);
   }
 
   judge(policy: ErrorPolicy, stage: 'process' | 'punctuate' | 'async', node: string, error: unknown, earlier?: EarlierRecord): void {

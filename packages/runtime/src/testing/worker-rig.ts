@@ -110,6 +110,7 @@ const TIMING: WorkerTiming = {
   settleIntervalMs: 0,
   pollWaitMs: 10,
   idleWaitMs: 0,
+  timestampAheadMaxMs: Number.POSITIVE_INFINITY,
   taskTimeoutMs: 60_000,
   transactionTimeoutMs: 10_000,
   purgeIntervalMs: 30_000,
