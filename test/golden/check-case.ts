@@ -6,9 +6,10 @@ import { topology } from '@millrace/dsl';
 import { StagedSessionStore, StagedWindowStore } from '@millrace/state';
 import { type Topology, topicName } from '@millrace/topology';
 import type { Case, Row, TopicSerdes } from './case-format.ts';
-import { copartitionGroups } from './copartition.ts';
+import { copartitionGroups, united } from './copartition.ts';
 import { Driver, type Mark } from './driver.ts';
 import { NotExpressible } from './functions.ts';
+import { openParts } from './on-purpose.ts';
 import { isProcessorApi, processorApiTopology } from './papi.ts';
 import { bytesRow, isJoinBuffer, outputRow, storeRows, toArrival } from './read-back.ts';
 import { normalized, serdeNamed } from './serdes.ts';
@@ -44,7 +45,7 @@ class Differences {
   /** Parts in which Kafka Streams itself differs between its store kinds, or we on purpose. */
   readonly #open: ReadonlySet<string>;
   constructor(given: Case) {
-    this.#open = new Set([...(given.storeKindMatters ?? []), DIFFERENT[given.name]?.part ?? '']);
+    this.#open = new Set([...(given.storeKindMatters ?? []), ...openParts(given), DIFFERENT[given.name]?.part ?? '']);
   }
   compare(part: string, expected: unknown, actual: unknown): void {
     if (this.#open.has(part.split(' ')[0] as string) || isDeepStrictEqual(plain(expected), plain(actual))) return;
@@ -85,8 +86,7 @@ function checkInternalTopics(given: Case, built: Topology, found: Differences): 
     found.compare('internalTopicConfigs', sortedByName(own), sortedByName(made as [string, unknown][]));
   }
   if (expected.copartitionGroups === undefined) return;
-  const listed = expected.copartitionGroups.map((group) => [...group].sort().join()).sort();
-  found.compare('copartitionGroups', listed, copartitionGroups(given, built));
+  found.compare('copartitionGroups', united(expected.copartitionGroups), copartitionGroups(given, built));
 }
 
 const sortedByName = (entries: readonly (readonly [string, unknown])[]): object => Object.fromEntries([...entries].sort(([a], [b]) => (a < b ? -1 : 1)));
@@ -109,7 +109,7 @@ function checkRun(given: Case, built: Topology, found: Differences): void {
     const listed = (expected.outputs?.[name] ?? []).map((row) => ({ ...row, key: normalized(row.key), value: normalized(row.value) }));
     found.compare(`outputs ${name}`, listed, driver.written(name, failed?.mark).map((record) => outputRow(record, serdes)));
   }
-  if (expected.dropped !== undefined && !countsOtherwise(given)) found.compare('dropped', expected.dropped, failed?.mark.dropped ?? driver.dropped);
+  if (expected.dropped !== undefined) found.compare('dropped', expected.dropped, failed?.mark.dropped ?? driver.dropped);
   checkInternalRecords(given, built, driver, found);
   if (expected.stores === undefined) return;
   const ours = [...driver.stores.keys()].filter((name) => !isJoinBuffer(built.stores.get(name)) || expected.stores?.[name] !== undefined);
@@ -131,11 +131,6 @@ function isKept(store: object | undefined, row: Row): boolean {
   if (!(store instanceof StagedWindowStore || store instanceof StagedSessionStore)) return true;
   const { start, end } = row.key as { readonly start: number; readonly end: number };
   return (store.kind === 'window' ? start : end) > store.observedTime - store.retentionMs;
-}
-
-/** Kafka's persistent stores count a write that retention refuses only once its whole segment is gone; ours count each. */
-function countsOtherwise(given: Case): boolean {
-  return given.topology.some(({ op, store }) => op === 'addStateStore' && /^(timestampedWindow|window|session)$/.test(store?.type ?? '') && store?.memory !== true);
 }
 
 /** Also of a step that failed: records that it had brought to their end, as far as the next repartition topic, were committed one by one. */

@@ -1,6 +1,5 @@
 // Where a cogroup differs on purpose: its inputs' repartition topics must have equal partition counts, and that is what we check. Kafka Streams
 // lists the topics above the repartitions instead: it refuses inputs of different width that would work, and does not look at the ones that matter.
-// Below a suppress Kafka Streams forgets where a table comes from, and does not check its topics; we do.
 import { type Topology, topicName } from '@millrace/topology';
 import type { Case } from './case-format.ts';
 
@@ -8,14 +7,28 @@ import type { Case } from './case-format.ts';
 export function copartitionGroups(given: Case, built: Topology): string[] {
   const listed = new Set(given.expect.copartitionGroups?.flat());
   const hasCogroup = given.topology.some((step) => step.op === 'cogroup');
-  const hasSuppress = given.topology.some((step) => step.op === 'suppress');
   const asListed = (topic: string): readonly string[] => {
     if (listed.has(topic)) return [topic];
-    if (hasCogroup) return sourcesAbove(built, topic);
-    return hasSuppress ? [] : [topic];
+    return hasCogroup ? sourcesAbove(built, topic) : [topic];
   };
   const groups = built.copartitionGroups.map((group) => [...new Set(group.flatMap((topic) => asListed(topicName('parity', topic))))]);
-  return groups.map((group) => group.sort().join()).sort();
+  return united(groups);
+}
+
+/** Sets that share a topic are one: equal partition counts are. Kafka Streams lists some apart. Each sorted and joined. */
+export function united(groups: readonly (readonly string[])[]): string[] {
+  const all: Set<string>[] = [];
+  for (const group of groups) {
+    const whole = new Set(group);
+    for (let at = all.length - 1; at >= 0; at--) {
+      const other = all[at] as Set<string>;
+      if (![...other].some((topic) => whole.has(topic))) continue;
+      for (const topic of other) whole.add(topic);
+      all.splice(at, 1);
+    }
+    all.push(whole);
+  }
+  return all.map((group) => [...group].sort().join()).sort();
 }
 
 /** The topics that the records of an internal topic come from, one step up. */

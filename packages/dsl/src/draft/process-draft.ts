@@ -16,7 +16,7 @@ export function processStream(stream: StreamNode, spec: ErasedProcessorSpec, key
     kind: 'operator',
     name,
     parents: [stream.node],
-    effect: keys === 'free' ? 'changesKey' : 'changesValue',
+    effect: keys === 'free' ? 'unknown' : 'changesValue',
     takesNullKeys: false,
     onError: options.onError,
     resolve: () => ({ stores, create }),

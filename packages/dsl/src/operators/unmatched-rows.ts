@@ -64,9 +64,9 @@ export class UnmatchedRows {
     let rightOpen = false;
     let given: UnmatchedKey | undefined;
     for (const { key: row, value: kept } of this.#store.range()) {
-      if (leftOpen && rightOpen) break;
       const { timestamp, isLeft, key } = row;
       this.#lookedUpTo = timestamp;
+      if (leftOpen && rightOpen) break;
       if (timestamp + (isLeft ? afterMs : beforeMs) + graceMs >= this.observedTime) {
         if (isLeft) leftOpen = true;
         else rightOpen = true;

@@ -35,8 +35,11 @@ export interface TableSourcePlan extends PlanNodeBase {
   readonly create: ProcessorFactory;
 }
 
-/** What an operator does to keys and values, as far as moving a repartition past it is concerned. */
-export type OperatorEffect = 'keepsAll' | 'changesValue' | 'changesKey' | 'merges';
+/**
+ * What an operator does to keys and values, as far as moving a repartition past it is concerned.
+ * `unknown`: code of the user's own, after which keys and values may be anything: no repartition moves, neither past it nor right behind it.
+ */
+export type OperatorEffect = 'keepsAll' | 'changesValue' | 'changesKey' | 'merges' | 'unknown';
 
 /** How the result node of a stream-stream join looks when both sides turn out to be one stream. */
 export interface SelfJoinPlan {

@@ -18,7 +18,7 @@ function gather(plan: Plan): Map<number, RepartitionPlan[]> {
   for (const node of plan.nodes) {
     if (node.kind === 'operator' && node.effect === 'changesKey') byChanger.set(node.id, []);
     if (node.kind !== 'repartition' || !node.mergeable) continue;
-    const nearest = nearestAbove(plan, node, (each) => each.effect === 'changesKey' || each.effect === 'changesValue');
+    const nearest = nearestAbove(plan, node, (each) => each.effect !== 'keepsAll' && each.effect !== 'merges');
     const changer = nearestAbove(plan, node, (each) => each.effect === 'changesKey');
     if (changer !== undefined && nearest === changer) byChanger.get(changer.id)?.push(node);
   }
