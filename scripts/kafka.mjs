@@ -23,11 +23,15 @@ export function whyNoKafka() {
 export async function startKafka(settings = {}) {
   const libs = await jars();
   const folder = mkdtempSync(join(tmpdir(), 'millrace-kafka-'));
-  const [port, controllerPort] = await freePorts(2);
+  const [port, securePort, controllerPort] = await freePorts(3);
   const properties = join(folder, 'server.properties');
-  writeFileSync(properties, propertiesText({ port, controllerPort, folder, settings }));
+  writeFileSync(properties, propertiesText({ port, securePort, controllerPort, folder, settings }));
   const classPath = join(libs, '*');
-  const format = spawnSync('java', ['-cp', classPath, 'kafka.tools.StorageTool', 'format', '-t', 'bWlsbHJhY2UtdGVzdC1pZA', '-c', properties], {
+  const scramUsers = ['SCRAM-SHA-256', 'SCRAM-SHA-512'].flatMap((mechanism) => [
+    '--add-scram',
+    `${mechanism}=[name="${TEST_USER.name}",password="${TEST_USER.password}"]`,
+  ]);
+  const format = spawnSync('java', ['-cp', classPath, 'kafka.tools.StorageTool', 'format', '-t', 'bWlsbHJhY2UtdGVzdC1pZA', '-c', properties, ...scramUsers], {
     encoding: 'utf8',
   });
   if (format.status !== 0)
@@ -59,19 +63,46 @@ export async function startKafka(settings = {}) {
     }
     await new Promise((resolve) => setTimeout(resolve, POLL_MS));
   }
-  return { address: `127.0.0.1:${port}`, pid: child.pid, folder, jars: libs, stop };
+  return { address: `127.0.0.1:${port}`, secureAddress: `127.0.0.1:${securePort}`, pid: child.pid, folder, jars: libs, stop };
 }
 
-function propertiesText({ port, controllerPort, folder, settings }) {
+/** Who may log in at the secure listener, by every mechanism. */
+export const TEST_USER = { name: 'ada', password: 'ada-secret' };
+/** A login by SCRAM-SHA-512 is good for this long, so that clients must renew it. */
+const SHORT_SESSION_MS = 3_000;
+
+/** A second listener: TLS with the certificates of the tests, and a login. */
+function secureListener() {
+  const pem = (name) =>
+    readFileSync(join(root, 'test/fixtures/tls', `${name}.pem`), 'utf8')
+      .trim()
+      .replaceAll('\n', '\\n');
+  const on = 'listener.name.secure';
+  const login = (mechanism, module, users = '') => ({
+    [`${on}.${mechanism}.sasl.jaas.config`]: `org.apache.kafka.common.security.${module} required${users};`,
+  });
+  return {
+    [`${on}.ssl.keystore.type`]: 'PEM',
+    [`${on}.ssl.keystore.key`]: pem('server.key'),
+    [`${on}.ssl.keystore.certificate.chain`]: pem('server.cert'),
+    [`${on}.sasl.enabled.mechanisms`]: 'PLAIN,SCRAM-SHA-256,SCRAM-SHA-512',
+    ...login('plain', 'plain.PlainLoginModule', ` user_${TEST_USER.name}="${TEST_USER.password}"`),
+    ...login('scram-sha-256', 'scram.ScramLoginModule'),
+    ...login('scram-sha-512', 'scram.ScramLoginModule'),
+    [`${on}.scram-sha-512.connections.max.reauth.ms`]: SHORT_SESSION_MS,
+  };
+}
+
+function propertiesText({ port, securePort, controllerPort, folder, settings }) {
   const all = {
     'process.roles': 'broker,controller',
     'node.id': 1,
     'controller.quorum.voters': `1@127.0.0.1:${controllerPort}`,
-    listeners: `PLAINTEXT://127.0.0.1:${port},CONTROLLER://127.0.0.1:${controllerPort}`,
-    'advertised.listeners': `PLAINTEXT://127.0.0.1:${port}`,
+    listeners: `PLAINTEXT://127.0.0.1:${port},SECURE://127.0.0.1:${securePort},CONTROLLER://127.0.0.1:${controllerPort}`,
+    'advertised.listeners': `PLAINTEXT://127.0.0.1:${port},SECURE://127.0.0.1:${securePort}`,
     'controller.listener.names': 'CONTROLLER',
     'inter.broker.listener.name': 'PLAINTEXT',
-    'listener.security.protocol.map': 'PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT',
+    'listener.security.protocol.map': 'PLAINTEXT:PLAINTEXT,SECURE:SASL_SSL,CONTROLLER:PLAINTEXT',
     'log.dirs': join(folder, 'data'),
     'offsets.topic.replication.factor': 1,
     'offsets.topic.num.partitions': 5,
@@ -81,8 +112,11 @@ function propertiesText({ port, controllerPort, folder, settings }) {
     'transaction.abort.timed.out.transaction.cleanup.interval.ms': 1000,
     'group.initial.rebalance.delay.ms': 0,
     'group.min.session.timeout.ms': 1000,
+    'group.consumer.min.assignment.interval.ms': 0,
+    'group.consumer.assignment.interval.ms': 0, // at once, so that conversations can be compared
     'auto.create.topics.enable': false,
     'log.message.timestamp.after.max.ms': '9223372036854775807', // tests bring their own event time
+    ...secureListener(),
     ...settings,
   };
   return Object.entries(all)

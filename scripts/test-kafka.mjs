@@ -21,6 +21,7 @@ await orExplain(async () => {
   try {
     process.exitCode = await runVitest(process.argv.slice(2), {
       MILLRACE_TEST_KAFKA: kafka.address,
+      MILLRACE_TEST_KAFKA_SECURE: kafka.secureAddress,
       MILLRACE_TEST_KAFKA_VERSION: KAFKA_VERSION,
       MILLRACE_TEST_KAFKA_JARS: kafka.jars,
     });
