@@ -314,6 +314,7 @@ export class LoopState {
     const { timing } = this.options;
     const nowMs = this.ports.clock.monotonicMs();
     if (this.#settleFailedAtMs !== undefined && nowMs - this.#settleFailedAtMs < SETTLE_RETRY_MS) return;
+    if (!this.unsettled) this.#settleSucceeded(); // what the disk refused may have been dropped with its tasks: nothing is left to wait for
     const due = settleIsDue({
       unsettled: this.unsettled,
       requested: this.#settleFailedAtMs !== undefined,
@@ -338,8 +339,7 @@ export class LoopState {
   #settleOrWait(nowMs: number): void {
     try {
       this.settle(this.tasks.values());
-      this.#settleFailedAtMs = undefined;
-      this.#settleFailingSinceMs = undefined;
+      this.#settleSucceeded();
     } catch (error) {
       if (!MillraceError.is(error) || error.code !== 'ERR_STORE_IO') {
         this.fatal ??= error;
@@ -351,6 +351,11 @@ export class LoopState {
       this.#settleFailedAtMs = nowMs;
       if (nowMs - this.#settleFailingSinceMs >= this.options.timing.taskTimeoutMs) this.fatal ??= error;
     }
+  }
+
+  #settleSucceeded(): void {
+    this.#settleFailedAtMs = undefined;
+    this.#settleFailingSinceMs = undefined;
   }
 
   // ---- membership -----------------------------------------------------------------------------------------------------

@@ -70,6 +70,34 @@ test('what the broker has committed is on disk after settleNow, also when its an
   await rig.worker.stop(10_000);
 });
 
+test('input is taken again when what the disk refused was dropped with its tasks', async () => {
+  let refusals = 0;
+  class RefusingDisk extends Disk {
+    override async of(taskId: string) {
+      const database = await super.of(taskId);
+      if (refusals > 0) return database;
+      return Object.assign(Object.create(database) as typeof database, {
+        store: (name: string) => database.store(name),
+        write: () => {
+          refusals++;
+          throw new MillraceError('ERR_STORE_IO', 'the disk is full');
+        },
+        detach: () => {},
+      });
+    }
+  }
+  const rig = startRig({ disk: new RefusingDisk() });
+  await rig.worker.assign(assignmentOf(rig.log, ['0_0']));
+  rig.log.produce('in', 0, lines(3));
+  await until(() => refusals > 0);
+  await rig.worker.lost();
+  await rig.worker.assign(assignmentOf(rig.log, ['0_0']));
+  rig.log.produce('in', 0, lines(3, 3));
+  await until(() => inputAt(rig) === 6);
+  await rig.worker.stop(10_000);
+  expect(rig.log.visible('out').slice(-3)).toEqual(['a=2', 'b=2', 'c=2']);
+});
+
 test('under exactly-once batches of the open span wait while another is closing; under at-least-once they leave', async () => {
   for (const guarantee of ['exactly-once', 'at-least-once'] as const) {
     const rig = startRig({ guarantee });
