@@ -7,9 +7,10 @@ import type { Case } from './case-format.ts';
 import { checkCase, DIFFERENT } from './check-case.ts';
 import { NotExpressible } from './functions.ts';
 
-const root = fileURLToPath(new URL('./parity/', import.meta.url));
+/** `parity`: the cases handed over; `recorded`: those asked of Java since. */
+const root = fileURLToPath(new URL('./', import.meta.url));
 const read = (path: string): Case => JSON.parse(readFileSync(`${root}${path}`, 'utf8')) as Case;
-const areas = [...readdirSync(`${root}cases`).map((area) => `cases/${area}`), 'describe'];
+const areas = [...['parity/cases', 'recorded'].flatMap((place) => readdirSync(`${root}${place}`).map((area) => `${place}/${area}`)), 'parity/describe'];
 
 const skipped = new Map<string, string[]>();
 let ran = 0;

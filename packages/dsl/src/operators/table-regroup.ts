@@ -34,10 +34,7 @@ export function tableRegroupOperator({ selector, key: keySerde }: TableRegroupSe
     return {
       process(key, given) {
         const change = given as Change;
-        if (!change.isLatest) {
-          context.drop('skipped', 'an older version of a row has been written: its group holds the newest one');
-          return;
-        }
+        if (!change.isLatest) return; // an older version was written: the group holds the newest one
         const now = change.kind === 'put' ? groupOf(change.value, key) : undefined;
         const before = change.priorKind === 'present' ? groupOf(change.prior, key) : undefined;
         if (now !== undefined && before !== undefined && isSameGroup(now.key, before.key)) {

@@ -84,11 +84,6 @@ export class GlobalRows {
       this.#judge(kept, source.onError ?? this.#options.errors.decode ?? 'fail', 'decode', source.name, error);
       return;
     }
-    // A record without key has no row (semantics 21.10).
-    if (key === null || key === undefined) {
-      this.#options.dropped(source.name, 'nullKey');
-      return;
-    }
     const timestamp = typeof source.timestamp === 'function' ? source.timestamp(value, key, cursor) : cursor.timestamp;
     if (timestamp < 0) {
       this.#options.dropped(source.name, 'decode');
