@@ -1,14 +1,14 @@
-// Runs the transactions: asks `decide`, writes its records, and after a Prepare record writes the markers and completes.
+// Runs the transactions: asks `decide`, writes its records, and hands what a Prepare record decided to the completions.
 // Owns: the transactional ids of this broker, the clock of open transactions, the producer ids.  Never: decides anything itself.
 // C1 data before its verdict: with fsync on, what a transaction appended is durable before its PrepareCommit is written.
-// C2 verdict before its markers, markers before Complete: each is durable before the next, so a crash never leaves a marker missing.
-// C3 a producer's partition is part of its transaction on the device before its data is: `join` says what to wait for.
-// C4 a completion that fails (disk full) is tried again until it succeeds: the outcome is already promised.
-import { type Clock, type Logger, sleep, type Timer, type Timers, type TopicPartition } from '@millrace/core';
+// C2 a producer's partition is part of its transaction on the device before its data is: `join` says what to wait for.
+// C3 what is decided is carried out by `completions.ts`, whatever happens.
+import type { Clock, Logger, Timer, Timers, TopicPartition } from '@millrace/core';
 import { ERROR_CODES } from '@millrace/protocol';
 import { coordinatorPartition } from '../coordinator-partition.ts';
 import { type InternalLog, type JoinReply, OFFSETS_TOPIC, TRANSACTIONS_TOPIC, type TransactionGate } from '../internal-log.ts';
 import { applyTransactionRecord } from './apply.ts';
+import { Completions, type OffsetKeeper } from './completions.ts';
 import {
   checkOffsets,
   completed,
@@ -37,32 +37,19 @@ export interface TransactionPorts {
   readonly log: Logger;
 }
 
-/** Whoever keeps offsets that wait for a marker in a partition of the offsets topic. */
-export interface OffsetKeeper {
-  markerWritten(partition: number, producerId: number, commit: boolean): void;
-}
-
 /** Who a producer is from now on; -1 and -1 beside an error. */
 export interface IdentityReply extends ProducerIdentity {
   readonly errorCode: number;
 }
 
-function replyOf({ errorCode, identity }: IdentityDecision): IdentityReply {
-  return { errorCode, producerId: identity.producerId, producerEpoch: identity.producerEpoch };
-}
-
 const { NONE, COORDINATOR_NOT_AVAILABLE, NOT_COORDINATOR } = ERROR_CODES;
 const NOBODY: ProducerIdentity = { producerId: -1, producerEpoch: -1 };
-/** Every coordinator of this broker is the same one. */
-const COORDINATOR_EPOCH = 0;
-const RETRY_MS = 1_000;
 /** Producer ids are kept here: one record, whichever partition. */
 const PRODUCER_IDS_PARTITION = 0;
 
 export class TransactionCoordinator implements TransactionGate {
   readonly #ports: TransactionPorts;
   readonly #internalLog: InternalLog;
-  readonly #offsets: OffsetKeeper;
   readonly #options: TransactionOptions;
   readonly #state: TransactionsState = createTransactionsState();
   readonly #byProducer = new Map<number, string>();
@@ -72,16 +59,21 @@ export class TransactionCoordinator implements TransactionGate {
   readonly #joining = new Map<string, Promise<void>>();
   /** Monotonic ms at which an open transaction has lasted too long. */
   readonly #deadlines = new Map<string, number>();
-  readonly #completions = new Set<Promise<void>>();
   readonly #stopping = new AbortController();
+  readonly #completions: Completions;
   #producerIds = new ProducerIds(0);
   #sweeps: Timer[] = [];
 
   constructor(ports: TransactionPorts, internalLog: InternalLog, offsets: OffsetKeeper, options: TransactionOptions) {
     this.#ports = ports;
     this.#internalLog = internalLog;
-    this.#offsets = offsets;
     this.#options = options;
+    const host = {
+      prepared: (transactionalId: string) => this.#state.byId.get(transactionalId),
+      markersWritten: (state: TransactionState) => this.#write({ errorCode: NONE, next: completed(state, ports.clock.nowMs()) }),
+    };
+    const { timers, log } = ports;
+    this.#completions = new Completions({ timers, log, internalLog, offsets, host, markerDelayMs: options.markerDelayMs }, this.#stopping.signal);
   }
 
   /** Reads everything back and completes what was decided. Once, after the group coordinator has started. */
@@ -97,7 +89,7 @@ export class TransactionCoordinator implements TransactionGate {
     }
     this.#producerIds = new ProducerIds(taken);
     for (const state of [...this.#state.byId.values()]) {
-      if (state.status === 'PrepareCommit' || state.status === 'PrepareAbort') void this.#complete(state.transactionalId);
+      if (state.status === 'PrepareCommit' || state.status === 'PrepareAbort') void this.#completions.begin(state.transactionalId);
     }
     const { timers } = this.#ports;
     this.#sweeps = [
@@ -110,7 +102,7 @@ export class TransactionCoordinator implements TransactionGate {
   async stop(): Promise<void> {
     this.#stopping.abort();
     for (const sweep of this.#sweeps) sweep.cancel();
-    await Promise.allSettled(this.#completions);
+    await this.#completions.settled();
   }
 
   /** A producer id for good; with a transactional id also its next epoch. A null id is a producer without transactions. */
@@ -204,7 +196,7 @@ export class TransactionCoordinator implements TransactionGate {
           decision = decide(this.#identityFacts(transactionalId));
         }
         this.#write(decision);
-        if (decision.next !== undefined) await this.#complete(transactionalId);
+        if (decision.next !== undefined) await this.#completions.begin(transactionalId);
         return replyOf(decision);
       },
       (errorCode) => ({ errorCode, ...NOBODY }),
@@ -235,7 +227,7 @@ export class TransactionCoordinator implements TransactionGate {
   #init(request: InitRequest): IdentityReply {
     const decision = decideInit({ ...this.#identityFacts(request.transactionalId), timeoutMaxMs: this.#options.timeoutMaxMs }, request);
     this.#write(decision);
-    if (decision.next?.status === 'PrepareAbort') void this.#complete(request.transactionalId);
+    if (decision.next?.status === 'PrepareAbort') void this.#completions.begin(request.transactionalId);
     return replyOf(decision);
   }
 
@@ -273,61 +265,6 @@ export class TransactionCoordinator implements TransactionGate {
     applyTransactionRecord(this.#state, record);
   }
 
-  /** Settles once the caller may be told; the completion itself goes on until it has succeeded. */
-  #complete(transactionalId: string): Promise<void> {
-    let firstTry: () => void = () => {};
-    const answered = new Promise<void>((resolve) => {
-      firstTry = resolve;
-    });
-    const completion = this.#completeUntilDone(transactionalId, firstTry).finally(() => {
-      this.#completions.delete(completion);
-      firstTry();
-    });
-    this.#completions.add(completion);
-    return answered;
-  }
-
-  async #completeUntilDone(transactionalId: string, mayAnswer: () => void): Promise<void> {
-    let decided = false; // an answer promises the outcome, so not before the Prepare record is durable
-    for (;;) {
-      try {
-        const prepared = this.#internalLog.durable();
-        if (prepared !== undefined) await prepared;
-        decided = true;
-        if (this.#options.markerDelayMs > 0) {
-          mayAnswer();
-          await sleep(this.#ports.timers, this.#options.markerDelayMs, this.#stopping.signal);
-        }
-        if (this.#stopping.signal.aborted) return;
-        this.#writeMarkers(transactionalId);
-        const marked = this.#internalLog.durable();
-        if (marked !== undefined) await marked;
-        const state = this.#state.byId.get(transactionalId);
-        if (state !== undefined) this.#write({ errorCode: NONE, next: completed(state, this.#ports.clock.nowMs()) });
-        return;
-      } catch (error) {
-        this.#ports.log.error({ transactionalId, error: String(error) }, 'a transaction that is decided could not be completed; trying again');
-        if (decided) mayAnswer();
-        await sleep(this.#ports.timers, RETRY_MS, this.#stopping.signal);
-        if (this.#stopping.signal.aborted) return;
-      }
-    }
-  }
-
-  /** Again after a failure or a restart: a second marker for a transaction that is over changes nothing. */
-  #writeMarkers(transactionalId: string): void {
-    const state = this.#state.byId.get(transactionalId);
-    if (state === undefined) return;
-    const { producerId, producerEpoch } = state;
-    const commit = state.status === 'PrepareCommit';
-    for (const [topic, partitions] of state.partitions) {
-      for (const partition of partitions) {
-        const offset = this.#internalLog.appendMarker(topic, partition, { producerId, producerEpoch, commit, coordinatorEpoch: COORDINATOR_EPOCH });
-        if (offset !== undefined && topic === OFFSETS_TOPIC) this.#offsets.markerWritten(partition, producerId, commit);
-      }
-    }
-  }
-
   #abortTimedOut(): void {
     const { atMs } = this.#now();
     for (const [transactionalId, deadlineMs] of [...this.#deadlines]) {
@@ -341,7 +278,7 @@ export class TransactionCoordinator implements TransactionGate {
         continue;
       }
       this.#ports.log.info({ transactionalId, timeoutMs: next.timeoutMs }, 'aborting a transaction that was open for longer than its timeout');
-      void this.#complete(transactionalId);
+      void this.#completions.begin(transactionalId);
     }
   }
 
@@ -417,4 +354,8 @@ export class TransactionCoordinator implements TransactionGate {
   #now(): { readonly wallMs: number; readonly atMs: number } {
     return { wallMs: this.#ports.clock.nowMs(), atMs: this.#ports.clock.monotonicMs() };
   }
+}
+
+function replyOf({ errorCode, identity }: IdentityDecision): IdentityReply {
+  return { errorCode, producerId: identity.producerId, producerEpoch: identity.producerEpoch };
 }
