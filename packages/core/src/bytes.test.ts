@@ -26,3 +26,12 @@ test('a copy shares nothing, asBuffer shares all', () => {
   expect([...copy]).toEqual([2, 3]);
   expect([...view]).toEqual([9, 3]);
 });
+
+test('the order of bytes is that of Buffer.compare, whatever the length they share', () => {
+  const sign = (left: Buffer, right: Buffer): number => Math.sign(compareBytes(left, right));
+  for (const shared of [0, 1, 23, 24, 25, 40]) {
+    const prefix = Buffer.alloc(shared, 0x61);
+    const tails = ['', '\x00', 'a', 'ab', '\xff'].map((tail) => Buffer.concat([prefix, Buffer.from(tail, 'latin1')]));
+    for (const left of tails) for (const right of tails) expect(sign(left, right)).toBe(Buffer.compare(left, right));
+  }
+});

@@ -1,8 +1,17 @@
 // Byte strings: order, equality, joining. Order is unsigned lexicographic everywhere (stores, changelogs, describe).
 
+/** Up to here bytes are compared one by one. */
+const LOOP_BYTES = 24;
+
 /** <0, 0, >0 by unsigned bytes; a prefix sorts before what it begins. */
 export function compareBytes(left: Uint8Array, right: Uint8Array): number {
-  return Buffer.compare(left, right);
+  // A call into native code costs as much as a loop over some 30 bytes, and keys differ early.
+  const length = Math.min(left.length, right.length, LOOP_BYTES);
+  for (let at = 0; at < length; at++) {
+    const difference = (left[at] as number) - (right[at] as number);
+    if (difference !== 0) return difference;
+  }
+  return left.length <= LOOP_BYTES || right.length <= LOOP_BYTES ? left.length - right.length : Buffer.compare(left, right);
 }
 
 export function equalBytes(left: Uint8Array, right: Uint8Array): boolean {

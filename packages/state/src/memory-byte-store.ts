@@ -57,7 +57,7 @@ class MemoryByteStore implements ByteStore {
   }
 
   apply(operation: WriteOperation): void {
-    if (operation.kind === 'put') this.#put(copyBytes(operation.key), copyBytes(operation.value));
+    if (operation.kind === 'put') this.#put(operation.key, copyBytes(operation.value));
     else if (operation.kind === 'delete') this.#delete(operation.key);
     else for (const key of this.#keysIn(operation.from, operation.to)) this.#delete(key);
   }
@@ -69,10 +69,11 @@ class MemoryByteStore implements ByteStore {
     return keys;
   }
 
-  #put(key: Buffer, value: Buffer): void {
+  /** Keeps `value`, and a copy of a key that is new. */
+  #put(key: Uint8Array, value: Buffer): void {
     const index = this.#leafFor(key);
     if (index < 0) {
-      this.#ownLeaves().push({ epoch: this.#epoch, keys: [key], values: [value] });
+      this.#ownLeaves().push({ epoch: this.#epoch, keys: [copyBytes(key)], values: [value] });
       this.#rows++;
       return;
     }
@@ -83,7 +84,7 @@ class MemoryByteStore implements ByteStore {
       leaf.values[at] = value;
       return;
     }
-    leaf.keys.splice(at, 0, key);
+    leaf.keys.splice(at, 0, copyBytes(key));
     leaf.values.splice(at, 0, value);
     this.#rows++;
     if (leaf.keys.length <= LEAF_ROWS_MAX) return;

@@ -57,7 +57,8 @@ export class TopicInput<K, V> implements TestInput<K, V> {
   }
 
   sendAll(entries: Iterable<readonly [key: K, value: V]>): void {
-    for (const [key, value] of entries) this.send(key, value);
+    if (Array.isArray(entries) && this.#partitions === 1 && this.#driver.takesBatches(this.#topic.name)) this.#sendArray(entries);
+    else for (const [key, value] of entries) this.send(key, value);
   }
 
   tombstone(key: K, options: SendOptions = {}): void {
@@ -66,6 +67,25 @@ export class TopicInput<K, V> implements TestInput<K, V> {
 
   sendBytes(key: Uint8Array | null, value: Uint8Array | null, options: SendOptions = {}): void {
     this.#write(key, value, options, options.partition);
+  }
+
+  /** All of them are known, and lie in one partition: they go as batches. */
+  #sendArray(entries: readonly (readonly [K, V])[]): void {
+    const { name, key: keySerde, value: valueSerde } = this.#topic;
+    const direct = valueSerde['~direct'];
+    const toText = direct?.kind === 'text' ? direct.toText : undefined;
+    const nullable = valueSerde['~null'] === true;
+    this.#driver.sendBatches(name, 0, entries.length, (builder, at) => {
+      const [key, value] = entries[at] as readonly [K, V];
+      const keyBytes = asBuffer(this.#bytes(keySerde, key, 'key', NO_OPTIONS));
+      const timestamp = this.#time();
+      if (toText !== undefined && !(nullable && value === null)) {
+        builder.appendText(timestamp, keyBytes, 0, keyBytes?.length ?? 0, toText(value, 'value'), noHeaders);
+        return;
+      }
+      const valueBytes = asBuffer(this.#bytes(valueSerde, value, 'value', NO_OPTIONS));
+      builder.append(timestamp, keyBytes, 0, keyBytes?.length ?? 0, valueBytes, 0, valueBytes?.length ?? 0, noHeaders);
+    });
   }
 
   #write(key: Uint8Array | null, value: Uint8Array | null, options: SendOptions, partition: number | undefined): void {
@@ -96,6 +116,8 @@ export class TopicInput<K, V> implements TestInput<K, V> {
     return encodeWith(serde, value, { topic: this.#topic.name, role, headers });
   }
 }
+
+const NO_OPTIONS: SendOptions = {};
 
 /** Of a windowed key only the key inside decides the partition. */
 function windowBytes(format: string): number {

@@ -147,6 +147,25 @@ describe('failures', () => {
     expect(t.failures).toHaveLength(1);
   });
 
+  test('of many sent at once those behind a failing one were never sent', () => {
+    using t = testTopology(summing);
+    const input = t.input(numbers);
+    expect(() =>
+      input.sendAll([
+        ['k', 10],
+        ['k', 3],
+        ['k', 100],
+      ]),
+    ).toThrow(/numbers-0@1/);
+    expect(t.store(sums).get('k')).toBe(10);
+    input.sendAll([
+      ['k', 1],
+      ['k', 1],
+    ]);
+    expect(t.store(sums).get('k')).toBe(12);
+    expect(() => input.send('k', 1)).toThrow(/numbers-0@4/);
+  });
+
   test('what a policy skips is counted', () => {
     using t = testTopology(summing, { errors: { process: 'skip', decode: 'skip' } });
     const input = t.input(numbers);
