@@ -244,3 +244,16 @@ test('retention or a deletion in the middle of a round ends it in peace and leav
     if (what === 'retention') expect(names).not.toContain('00000000000000000000.log');
   }
 });
+
+test("a marker whose transaction's data is gone already does not make the producer's next transaction look aborted", async () => {
+  const { log, host } = openLog({ config: { 'cleanup.policy': 'compact' } });
+  appendValues(log, 'v'); // 0
+  appendSpec(log, { records: [['z', 'bad']], producerId: 1, transactional: true }); // 1
+  appendSpec(log, { records: [['y', '1']] }); // 2
+  log.appendMarker(marker(1, false), 1000); // 3
+  appendSpec(log, { records: [['k', null]], producerId: 1, sequence: 1, transactional: true }); // 4
+  log.appendMarker(marker(1, true), 1000); // 5
+  log.roll();
+  for (let round = 0; round < 2; round++) await compactPartition(host, log, turns, 1000, { force: true, keysMax: 2 });
+  expect(readAll(log)).toEqual(['2:y=1', '4:k=null']);
+});

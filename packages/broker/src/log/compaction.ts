@@ -107,7 +107,8 @@ async function mapKeys(log: PartitionLog, cleanable: readonly Segment[], latest:
       if (batch.lastOffset < log.compactedUpTo) return true;
       if (latest.size >= keysMax) return false;
       mappedTo = batch.lastOffset + 1;
-      if (batch.control || aborted.drops(batch) || batch.count === 0) {
+      const dropped = aborted.drops(batch); // asked of markers too: the data of their transaction may be gone already
+      if (batch.control || dropped || batch.count === 0) {
         aborted.pass(batch);
         return true;
       }
