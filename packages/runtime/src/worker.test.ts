@@ -70,15 +70,16 @@ test('what the broker has committed is on disk after settleNow, also when its an
   await rig.worker.stop(10_000);
 });
 
-test('input is taken again when what the disk refused was dropped with its tasks', async () => {
+test('input is taken again when what the disk refused was dropped after a lost answer', async () => {
+  let refusing = false;
   let refusals = 0;
   class RefusingDisk extends Disk {
     override async of(taskId: string) {
       const database = await super.of(taskId);
-      if (refusals > 0) return database;
       return Object.assign(Object.create(database) as typeof database, {
         store: (name: string) => database.store(name),
-        write: () => {
+        write(batch: Parameters<typeof database.write>[0]) {
+          if (!refusing) return database.write(batch);
           refusals++;
           throw new MillraceError('ERR_STORE_IO', 'the disk is full');
         },
@@ -87,15 +88,31 @@ test('input is taken again when what the disk refused was dropped with its tasks
     }
   }
   const rig = startRig({ disk: new RefusingDisk() });
-  await rig.worker.assign(assignmentOf(rig.log, ['0_0']));
+  const held = createHold();
+  let ends = 0;
+  rig.log.gate = {
+    after: async (call) => {
+      if (call.kind !== 'end') return;
+      ends++;
+      if (ends === 1) await held.hold;
+      if (ends !== 2) return;
+      await until(() => refusals > 0);
+      refusing = false;
+      refuse('ERR_TRANSACTION_INDEFINITE');
+    },
+  };
   rig.log.produce('in', 0, lines(3));
-  await until(() => refusals > 0);
-  await rig.worker.lost();
   await rig.worker.assign(assignmentOf(rig.log, ['0_0']));
+  await until(() => ends === 1);
+  refusing = true;
   rig.log.produce('in', 0, lines(3, 3));
-  await until(() => inputAt(rig) === 6);
+  await until(() => rig.steps.some(({ step, detail }) => step === 4 && (detail as { whileClosing?: number }).whileClosing === 1));
+  held.open();
+  await until(() => ends === 2);
+  rig.log.produce('in', 0, lines(3, 6));
+  await until(() => inputAt(rig) === 9);
   await rig.worker.stop(10_000);
-  expect(rig.log.visible('out').slice(-3)).toEqual(['a=2', 'b=2', 'c=2']);
+  expect(rig.log.visible('out').slice(-3)).toEqual(['a=3', 'b=3', 'c=3']);
 });
 
 test('under exactly-once batches of the open span wait while another is closing; under at-least-once they leave', async () => {
