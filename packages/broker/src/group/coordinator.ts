@@ -120,7 +120,7 @@ export class GroupCoordinator implements TopicWatcher {
   /** NONE, or why a fetch of offsets in the name of a member is refused (OffsetFetch 9). */
   fetchCode(groupId: string, memberId: string | null, memberEpoch: number): number {
     const group = this.#groups.get(groupId)?.state.consumer;
-    if (group === undefined || (memberEpoch < 0 && (memberId === null || memberId === ''))) return ERROR_CODES.NONE;
+    if (group === undefined || (memberEpoch < 0 && memberId === null)) return ERROR_CODES.NONE;
     return checkMemberEpoch(group.members, group.current, memberId ?? '', memberEpoch);
   }
 

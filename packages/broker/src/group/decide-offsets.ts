@@ -3,8 +3,7 @@
 // Never: reads offsets for clients (`view.ts`).
 // O1 an offset held back by an open transaction keeps its group alive.
 import { ERROR_CODES } from '@millrace/protocol';
-import { checkMemberEpoch } from './consumer/members.ts';
-import type { ConsumerGroupState } from './consumer/state.ts';
+import { assignedSince, type ConsumerGroupState, type CurrentAssignment, NEW_MEMBER } from './consumer/state.ts';
 import { subscribedNames } from './consumer/target.ts';
 import type { GroupDraft } from './draft.ts';
 import { identify } from './identify.ts';
@@ -40,7 +39,7 @@ export function decideCommit(draft: GroupDraft, request: CommitRequest, ticket: 
 
 function refuseCommit(draft: GroupDraft, request: CommitRequest): number {
   if (request.groupId === '' && request.transaction !== undefined) return INVALID_GROUP_ID;
-  if (draft.consumer !== undefined) return refuseConsumerCommit(draft.consumer, request);
+  if (draft.consumer !== undefined) return refuseConsumerCommit(draft, draft.consumer, request);
   const fromMember = request.generation >= 0 || request.memberId !== '' || request.instanceId !== null;
   if (isAbsent(draft.state, draft) && request.generation >= 0) return request.transaction === undefined ? GROUP_ID_NOT_FOUND : ILLEGAL_GENERATION;
   if (request.generation < 0 && draft.phase === 'Empty') return NONE;
@@ -55,13 +54,26 @@ function refuseCommit(draft: GroupDraft, request: CommitRequest): number {
 }
 
 /** Members of a consumer group commit with their member epoch; whoever is none may commit while nobody is there, or in a transaction of old. */
-function refuseConsumerCommit(group: ConsumerGroupState, request: CommitRequest): number {
+function refuseConsumerCommit(draft: GroupDraft, group: ConsumerGroupState, request: CommitRequest): number {
   if (request.generation < 0 && request.memberId === '' && request.instanceId === null) {
     return group.members.size === 0 || request.transaction !== undefined ? NONE : UNKNOWN_MEMBER_ID;
   }
   if (request.generation < 0 && group.members.size === 0) return NONE;
-  const wrong = checkMemberEpoch(group.members, group.current, request.memberId, request.generation);
-  return wrong === STALE_MEMBER_EPOCH && request.transaction !== undefined ? ILLEGAL_GENERATION : wrong;
+  if (!group.members.has(request.memberId)) return UNKNOWN_MEMBER_ID;
+  if (request.byGeneration === true) return STALE_MEMBER_EPOCH;
+  const current = group.current.get(request.memberId) ?? NEW_MEMBER;
+  if (request.generation === current.memberEpoch || isFromOlderEpoch(draft, current, request)) return NONE;
+  return request.transaction === undefined ? STALE_MEMBER_EPOCH : ILLEGAL_GENERATION;
+}
+
+/** An older epoch is good for partitions that the member had then and still has: nobody else can have committed them since (KIP-1251). */
+function isFromOlderEpoch(draft: GroupDraft, current: CurrentAssignment, { generation, offsets }: CommitRequest): boolean {
+  if (generation < 0 || generation > current.memberEpoch) return false;
+  return offsets.every(({ topic, partition }) => {
+    const topicId = draft.catalog.find(topic)?.id;
+    const since = topicId === undefined ? undefined : assignedSince(current, topicId, partition);
+    return since !== undefined && since <= generation;
+  });
 }
 
 export function decideDeleteGroup(draft: GroupDraft, ticket: number): void {

@@ -35,6 +35,8 @@ export interface GroupFacts {
 }
 
 const NO_BYTES = Buffer.alloc(0);
+/** As with Kafka: the first member raises it to 2. */
+const FIRST_GROUP_EPOCH = 1;
 
 export class GroupDraft {
   readonly state: Readonly<GroupState>;
@@ -98,7 +100,7 @@ export class GroupDraft {
     this.promisedIds.clear();
     this.generation = 0;
     this.protocolType = null;
-    this.write({ kind: 'consumer-epoch', value: { epoch: 0, metadataHash: 0 } });
+    this.write({ kind: 'consumer-epoch', value: { epoch: FIRST_GROUP_EPOCH, metadataHash: 0 } });
   }
   becomeClassicGroup(): void {
     assert(this.#consumer?.members.size === 0, 'only a group without members changes its kind');

@@ -103,6 +103,8 @@ export interface CommitRequest {
   readonly generation: number;
   readonly memberId: string;
   readonly instanceId: string | null;
+  /** OffsetCommit below 9: `generation` cannot be a member epoch, so members of consumer groups are refused. */
+  readonly byGeneration?: boolean;
   /** Undefined: the broker's retention. */
   readonly retentionMs: number | undefined;
   readonly offsets: readonly OffsetToCommit[];

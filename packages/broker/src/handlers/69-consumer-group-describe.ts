@@ -27,7 +27,7 @@ export function consumerGroupDescribeHandler(groups: GroupCoordinator): HandlerE
         members: group.members.map(({ subscribedNames, subscribedPattern, assigned, target, ...member }) => ({
           ...member,
           subscribedTopicNames: subscribedNames,
-          subscribedTopicRegex: subscribedPattern,
+          subscribedTopicRegex: subscribedPattern ?? '',
           assignment: { topicPartitions: assigned },
           targetAssignment: { topicPartitions: target },
           memberType: CONSUMER_MEMBER,

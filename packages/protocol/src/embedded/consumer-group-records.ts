@@ -5,6 +5,8 @@ import { array, int8, int32, int64, string, uuid } from '../schema.ts';
 import { defineEmbedded } from './embedded.ts';
 
 const topicPartitions = { topicId: uuid(), partitions: array(int32()) };
+/** With the member epoch at which each partition was assigned, in the same order (KIP-1251). */
+const datedTopicPartitions = { ...topicPartitions, assignmentEpochs: array(int32(), { tag: 0, nullable: 0, default: null }) };
 const groupKey = { groupId: string() };
 const memberKey = { groupId: string(), memberId: string() };
 
@@ -43,7 +45,7 @@ export const consumerGroupTargetEpochValue = defineEmbedded({
   name: 'ConsumerGroupTargetAssignmentMetadataValue',
   versions: [0, 0],
   flexible: 0,
-  fields: { assignmentEpoch: int32() },
+  fields: { assignmentEpoch: int32(), assignmentTimestampMs: int64({ since: 0, tag: 0, default: 0 }) },
 });
 
 export const consumerGroupTargetKey = defineEmbedded({
@@ -74,7 +76,7 @@ export const consumerGroupCurrentValue = defineEmbedded({
     previousMemberEpoch: int32(),
     /** 1 stable, 2 has to give partitions up, 3 waits for partitions others have to give up. */
     state: int8(),
-    assignedPartitions: array(topicPartitions),
-    partitionsPendingRevocation: array(topicPartitions),
+    assignedPartitions: array(datedTopicPartitions),
+    partitionsPendingRevocation: array(datedTopicPartitions),
   },
 });

@@ -109,14 +109,14 @@ class Bench {
   }
 }
 
-/** Two members with two partitions each, both stable at epoch 2. */
+/** Two members with two partitions each, both stable at epoch 3. */
 function pair(change: Partial<ConsumerHeartbeatRequest> = {}): Bench {
   const bench = new Bench();
   bench.join('a', change);
   bench.join('b', change);
-  bench.beat('a', 1);
-  bench.beat('a', 1, { owned: parts('t', 0, 1) });
-  bench.beat('b', 2);
+  bench.beat('a', 2);
+  bench.beat('a', 2, { owned: parts('t', 0, 1) });
+  bench.beat('b', 3);
   expect(consumerPhase(bench.group)).toBe('Stable');
   return bench;
 }
@@ -136,7 +136,7 @@ describe('a heartbeat is refused', () => {
     ['at a join without a subscription', 'a', 0, { subscribedNames: null }, E.INVALID_REQUEST],
     ['with an assignor nobody has', 'a', 0, { assignorName: 'mine' }, E.UNSUPPORTED_ASSIGNOR],
     ['with a pattern that is none', 'a', 0, { subscribedPattern: '(' }, E.INVALID_REGULAR_EXPRESSION],
-    ['for a group that is not there', 'a', 1, {}, E.GROUP_ID_NOT_FOUND],
+    ['for a group that is not there', 'a', 2, {}, E.GROUP_ID_NOT_FOUND],
     ['for leaving a group that is not there', 'a', -1, {}, E.GROUP_ID_NOT_FOUND],
   ])('%s', (_name, memberId, epoch, change, code) => {
     const bench = new Bench();
@@ -149,12 +149,12 @@ describe('a heartbeat is refused', () => {
   });
 
   test.each<[string, string, number, Partial<ConsumerHeartbeatRequest>, number]>([
-    ['from nobody it knows', 'ghost', 2, {}, E.UNKNOWN_MEMBER_ID],
+    ['from nobody it knows', 'ghost', 3, {}, E.UNKNOWN_MEMBER_ID],
     ['that leaves and is not there', 'ghost', -1, {}, E.UNKNOWN_MEMBER_ID],
-    ['of an epoch to come', 'a', 3, {}, E.FENCED_MEMBER_EPOCH],
-    ['of the epoch before without saying what it owns', 'a', 1, {}, E.FENCED_MEMBER_EPOCH],
-    ['of the epoch before with what it has lost', 'a', 1, { owned: parts('t', 0, 3) }, E.FENCED_MEMBER_EPOCH],
-    ['of an instance that nobody holds', 'a', 2, { instanceId: 'i' }, E.UNKNOWN_MEMBER_ID],
+    ['of an epoch to come', 'a', 4, {}, E.FENCED_MEMBER_EPOCH],
+    ['of the epoch before without saying what it owns', 'a', 2, {}, E.FENCED_MEMBER_EPOCH],
+    ['of the epoch before with what it has lost', 'a', 2, { owned: parts('t', 0, 3) }, E.FENCED_MEMBER_EPOCH],
+    ['of an instance that nobody holds', 'a', 3, { instanceId: 'i' }, E.UNKNOWN_MEMBER_ID],
   ])('in a running group: %s', (_name, memberId, epoch, change, code) => {
     const bench = pair();
     const before = structuredClone(bench.state);
@@ -163,22 +163,22 @@ describe('a heartbeat is refused', () => {
   });
 
   test('the epoch before is good when it reports nothing that it has not: the last answer was lost', () => {
-    expect(pair().beat('a', 1, { owned: parts('t', 0, 1) })).toMatchObject({ errorCode: 0, memberEpoch: 2, assignment: parts('t', 0, 1) });
+    expect(pair().beat('a', 2, { owned: parts('t', 0, 1) })).toMatchObject({ errorCode: 0, memberEpoch: 3, assignment: null });
   });
 });
 
 describe('members come and go', () => {
-  test('the first gets everything at epoch 1', () => {
+  test('the first gets everything, at epoch 2', () => {
     const bench = new Bench();
     expect(bench.join('a')).toEqual({
       errorCode: 0,
       errorMessage: null,
       memberId: 'a',
-      memberEpoch: 1,
+      memberEpoch: 2,
       heartbeatIntervalMs: 5_000,
       assignment: parts('t', 0, 1, 2, 3),
     });
-    expect(bench.beat('a', 1)).toMatchObject({ memberEpoch: 1, assignment: null });
+    expect(bench.beat('a', 2)).toMatchObject({ memberEpoch: 2, assignment: null });
     expect(bench.records).toEqual([]);
   });
   test('a member of version 0 without an id is given one', () => {
@@ -187,13 +187,13 @@ describe('members come and go', () => {
   test('the second waits until the first has given up its half', () => {
     const bench = new Bench();
     bench.join('a');
-    expect(bench.join('b')).toMatchObject({ memberEpoch: 2, assignment: new Map() });
-    expect(bench.beat('a', 1)).toMatchObject({ memberEpoch: 1, assignment: parts('t', 0, 1) });
+    expect(bench.join('b')).toMatchObject({ memberEpoch: 3, assignment: new Map() });
+    expect(bench.beat('a', 2)).toMatchObject({ memberEpoch: 2, assignment: parts('t', 0, 1) });
     expect(consumerPhase(bench.group)).toBe('Reconciling');
-    expect(bench.beat('b', 2)).toMatchObject({ memberEpoch: 2, assignment: null });
-    expect(bench.beat('a', 1, { owned: parts('t', 0, 1, 2) })).toMatchObject({ memberEpoch: 1, assignment: null });
-    expect(bench.beat('a', 1, { owned: parts('t', 0, 1) })).toMatchObject({ memberEpoch: 2 });
-    expect(bench.beat('b', 2)).toMatchObject({ memberEpoch: 2, assignment: parts('t', 2, 3) });
+    expect(bench.beat('b', 3)).toMatchObject({ memberEpoch: 3, assignment: null });
+    expect(bench.beat('a', 2, { owned: parts('t', 0, 1, 2) })).toMatchObject({ memberEpoch: 2, assignment: null });
+    expect(bench.beat('a', 2, { owned: parts('t', 0, 1) })).toMatchObject({ memberEpoch: 3 });
+    expect(bench.beat('b', 3)).toMatchObject({ memberEpoch: 3, assignment: parts('t', 2, 3) });
     expect(consumerPhase(bench.group)).toBe('Stable');
   });
   test('no partition ever has two owners, whoever beats when', () => {
@@ -219,32 +219,32 @@ describe('members come and go', () => {
     const bench = pair();
     expect(bench.beat('b', -1)).toMatchObject({ errorCode: 0, memberEpoch: -1 });
     expect(consumerPhase(bench.group)).toBe('Assigning');
-    expect(bench.beat('a', 2)).toMatchObject({ memberEpoch: 3, assignment: parts('t', 0, 1, 2, 3) });
+    expect(bench.beat('a', 3)).toMatchObject({ memberEpoch: 4, assignment: parts('t', 0, 1, 2, 3) });
     bench.beat('a', -1);
     expect(consumerPhase(bench.group)).toBe('Empty');
   });
   test('a member that was fenced joins again under its id and is told everything', () => {
     const bench = pair();
-    expect(bench.join('a')).toMatchObject({ errorCode: 0, memberEpoch: 2, assignment: parts('t', 0, 1) });
+    expect(bench.join('a')).toMatchObject({ errorCode: 0, memberEpoch: 3, assignment: parts('t', 0, 1) });
   });
   test('a session that is over costs the membership, and heartbeats keep it', () => {
     const bench = pair();
     bench.atMs = SESSION_MS - 1;
-    bench.beat('a', 2);
+    bench.beat('a', 3);
     bench.tick(SESSION_MS);
     expect([...bench.group.members.keys()]).toEqual(['a']);
     expect(nextConsumerDeadline(bench.presence)).toBe(2 * SESSION_MS - 1);
-    expect(bench.beat('b', 2).errorCode).toBe(E.UNKNOWN_MEMBER_ID);
+    expect(bench.beat('b', 3).errorCode).toBe(E.UNKNOWN_MEMBER_ID);
   });
   test('who does not give up in its rebalance timeout is fenced, and heartbeats alone do not help', () => {
     const bench = new Bench();
     bench.join('a');
     bench.join('b');
-    bench.beat('a', 1);
-    for (bench.atMs = 10_000; bench.atMs < 30_000; bench.atMs += 10_000) bench.beat('a', 1);
+    bench.beat('a', 2);
+    for (bench.atMs = 10_000; bench.atMs < 30_000; bench.atMs += 10_000) bench.beat('a', 2);
     bench.tick(30_000);
-    expect(bench.beat('a', 1).errorCode).toBe(E.UNKNOWN_MEMBER_ID);
-    expect(bench.beat('b', 2)).toMatchObject({ memberEpoch: 3, assignment: parts('t', 0, 1, 2, 3) });
+    expect(bench.beat('a', 2).errorCode).toBe(E.UNKNOWN_MEMBER_ID);
+    expect(bench.beat('b', 3)).toMatchObject({ memberEpoch: 4, assignment: parts('t', 0, 1, 2, 3) });
   });
   test('the most wanted assignor is taken', () => {
     const bench = new Bench();
@@ -257,20 +257,20 @@ describe('members come and go', () => {
 describe('subscriptions', () => {
   test('a topic that does not exist yet is assigned with the heartbeat after its creation; new partitions too', () => {
     const bench = new Bench();
-    expect(bench.join('a', { subscribedNames: ['later'] })).toMatchObject({ memberEpoch: 1, assignment: new Map() });
+    expect(bench.join('a', { subscribedNames: ['later'] })).toMatchObject({ memberEpoch: 2, assignment: new Map() });
     bench.topics.set('unrelated', 1);
-    expect(bench.beat('a', 1)).toMatchObject({ memberEpoch: 1, assignment: null });
+    expect(bench.beat('a', 2)).toMatchObject({ memberEpoch: 2, assignment: null });
     bench.topics.set('later', 1);
-    expect(bench.beat('a', 1)).toMatchObject({ memberEpoch: 2, assignment: parts('later', 0) });
+    expect(bench.beat('a', 2)).toMatchObject({ memberEpoch: 3, assignment: parts('later', 0) });
     bench.topics.set('later', 2);
-    expect(bench.beat('a', 2)).toMatchObject({ memberEpoch: 3, assignment: parts('later', 0, 1) });
+    expect(bench.beat('a', 3)).toMatchObject({ memberEpoch: 4, assignment: parts('later', 0, 1) });
   });
   test('a pattern takes in what matches it, now and later', () => {
     const bench = new Bench();
     bench.topics.set('p1', 1);
     expect(bench.join('a', { subscribedNames: null, subscribedPattern: 'p.*' }).assignment).toEqual(parts('p1', 0));
     bench.topics.set('p2', 1);
-    expect(bench.beat('a', 1).assignment).toEqual(
+    expect(bench.beat('a', 2).assignment).toEqual(
       topicPartitions([
         [idOf('p1'), [0]],
         [idOf('p2'), [0]],
@@ -281,8 +281,8 @@ describe('subscriptions', () => {
     const bench = new Bench();
     bench.topics.set('u', 1);
     bench.join('a');
-    expect(bench.beat('a', 1, { subscribedNames: ['u'] })).toMatchObject({ memberEpoch: 1, assignment: new Map() });
-    expect(bench.beat('a', 1, { owned: new Map() })).toMatchObject({ memberEpoch: 2, assignment: parts('u', 0) });
+    expect(bench.beat('a', 2, { subscribedNames: ['u'] })).toMatchObject({ memberEpoch: 2, assignment: new Map() });
+    expect(bench.beat('a', 2, { owned: new Map() })).toMatchObject({ memberEpoch: 3, assignment: parts('u', 0) });
   });
 });
 
@@ -299,14 +299,14 @@ describe('static members', () => {
   test('one that is away for a while keeps its partitions, and who comes with its instance id takes them over without a rebalance', () => {
     const bench = staticPair();
     bench.join('b');
-    bench.beat('a', 1, { instanceId: 'i' });
-    bench.beat('a', 1, { instanceId: 'i', owned: parts('t', 0, 1) });
-    bench.beat('b', 2);
+    bench.beat('a', 2, { instanceId: 'i' });
+    bench.beat('a', 2, { instanceId: 'i', owned: parts('t', 0, 1) });
+    bench.beat('b', 3);
     expect(bench.beat('a', -2, { instanceId: 'i' })).toMatchObject({ errorCode: 0, memberEpoch: -2 });
-    expect(bench.beat('b', 2)).toMatchObject({ memberEpoch: 2, assignment: null });
-    expect(bench.join('a2', { instanceId: 'i' })).toMatchObject({ memberEpoch: 2, assignment: parts('t', 0, 1) });
-    expect(bench.beat('b', 2)).toMatchObject({ memberEpoch: 2, assignment: null });
-    expect(bench.beat('a', 2, { instanceId: 'i' }).errorCode).toBe(E.FENCED_INSTANCE_ID);
+    expect(bench.beat('b', 3)).toMatchObject({ memberEpoch: 3, assignment: null });
+    expect(bench.join('a2', { instanceId: 'i' })).toMatchObject({ memberEpoch: 3, assignment: parts('t', 0, 1) });
+    expect(bench.beat('b', 3)).toMatchObject({ memberEpoch: 3, assignment: null });
+    expect(bench.beat('a', 3, { instanceId: 'i' }).errorCode).toBe(E.FENCED_INSTANCE_ID);
     expect([...bench.group.members.keys()].sort()).toEqual(['a2', 'b']);
   });
   test('one that stays away loses its place with its session', () => {
@@ -355,7 +355,7 @@ describe('beside the classic protocol', () => {
   });
   test('classic requests of a member that is not there find no member', () => {
     const bench = pair();
-    const common = { groupId: 'g', memberId: 'a', generation: 2, instanceId: null };
+    const common = { groupId: 'g', memberId: 'a', generation: 3, instanceId: null };
     expect(bench.ask<CodeReply>({ kind: 'heartbeat', ...common }).errorCode).toBe(E.UNKNOWN_MEMBER_ID);
     expect(bench.ask<CodeReply>({ kind: 'sync', ...common, protocolType: null, protocolName: null, assignments: new Map() }).errorCode).toBe(
       E.UNKNOWN_MEMBER_ID,
@@ -384,21 +384,27 @@ function commit(change: Partial<CommitRequest> = {}): CommitRequest {
     instanceId: null,
     retentionMs: undefined,
     transaction: undefined,
-    offsets: [{ topic: 't', partition: 0, offset: 5, leaderEpoch: -1, metadata: '', partitionExists: true }],
+    offsets: asked(0),
     ...change,
   };
+}
+function asked(...partitions: number[]): CommitRequest['offsets'] {
+  return partitions.map((partition) => ({ topic: 't', partition, offset: 5, leaderEpoch: -1, metadata: '', partitionExists: true }));
 }
 
 describe('offsets', () => {
   const inTransaction = { transaction: { producerId: 1, producerEpoch: 0 } };
   test.each<[string, Partial<CommitRequest>, number]>([
-    ['by a member at its epoch', { memberId: 'a', generation: 2 }, E.NONE],
-    ['by a member at an old epoch', { memberId: 'a', generation: 1 }, E.STALE_MEMBER_EPOCH],
-    ['by a member at an epoch to come', { memberId: 'a', generation: 3 }, E.STALE_MEMBER_EPOCH],
-    ['by nobody it knows', { memberId: 'ghost', generation: 2 }, E.UNKNOWN_MEMBER_ID],
+    ['by a member at its epoch', { memberId: 'a', generation: 3 }, E.NONE],
+    ['by a member at an old epoch, for what it has had since', { memberId: 'a', generation: 2 }, E.NONE],
+    ['by a member at an old epoch, for what came later', { memberId: 'b', generation: 2, offsets: asked(2) }, E.STALE_MEMBER_EPOCH],
+    ['by a member at an old epoch, for what it has given up', { memberId: 'a', generation: 2, offsets: asked(0, 3) }, E.STALE_MEMBER_EPOCH],
+    ['by a member that can only say a generation', { memberId: 'a', generation: 3, byGeneration: true }, E.STALE_MEMBER_EPOCH],
+    ['by a member at an epoch to come', { memberId: 'a', generation: 4 }, E.STALE_MEMBER_EPOCH],
+    ['by nobody it knows', { memberId: 'ghost', generation: 3 }, E.UNKNOWN_MEMBER_ID],
     ['by an admin while members are there', {}, E.UNKNOWN_MEMBER_ID],
-    ['in a transaction by a member at its epoch', { ...inTransaction, memberId: 'a', generation: 2 }, E.NONE],
-    ['in a transaction by a member at an old epoch', { ...inTransaction, memberId: 'a', generation: 1 }, E.ILLEGAL_GENERATION],
+    ['in a transaction by a member at its epoch', { ...inTransaction, memberId: 'a', generation: 3 }, E.NONE],
+    ['in a transaction by a member at an old epoch', { ...inTransaction, memberId: 'b', generation: 2, offsets: asked(2) }, E.ILLEGAL_GENERATION],
     ['in a transaction by a producer that names no member', inTransaction, E.NONE],
   ])('are committed %s', (_name, change, code) => {
     expect(pair().ask<CodeReply>(commit(change)).errorCode).toBe(code);
@@ -416,11 +422,11 @@ describe('offsets', () => {
     const bench = new Bench();
     bench.join('a', { subscribedNames: ['t'] });
     const both = ['t', 'old'].map((topic) => ({ topic, partition: 0, offset: 5, leaderEpoch: -1, metadata: '', partitionExists: true }));
-    bench.ask(commit({ memberId: 'a', generation: 1, offsets: both }));
+    bench.ask(commit({ memberId: 'a', generation: 2, offsets: both }));
     const partitions = ['t', 'old'].map((topic) => ({ topic, partition: 0, partitionExists: true }));
     const reply = bench.ask<{ partitions: CodeReply[] } & CodeReply>({ kind: 'delete-offsets', groupId: 'g', partitions });
     expect(reply.partitions.map(({ errorCode }) => errorCode)).toEqual([E.GROUP_SUBSCRIBED_TO_TOPIC, E.NONE]);
-    bench.ask(commit({ memberId: 'a', generation: 1, offsets: both }));
+    bench.ask(commit({ memberId: 'a', generation: 2, offsets: both }));
     bench.atMs = DEFAULT_GROUP_OPTIONS.offsetsRetentionMs;
     bench.ask({ kind: 'expire', groupId: 'g' });
     expect([...bench.state.offsets.keys()]).toEqual(['t']);
@@ -438,13 +444,13 @@ test('after a restart members go on at their epochs, with sessions and revocatio
   const bench = new Bench();
   bench.join('a');
   bench.join('b');
-  bench.beat('a', 1);
+  bench.beat('a', 2);
   bench.atMs = 20_000;
   bench.restart();
-  expect(bench.presence.revocations.get('a')).toEqual({ memberEpoch: 1, deadlineMs: 50_000 });
+  expect(bench.presence.revocations.get('a')).toEqual({ memberEpoch: 2, deadlineMs: 50_000 });
   expect(bench.presence.sessions.get('b')).toBe(20_000 + SESSION_MS);
-  expect(bench.beat('b', 2)).toMatchObject({ errorCode: 0, memberEpoch: 2 });
+  expect(bench.beat('b', 3)).toMatchObject({ errorCode: 0, memberEpoch: 3 });
   expect(bench.records).toEqual([]);
-  bench.beat('a', 1, { owned: parts('t', 0, 1) });
-  expect(bench.beat('b', 2).assignment).toEqual(parts('t', 2, 3));
+  bench.beat('a', 2, { owned: parts('t', 0, 1) });
+  expect(bench.beat('b', 3).assignment).toEqual(parts('t', 2, 3));
 });

@@ -125,7 +125,7 @@ function live(draft: GroupDraft, request: ConsumerHeartbeatRequest, ticket: numb
   if (next !== current) draft.write({ kind: 'consumer-current', memberId, value: next });
   draft.sessions.set(memberId, draft.now.atMs + draft.options.consumerSessionTimeoutMs);
   watchRevocation(draft, memberId, next, next !== current);
-  const told = joins || reportsAll(request) || !sameTopicPartitions(current.assigned, next.assigned) || request.memberEpoch !== next.memberEpoch;
+  const told = joins || reportsAll(request) || !sameTopicPartitions(current.assigned, next.assigned);
   draft.reply(ticket, {
     errorCode: NONE,
     errorMessage: null,

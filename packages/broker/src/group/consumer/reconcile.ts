@@ -7,7 +7,7 @@
 //      └───────────────────────────others have let go──────────────────┘
 //
 // RC1 a partition is in the assigned or revoking set of at most one member.  RC2 an epoch is reached only once nothing is left to give up.
-import type { CurrentAssignment } from './state.ts';
+import { assignedSince, type CurrentAssignment } from './state.ts';
 import { filterPartitions, intersect, NO_PARTITIONS, overlaps, subtract, type TopicPartitions, union } from './topic-partitions.ts';
 
 export interface ReconcileFacts {
@@ -32,7 +32,8 @@ export function reconcile(facts: ReconcileFacts): CurrentAssignment {
 function step({ current, target, targetEpoch, owned, isHeldByAnother }: ReconcileFacts): CurrentAssignment {
   const kept = intersect(current.assigned, target);
   const revoking = subtract(current.assigned, target);
-  if (revoking.size > 0 && stillOwns(owned, revoking)) return { ...current, state: 'unrevoked', assigned: kept, revoking };
+  if (revoking.size > 0 && stillOwns(owned, revoking))
+    return { ...current, state: 'unrevoked', assigned: kept, assignedEpochs: epochsOf(kept, current, current.memberEpoch), revoking };
   const free = filterPartitions(
     target,
     (topicId, partition) => current.assigned.get(topicId)?.includes(partition) !== true && !isHeldByAnother(topicId, partition),
@@ -40,7 +41,13 @@ function step({ current, target, targetEpoch, owned, isHeldByAnother }: Reconcil
   const assigned = union(kept, free);
   const complete = subtract(target, assigned).size === 0;
   const previousEpoch = current.memberEpoch === targetEpoch ? current.previousEpoch : current.memberEpoch;
-  return { memberEpoch: targetEpoch, previousEpoch, state: complete ? 'stable' : 'unreleased', assigned, revoking: NO_PARTITIONS };
+  const assignedEpochs = epochsOf(assigned, current, targetEpoch);
+  return { memberEpoch: targetEpoch, previousEpoch, state: complete ? 'stable' : 'unreleased', assigned, assignedEpochs, revoking: NO_PARTITIONS };
+}
+
+/** What was there before keeps its epoch, the rest comes now. */
+function epochsOf(assigned: TopicPartitions, before: CurrentAssignment, epoch: number): ReadonlyMap<string, readonly number[]> {
+  return new Map([...assigned].map(([topicId, partitions]) => [topicId, partitions.map((partition) => assignedSince(before, topicId, partition) ?? epoch)]));
 }
 
 function stillOwns(owned: TopicPartitions | null, revoking: TopicPartitions): boolean {

@@ -70,7 +70,11 @@ export function decodeConsumerRecord({ key, value }: InternalRecord): OfGroup | 
     }
     case KEY_VERSION.targetEpoch: {
       const { groupId } = decodeEmbedded(consumerGroupTargetEpochKey, key).value;
-      return { kind: 'consumer-target-epoch', groupId, value: value && decodeEmbedded(consumerGroupTargetEpochValue, value).value };
+      return {
+        kind: 'consumer-target-epoch',
+        groupId,
+        value: value && { assignmentEpoch: decodeEmbedded(consumerGroupTargetEpochValue, value).value.assignmentEpoch },
+      };
     }
     case KEY_VERSION.member: {
       const { groupId, memberId } = decodeEmbedded(consumerGroupMemberKey, key).value;
@@ -121,7 +125,7 @@ function encodeCurrent(current: CurrentAssignment): Buffer {
     memberEpoch: current.memberEpoch,
     previousMemberEpoch: current.previousEpoch,
     state: STATES.find(([name]) => name === current.state)?.[1] ?? 1,
-    assignedPartitions: listed(current.assigned),
+    assignedPartitions: listed(current.assigned).map((topic) => ({ ...topic, assignmentEpochs: current.assignedEpochs.get(topic.topicId) ?? null })),
     partitionsPendingRevocation: listed(current.revoking),
   });
 }
@@ -133,6 +137,9 @@ function decodeCurrent(bytes: Buffer): CurrentAssignment {
     previousEpoch: value.previousMemberEpoch,
     state: STATES.find(([, number]) => number === value.state)?.[0] ?? 'stable',
     assigned: gathered(value.assignedPartitions),
+    assignedEpochs: new Map(
+      value.assignedPartitions.map(({ topicId, partitions, assignmentEpochs }) => [topicId, assignmentEpochs ?? partitions.map(() => value.memberEpoch)]),
+    ),
     revoking: gathered(value.partitionsPendingRevocation),
   };
 }

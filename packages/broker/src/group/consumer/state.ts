@@ -38,10 +38,25 @@ export interface CurrentAssignment {
   readonly previousEpoch: number;
   readonly state: ReconcileState;
   readonly assigned: TopicPartitions;
+  /** Per topic, in the order of `assigned`: the member epoch at which the partition came. */
+  readonly assignedEpochs: ReadonlyMap<string, readonly number[]>;
   readonly revoking: TopicPartitions;
 }
 
-export const NEW_MEMBER: CurrentAssignment = { memberEpoch: 0, previousEpoch: 0, state: 'stable', assigned: NO_PARTITIONS, revoking: NO_PARTITIONS };
+export const NEW_MEMBER: CurrentAssignment = {
+  memberEpoch: 0,
+  previousEpoch: 0,
+  state: 'stable',
+  assigned: NO_PARTITIONS,
+  assignedEpochs: new Map(),
+  revoking: NO_PARTITIONS,
+};
+
+/** The member epoch at which the partition was assigned; undefined: it is not. */
+export function assignedSince({ assigned, assignedEpochs, memberEpoch }: CurrentAssignment, topicId: string, partition: number): number | undefined {
+  const at = assigned.get(topicId)?.indexOf(partition) ?? -1;
+  return at < 0 ? undefined : (assignedEpochs.get(topicId)?.[at] ?? memberEpoch);
+}
 
 export interface ConsumerGroupState {
   readonly epoch: number;

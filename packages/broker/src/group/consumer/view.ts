@@ -3,7 +3,7 @@
 import type { TopicCatalog } from './catalog.ts';
 import { type ConsumerGroupState, type ConsumerPhase, consumerPhase, NEW_MEMBER } from './state.ts';
 import { assignorName } from './target.ts';
-import { NO_PARTITIONS, type TopicPartitions } from './topic-partitions.ts';
+import { NO_PARTITIONS, type TopicPartitions, union } from './topic-partitions.ts';
 
 export interface NamedPartitions {
   readonly topicId: string;
@@ -42,7 +42,7 @@ export function describeConsumerGroup(state: ConsumerGroupState, catalog: TopicC
       clientHost: member.clientHost,
       subscribedNames: member.subscribedNames,
       subscribedPattern: member.subscribedPattern,
-      assigned: named(current.assigned, catalog),
+      assigned: named(union(current.assigned, current.revoking), catalog),
       target: named(state.targets.get(memberId) ?? NO_PARTITIONS, catalog),
     };
   });
