@@ -96,6 +96,8 @@ export class Instance {
   #heard: readonly AssignmentNews[] = [];
   /** Grows when membership is lost: what was assigned before is void. */
   #membership = 0;
+  /** False until the first assignment of this process has been taken up. */
+  #tookUp = false;
   #vanished: readonly string[] = [];
   #known: readonly string[] = [];
   #instances: readonly InstanceNews[] = [];
@@ -275,7 +277,7 @@ export class Instance {
     this.#vanished = news.vanished;
     this.#instances = news.instances;
     this.#parts.directory.keepMember(group.memberId);
-    await this.#learnPartitionCounts(news.tasks.length > 0, membership);
+    await this.#learnPartitionCounts(news.tasks.length > 0 || (!this.#tookUp && this.#parts.settings.instanceId !== undefined), membership);
     if (membership !== this.#membership || this.#closing) return;
     const wanted = new Set(news.tasks);
     const leaving = [...this.#owned].filter((task) => !wanted.has(task));
@@ -300,6 +302,22 @@ export class Instance {
     this.#reportProgress();
     // Whoever waits for what we gave up gets it in the next round.
     if (leaving.length > 0) this.#member?.rejoin('tasks given up');
+    else if (this.#inherits(news)) this.#member?.rejoin('tasks that nobody has');
+    this.#tookUp = true;
+  }
+
+  /**
+   * A static member that comes back is given what its former process was given last, without a rebalance. If that process died with tasks still
+   * to give up, nobody else will ask for the round in which they find their new owner.
+   */
+  #inherits(news: AssignmentNews): boolean {
+    if (this.#tookUp || this.#parts.settings.instanceId === undefined) return false;
+    const { topology, settings } = this.#parts;
+    const all = topology.subtopologies.reduce(
+      (sum, sub) => sum + Math.max(0, ...sub.sources.map((ref) => this.#counts.get(topicName(settings.applicationId, ref)) ?? 0)),
+      0,
+    );
+    return new Set(news.instances.flatMap(({ tasks }) => tasks)).size < all;
   }
 
   /** Brokers that are away are waited for as long as the membership lasts. */
