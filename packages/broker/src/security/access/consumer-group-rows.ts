@@ -5,11 +5,17 @@ import { PASS, type Row, row, split } from './guard.ts';
 const GROUP_DENIED = ERROR_CODES.GROUP_AUTHORIZATION_FAILED;
 const TOPIC_DENIED = ERROR_CODES.TOPIC_AUTHORIZATION_FAILED;
 
-const consumerGroupHeartbeat = row(APIS.consumerGroupHeartbeat, 'read on the group and describe on each topic it names', (request, ask) => {
-  if (!ask.may('read', 'group', request.groupId)) return { kind: 'answer', response: { errorCode: GROUP_DENIED, assignment: null } };
-  const mayTopics = (request.subscribedTopicNames ?? []).every((topic) => ask.may('describe', 'topic', topic));
-  return mayTopics ? PASS : { kind: 'answer', response: { errorCode: TOPIC_DENIED, assignment: null } };
-});
+const consumerGroupHeartbeat = row(
+  APIS.consumerGroupHeartbeat,
+  'read on the group and describe on each topic it names; on every topic with a pattern',
+  (request, ask) => {
+    if (!ask.may('read', 'group', request.groupId)) return { kind: 'answer', response: { errorCode: GROUP_DENIED, assignment: null } };
+    // A pattern is resolved without knowing who asked, so it needs the right to every topic.
+    const named = (request.subscribedTopicRegex ?? '') === '' ? (request.subscribedTopicNames ?? []) : ask.topics.names();
+    const mayTopics = named.every((topic) => ask.may('describe', 'topic', topic));
+    return mayTopics ? PASS : { kind: 'answer', response: { errorCode: TOPIC_DENIED, assignment: null } };
+  },
+);
 
 const consumerGroupDescribe = row(APIS.consumerGroupDescribe, 'describe on each group and on every topic its members have', (request, ask) => {
   const [allowed, refused] = split(request.groupIds, (groupId) => ask.may('describe', 'group', groupId));
