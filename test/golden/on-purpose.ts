@@ -15,9 +15,9 @@ const has = (given: Case, op: string): boolean => given.topology.some((step) => 
 
 export const RULES: readonly Rule[] = [
   {
-    why: "a session that retention hides (end = stream time - gap - grace) is still found in Kafka's cache, not in its store; ours hides it in both",
+    why: "a session or sliding window that retention hides, on the very edge of grace, is still found in Kafka's cache, not in its store; ours hides it in both",
     parts: ['outputs', 'stores', 'dropped', 'internalTopics'],
-    applies: (given) => isCached(given) && given.topology.some(({ windows }) => windows?.type === 'session'),
+    applies: (given) => isCached(given) && given.topology.some(({ windows }) => windows?.type === 'session' || windows?.type === 'sliding'),
   },
   {
     why: 'behind a table that emits per commit a buffered row does not say which offset it came from: nobody may ask for it there',
@@ -26,7 +26,7 @@ export const RULES: readonly Rule[] = [
   },
   {
     why: 'the optimizer of Kafka Streams moves a repartition above a process() that may change keys; ours never moves one past code it cannot see into',
-    parts: ['describe', 'internalTopics'],
+    parts: ['describe', 'outputs', 'internalTopics'],
     applies: (given) => /all|merge/.test(given.config['topology.optimization'] ?? '') && given.topology.some((step) => step.op === 'process' && isRekeyedAbove(given, step)),
   },
   {

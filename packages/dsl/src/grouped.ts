@@ -4,6 +4,7 @@ import type { Adder, Fold, Present } from './callbacks.ts';
 import type { CogroupedKStream, CogroupFold } from './cogrouped.ts';
 import type { KTable } from './ktable.ts';
 import type { SessionTableOptions, TableOptions, WindowEmit, WindowTableOptions } from './operator-options.ts';
+import type { TopicSink } from './topic.ts';
 import type { SessionWindows, TimeWindows } from './windows.ts';
 
 export interface AggregateSpec<K, V, A, R extends A | null> extends TableOptions<K, A>, Fold<A, V, K, R> {}
@@ -11,6 +12,11 @@ export interface WindowAggregateSpec<K, V, A, R extends A | null> extends Window
 export interface SessionAggregateSpec<K, V, A, R extends A | null, E extends WindowEmit> extends SessionTableOptions<K, A, E>, Fold<A, V, K, R> {
   /** Two sessions become one. The initial value may be the first of them. */
   merge(left: A, right: A, key: K): A;
+}
+
+/** `late` takes what arrives after window end + grace, each record once, as it came: `drop` (default) only counts it. */
+export interface WindowedByOptions<K, V> {
+  readonly late?: 'drop' | TopicSink<K, V>;
 }
 
 /** Sessions delete what they merge away, unless only final results are emitted. */
@@ -25,10 +31,17 @@ export interface KGroupedStream<in out K, in out V> {
     options?: TableOptions<K, Present<V>>,
   ): KTable<K, Present<V>, Extract<R, null>>;
   aggregate<A, R extends A | null = A>(spec: AggregateSpec<K, Present<V>, A, R>): KTable<K, A, Extract<R, null>>;
-  /** One aggregate per key and window. Records later than window end + grace are dropped and counted. */
-  windowedBy(windows: TimeWindows): TimeWindowedKStream<K, V>;
+  /**
+   * One aggregate per key and window. Records later than window end + grace are dropped and counted; `late` also sends them to a topic.
+   *
+   * @example
+   * ```ts
+   * clicks.groupByKey().windowedBy(windows.tumbling({ size: '1 hour', grace: '5 minutes' }), { late: lateClicks }).count();
+   * ```
+   */
+  windowedBy(windows: TimeWindows, options?: WindowedByOptions<K, V>): TimeWindowedKStream<K, V>;
   /** One aggregate per key and session; a record between two sessions makes one of them. */
-  windowedBy(windows: SessionWindows): SessionWindowedKStream<K, V>;
+  windowedBy(windows: SessionWindows, options?: WindowedByOptions<K, V>): SessionWindowedKStream<K, V>;
   /** The first of several grouped streams that share one row per key; the others follow with `cogroup` on the result. */
   cogroup<A>(first: CogroupFold<K, Present<V>, A>): CogroupedKStream<K, A>;
 }

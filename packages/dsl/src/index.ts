@@ -46,6 +46,7 @@ export type {
   SessionWindowedKStream,
   TimeWindowedKStream,
   WindowAggregateSpec,
+  WindowedByOptions,
 } from './grouped.ts';
 export type { KGroupedTable, TableAggregateSpec, TableReduceSpec } from './grouped-table.ts';
 export type { JoinWindow } from './join-window.ts';

@@ -2,6 +2,7 @@
 // into the functions that do the work. What they make is a table, so this file and faces.ts name each other.
 import type { ErasedAdder } from '../erased.ts';
 import { countFold } from '../operators/fold.ts';
+import { type TopicDeclaration, topicDeclaration } from '../topic.ts';
 import { type SessionWindows, type TimeWindows, windowSettings } from '../windows.ts';
 import { addCogroupInput, type Cogroup, type CogroupOptionsErased, foldCogroup } from './cogroup.ts';
 import { TableFace } from './faces.ts';
@@ -18,9 +19,11 @@ class FoldingFace {
   readonly windows: FoldWindows;
   /** The stream that is grouped. */
   readonly node: StreamNode;
-  constructor(group: GroupNode, windows: FoldWindows) {
+  readonly #late: TopicDeclaration | undefined;
+  constructor(group: GroupNode, windows: FoldWindows, late?: TopicDeclaration) {
     this.group = group;
     this.windows = windows;
+    this.#late = late;
     this.node = group.stream;
   }
 
@@ -35,7 +38,7 @@ class FoldingFace {
     return this.#fold('aggregate', { initial, add, merge }, spec);
   }
   #fold(kind: 'count' | 'reduce' | 'aggregate', fold: InputFold, options: FoldOptionsErased): TableFace {
-    return new TableFace(foldGroup(this.group, { fold, kind, options, windows: this.windows }));
+    return new TableFace(foldGroup(this.group, { fold, kind, options, windows: this.windows, late: this.#late }));
   }
 }
 
@@ -43,8 +46,13 @@ export class GroupFace extends FoldingFace {
   constructor(group: GroupNode) {
     super(group, undefined);
   }
-  windowedBy(windows: TimeWindows | SessionWindows): WindowedFace {
-    return new WindowedFace(this.group, windowSettings(windows));
+  windowedBy(windows: TimeWindows | SessionWindows, options: { readonly late?: 'drop' | { readonly name: string } } = {}): WindowedFace {
+    const { late } = options;
+    return new WindowedFace(
+      this.group,
+      windowSettings(windows),
+      late === undefined || late === 'drop' ? undefined : topicDeclaration(late, 'windowedBy(): late'),
+    );
   }
   cogroup(first: { readonly initial: () => unknown; readonly add: ErasedAdder }): CogroupFace {
     return new CogroupFace({ initial: first.initial, inputs: [{ group: this.group, add: first.add }] }, this.node);

@@ -2,9 +2,13 @@
 import type { ErasedSerde } from '@millrace/core';
 import { MillraceError, serde as serdes } from '@millrace/core';
 import type { WindowEmit } from '../operator-options.ts';
+import { withLateRecords } from '../operators/late-records.ts';
+import { passThroughOperator } from '../operators/pass-through.ts';
 import type { Emission } from '../operators/table-emission.ts';
+import type { TopicDeclaration } from '../topic.ts';
 import { emissionOf } from './emission.ts';
 import { createFold, FoldRows, type FoldWindows, foldedKey, foldSpec, graceOf, type InputFold, storeKindOf } from './fold-node.ts';
+import type { PlanDraft } from './plan-draft.ts';
 import { planRepartition } from './repartition-draft.ts';
 import { firstSerde } from './serde-hints.ts';
 import { nameStore, type StoreDraft } from './store-draft.ts';
@@ -28,6 +32,8 @@ export interface FoldWish {
   readonly kind: 'count' | 'reduce' | 'aggregate';
   readonly options: FoldOptionsErased;
   readonly windows: FoldWindows;
+  /** Where records go that come too late for some of their windows. */
+  readonly late?: TopicDeclaration | undefined;
 }
 
 /** Adds an aggregate, windowed or not. */
@@ -44,7 +50,8 @@ export function foldGroup(group: GroupNode, wish: FoldWish): TableNode {
   // Made at once, so that a wrong retention is reported where the operator is written.
   const spec = foldSpec(draft, store, windows, { key, value });
   checkEmit(options.emit, windows, wish.kind);
-  const emission = (): Emission => emissionOf(draft.hasChildren(node), options.emit, store.declared);
+  const late = wish.late === undefined ? undefined : { results: `${name}-results`, late: `${name}-late`, topic: wish.late };
+  const emission = (): Emission => emissionOf(draft.hasChildren(result), options.emit, store.declared);
   draft.addStore(store.name, () => (emission() === 'onWindowClose' ? Object.freeze({ ...spec, holdsClosed: true }) : spec));
   const rows = new FoldRows(store, windows);
   const node = draft.add({
@@ -54,10 +61,32 @@ export function foldGroup(group: GroupNode, wish: FoldWish): TableNode {
     effect: 'keepsAll',
     takesNullKeys: false,
     onError: options.onError,
-    resolve: () => ({ stores: [store.name], create: createFold({ store: store.name, fold, sendsPrior: rows.sendsPrior, emit: emission() }, windows) }),
+    resolve() {
+      const create = createFold({ store: store.name, fold, sendsPrior: rows.sendsPrior, emit: emission() }, windows);
+      return { stores: [store.name], create: late === undefined ? create : withLateRecords(create, late) };
+    },
   });
   if (windows !== undefined) draft.setGrace(node, graceOf(windows));
-  return { draft, node, name, key: foldedKey(key, windows), value, sources, rows };
+  const result = late === undefined ? node : divideLate(draft, node, late);
+  return { draft, node: result, name, key: foldedKey(key, windows), value, sources, rows };
+}
+
+/** Results and late records part below the aggregate; returns the node of the results. Neither takes an index, so asking for late records renames nothing. */
+function divideLate(
+  draft: PlanDraft,
+  node: number,
+  { results, late, topic }: { readonly results: string; readonly late: string; readonly topic: TopicDeclaration },
+): number {
+  draft.add({ kind: 'sink', name: late, parents: [node], topic, onError: undefined });
+  return draft.add({
+    kind: 'operator',
+    name: results,
+    parents: [node],
+    effect: 'keepsAll',
+    takesNullKeys: false,
+    onError: undefined,
+    resolve: () => ({ stores: [], create: passThroughOperator }),
+  });
 }
 
 /** A final result needs windows that end. */
