@@ -1,7 +1,10 @@
 // A whole application over the embedded broker: records that fail, and calls that take their time.
+import { spawn } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
 import { type Broker, startBroker } from '@millrace/broker';
 import { nodeDisk, nodeNetwork, silentLogger, systemChance, systemClock, systemTimers } from '@millrace/core';
 import { Kafka, logLevel } from 'kafkajs';
@@ -128,4 +131,17 @@ test('onWorkerFailure stopApplication ends every instance of the group, each wit
   expect(reasons.map((reason) => (reason as { code?: string } | undefined)?.code).sort()).toEqual(['ERR_APPLICATION_STOPPED', 'ERR_TASK_FAILED']);
   for (const reason of reasons) expect(String(reason)).toContain('nobody should go on after this');
   await Promise.all(apps.map((app) => app.close()));
+});
+
+test('a callback that never returns is told of, its worker is replaced, and the record is processed by the next one', async () => {
+  const script = fileURLToPath(new URL('./endless-loop.mjs', import.meta.url));
+  const child = spawn(process.execPath, [script], { stdio: ['pipe', 'pipe', 'ignore'], env: { ...process.env, FOLDER: folder, BROKER: broker.address } });
+  const said: string[] = [];
+  for await (const line of createInterface({ input: child.stdout })) {
+    said.push(line);
+    if (line !== 'ready') continue;
+    await produce('loop-lines', ['one', 'loop', 'three']);
+    child.stdin.write('go\n');
+  }
+  expect(said.filter((line, index) => said.indexOf(line) === index)).toEqual(['ready', 'blocked', 'ERR_WORKER_BLOCKED', 'ONE LOOP THREE']);
 });

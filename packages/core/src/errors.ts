@@ -75,6 +75,7 @@ export const FAILURES = {
   ERR_GENERATION: 'drop-span',
   ERR_MEMBERSHIP_LOST: 'drop-tasks',
   ERR_TASK_FAILED: 'drop-span',
+  ERR_WORKER_BLOCKED: 'drop-span',
 } as const satisfies Record<`ERR_${string}`, FailureResponse>;
 
 export type ErrorCode = keyof typeof FAILURES;

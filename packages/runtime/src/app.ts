@@ -35,7 +35,9 @@ export type AppEvent =
       readonly remaining: number;
       readonly etaMs: number | undefined;
     }
-  | { readonly kind: 'workerFailed'; readonly worker: string; readonly error: Error };
+  | { readonly kind: 'workerFailed'; readonly worker: string; readonly error: Error }
+  /** User code has held a worker for this long. */
+  | { readonly kind: 'blocked'; readonly worker: string; readonly blockedMs: number };
 
 /** What the facade hands in: the machine, and what is installed. */
 export interface AppEnvironment {
@@ -246,6 +248,7 @@ class AppOnInstance implements RunningApp {
         lost: (tasks) => this.events.publish({ kind: 'lost', tasks }),
         settledDown: (allRunning) => void this.#lifecycle.moveIfAllowed(allRunning ? 'running' : 'rebalancing'),
         news: (worker, news) => this.#hear(worker, news),
+        blocked: (worker, blockedMs) => this.events.publish({ kind: 'blocked', worker, blockedMs }),
         workerFailed: (worker, error) => this.events.publish({ kind: 'workerFailed', worker, error }),
         failed: (error) => void this.#giveUp(error),
       },

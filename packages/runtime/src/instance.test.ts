@@ -41,6 +41,7 @@ function rig(workers: number) {
         }
       },
       lost: async () => {},
+      ping: async () => {},
       settle: async () => {},
       read: async () => [],
       stop: async () => {},
@@ -94,6 +95,7 @@ function rig(workers: number) {
       lost() {},
       settledDown() {},
       news() {},
+      blocked() {},
       workerFailed() {},
       failed: (error) => void failures.push(error),
     },

@@ -16,6 +16,7 @@ import type { GroupLeader } from './group-leader.ts';
 import { type AppSettings, deadLetterTopics, type WorkerFailureDecision } from './options.ts';
 import type { StateDirectory } from './state-directory.ts';
 import type { TaskDatabases } from './task-databases.ts';
+import { type Watch, watchWorker } from './watchdog.ts';
 import type { WorkerHost, WorkerHostEvents } from './worker-host.ts';
 import type { SeatPlan, WorkerNews } from './worker-messages.ts';
 
@@ -63,6 +64,7 @@ export interface InstanceEvents {
   /** Every assigned task runs, or not any more. */
   settledDown(allRunning: boolean): void;
   news(worker: string, news: WorkerNews): void;
+  blocked(worker: string, blockedMs: number): void;
   workerFailed(worker: string, error: Error): void;
   /** The instance cannot go on. */
   failed(error: Error): void;
@@ -79,6 +81,7 @@ interface Seat {
   host: WorkerHost | undefined;
   tasks: readonly string[];
   failures: number;
+  watch: Watch | undefined;
   /** Counts the workers that had this seat: what an earlier one still says is not about the present one. */
   life: number;
 }
@@ -120,7 +123,7 @@ export class Instance {
   async start(): Promise<void> {
     const { settings, parts } = { settings: this.#parts.settings, parts: this.#parts };
     for (let index = 0; index < Math.max(1, settings.workers); index++) {
-      const seat: Seat = { index, host: undefined, tasks: [], failures: 0, life: 0 };
+      const seat: Seat = { index, host: undefined, tasks: [], failures: 0, watch: undefined, life: 0 };
       this.#seats.push(seat);
       await this.#startWorker(seat);
     }
@@ -182,6 +185,7 @@ export class Instance {
 
   async #stopSeat(seat: Seat): Promise<void> {
     const { host } = seat;
+    seat.watch?.stop();
     if (host === undefined) return;
     try {
       await this.#within(STOP_DEADLINE_MS, host.stop(STOP_DEADLINE_MS));
@@ -463,7 +467,38 @@ export class Instance {
       died: (error) => this.#inTurn(() => this.#workerFailed(seat, life, error, seat.tasks)),
     });
     if (this.#closing) await host.terminate();
-    else seat.host = host;
+    else {
+      seat.host = host;
+      this.#watch(seat, life, host);
+    }
+  }
+
+  /** Threads only: on one thread nobody is left to look. */
+  #watch(seat: Seat, life: number, host: WorkerHost): void {
+    const { ports, settings, log, events } = this.#parts;
+    seat.watch?.stop();
+    if (settings.workers === 0) return;
+    const worker = workerName(seat.index);
+    const giveUpAfterMs = settings.timing.taskTimeoutMs;
+    seat.watch = watchWorker({
+      clock: ports.clock,
+      timers: ports.timers,
+      ping: () => host.ping(),
+      blockedAfterMs: settings.blockedAfterMs,
+      giveUpAfterMs,
+      blocked: (blockedMs) => {
+        log.warn({ worker, blockedMs }, `the code of ${worker} has not returned for ${blockedMs} ms; after ${giveUpAfterMs} ms the worker is replaced`);
+        events.blocked(worker, blockedMs);
+      },
+      stuck: (blockedMs) => {
+        const error = new MillraceError(
+          'ERR_WORKER_BLOCKED',
+          `the code of ${worker} has not returned for ${blockedMs} ms (tuning.taskTimeout). Look for an endless loop in a callback; what waits for something belongs into an operator ending in Async.`,
+          { worker },
+        );
+        this.#inTurn(() => this.#workerFailed(seat, life, error, seat.tasks));
+      },
+    });
   }
 
   #hear(seat: Seat, life: number, news: WorkerNews): void {
@@ -517,6 +552,7 @@ export class Instance {
     log.error({ worker: workerName(seat.index) }, `the whole application stops: ${explainError(error)}`);
     this.#stopAll ??= error;
     const { host } = seat;
+    seat.watch?.stop();
     seat.host = undefined;
     seat.life++;
     if (host !== undefined) await databases.endThread(seat.tasks, () => host.terminate());
@@ -528,6 +564,7 @@ export class Instance {
   async #replaceWorker(seat: Seat, error: Error, kept: readonly string[]): Promise<void> {
     this.#parts.log.warn({ worker: workerName(seat.index) }, `worker restarted after: ${explainError(error)}`);
     const { host, tasks } = seat;
+    seat.watch?.stop();
     seat.host = undefined;
     if (host !== undefined) await this.#parts.databases.endThread(tasks, () => host.terminate());
     for (const task of tasks) {

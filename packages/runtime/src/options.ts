@@ -34,6 +34,8 @@ export interface Tuning {
   readonly pollWait?: Duration;
   /** 5m: how long a start, a commit or a settle that fails for the moment is tried again before the worker ends. */
   readonly taskTimeout?: Duration;
+  /** 1s: a worker that has not had a turn for this long is told of by the event `blocked`; after `taskTimeout` it is replaced. */
+  readonly blockedAfter?: Duration;
   /** 10s: the broker aborts a transaction that is open for longer. At least `commitInterval`, else ERR_OPTION. */
   readonly transactionTimeout?: Duration;
   /** 45s; 6s with the embedded broker. After this long without a heartbeat the tasks go to other instances. */
@@ -118,6 +120,7 @@ export interface AppSettings {
   readonly errors: ErrorPolicies;
   readonly connection: Omit<ConnectionOptions, 'brokers' | 'clientId'> & { readonly clientId: string | undefined };
   readonly sessionTimeoutMs: number;
+  readonly blockedAfterMs: number;
   readonly timing: WorkerTiming;
 }
 
@@ -188,6 +191,7 @@ export function settingsOf(topology: Topology, options: AppOptions, embedded: bo
       connectionTimeoutMs: ms('connectionTimeout', options.connectionTimeout ?? 3000, 1),
       requestTimeoutMs: ms('requestTimeout', options.requestTimeout ?? 30_000, 1),
     },
+    blockedAfterMs: ms('tuning.blockedAfter', tuning.blockedAfter ?? '1s', 10),
     sessionTimeoutMs: ms('tuning.sessionTimeout', tuning.sessionTimeout ?? (embedded ? 6000 : 45_000), 10),
     timing: {
       commitIntervalMs,

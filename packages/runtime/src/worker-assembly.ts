@@ -156,6 +156,8 @@ async function answer({ worker, seats, topology, databaseOf, say }: Desk, messag
         await worker.assign({ group: plan.group, tasks: plan.tasks, fence: plan.fence, partitionCounts: new Map(Object.entries(plan.partitionCounts)) });
         break;
       }
+      case 'ping':
+        break;
       case 'lost':
         await worker.lost();
         break;

@@ -20,6 +20,8 @@ export interface WorkerHost {
   /** Finishes, commits, settles, closes. */
   stop(deadlineMs: number): Promise<void>;
   /** Ends it wherever it is. */
+  /** Resolves when the worker has had a turn. */
+  ping(): Promise<void>;
   terminate(): Promise<void>;
 }
 
@@ -101,6 +103,7 @@ export function createWorkerHost(events: WorkerHostEvents): {
     host: {
       assign: async (plan) => void (await ask({ kind: 'assign', plan })),
       lost: async () => void (await ask({ kind: 'lost' })),
+      ping: async () => void (await ask({ kind: 'ping' })),
       settle: async () => void (await ask({ kind: 'settle' })),
       read: async (read) => (await ask({ kind: 'read', read })) as readonly ReadRow[],
       async stop(deadlineMs) {

@@ -79,6 +79,8 @@ export interface ReadRow {
 export type WorkerRequest =
   | { readonly kind: 'assign'; readonly plan: SeatPlan }
   | { readonly kind: 'lost' }
+  /** Are you awake? */
+  | { readonly kind: 'ping' }
   | { readonly kind: 'settle' }
   | { readonly kind: 'read'; readonly read: ReadRequest }
   | { readonly kind: 'stop'; readonly deadlineMs: number };
