@@ -348,3 +348,77 @@ topology('asked outside', (t) => {
   // @ts-expect-error -- reading is synchronous: stores are not touched across awaits
   stream.processAsync({ read: async () => 1, call: async () => 1, apply: () => {} }, ask);
 });
+
+const depots = topic('depots', { key: serde.int32(), value: serde.json<{ readonly city: string }>() });
+const prices = store.versioned('prices', { key: serde.string(), value: serde.json<Customer>(), history: '1 hour' });
+const byNumber = store.keyValue('by-number', { key: serde.int32(), value: serde.string() });
+
+topology('looked up', (t) => {
+  const stream = t.stream(orders);
+  const table = t.table(customers, { store: prices });
+  const other = t.table(depots);
+  // Foreign keys: the key of the other side is what `on` gives, null where it may be; the result may always lose rows.
+  const routed = table.foreignKeyJoin(other, (customer, depot) => ({ ...customer, city: depot.city }), { on: (customer) => customer.name.length });
+  isType<KTable<string, Customer & { city: string }>>()(
+    routed.filter((row): row is Customer & { city: string } => row.city !== ''),
+    true,
+  );
+  const maybe = table.leftForeignKeyJoin(other, (_customer, depot) => depot?.city ?? 'nowhere', {
+    on: (customer, key) => (key === '' ? null : customer.name.length),
+  });
+  isType<KTable<string, string>>()(maybe, true);
+  // @ts-expect-error -- the other table has numbers for keys
+  table.foreignKeyJoin(other, (customer) => customer, { on: (customer) => customer.name });
+  // @ts-expect-error -- a left join may find nothing
+  table.leftForeignKeyJoin(other, (_customer, depot) => depot.city, { on: () => 1 });
+  // @ts-expect-error -- without `on` nobody knows the other key
+  table.foreignKeyJoin(other, (customer) => customer);
+
+  // Global tables: the stream keeps its key, the row key is another type.
+  const everywhere = t.globalTable(depots);
+  isType<KStream<string, string>>()(
+    stream.join(everywhere, (order, depot, key) => `${key} ${order.cents} ${depot.city}`, { on: (order) => order.cents }),
+    true,
+  );
+  isType<KStream<string, string | undefined>>()(
+    stream.leftJoin(everywhere, (_order, depot) => depot?.city, { on: (order) => (order.note === null ? null : 1) }),
+    true,
+  );
+  // @ts-expect-error -- rows have numbers for keys
+  stream.join(everywhere, (order) => order, { on: (order) => order.customer });
+  // @ts-expect-error -- a global table has no operators of its own
+  everywhere.toStream();
+  // @ts-expect-error -- a global table is always the newest row
+  t.globalTable(customers, { store: prices });
+  t.globalStore(depots, {
+    stores: [byNumber],
+    create: (context) => ({ process: (record) => context.store(byNumber).put(record.key, record.value.city) }),
+  });
+  stream.process<string, string>({
+    create: (context) => ({
+      process(record) {
+        const depot = context.lookup(everywhere).get(record.value.cents);
+        isType<{ readonly city: string } | undefined>()(depot, true);
+        // @ts-expect-error -- tasks read a global table, they do not write it
+        context.lookup(everywhere).put(1, { city: '' });
+        context.forward(record.withValue(depot?.city ?? ''));
+      },
+    }),
+  });
+
+  // Versioned stores: asked as of a time; a join may wait for rows.
+  stream.join(table, (order, customer) => order.cents + customer.name.length, { grace: '10s' });
+  stream.process({
+    stores: [prices],
+    create: (context) => ({
+      process(record) {
+        isType<Customer | undefined>()(context.store(prices).get(record.key, record.timestamp), true);
+        isType<'latest' | 'superseded' | 'tooOld'>()(context.store(prices).put(record.key, null, 5), true);
+        // @ts-expect-error -- a version needs its time
+        context.store(prices).put(record.key, null);
+      },
+    }),
+  });
+  // @ts-expect-error -- history has no default: every default is wrong for somebody
+  store.versioned('x', { key: serde.string(), value: serde.string() });
+});

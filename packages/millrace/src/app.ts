@@ -14,13 +14,13 @@ import {
   systemClock,
   systemTimers,
 } from '@millrace/core';
-import type { KeyValueHandle, SessionHandle, TopicSource, Topology, WindowHandle } from '@millrace/dsl';
+import type { KeyValueHandle, SessionHandle, TopicSource, Topology, VersionedHandle, WindowHandle } from '@millrace/dsl';
 import { createQueryServer, type QueryServer } from '@millrace/query';
 import { type AppEvent, type AppState, createRunningApp, type Feed, type RunningApp, type AppOptions as RuntimeOptions } from '@millrace/runtime';
 import { installedEngines } from './engines.ts';
 import { queryHostOf } from './query-host.ts';
 import { createSharedBroker, type SharedBroker } from './shared-broker.ts';
-import { type KeyValueView, keyValueViewOf, type WindowView, windowViewOf } from './views.ts';
+import { type KeyValueView, keyValueViewOf, type VersionedView, versionedViewOf, type WindowView, windowViewOf } from './views.ts';
 
 /** Where queries are served; the routes are in docs/http.md. */
 export interface HttpOptions {
@@ -86,6 +86,7 @@ export interface App {
   /** This instance's partitions; committed data, at most `settleInterval` old. */
   store<K, V>(handle: KeyValueHandle<K, V>): KeyValueView<K, V>;
   store<K, V>(handle: WindowHandle<K, V> | SessionHandle<K, V>): WindowView<K, V>;
+  store<K, V>(handle: VersionedHandle<K, V>): VersionedView<K, V>;
   /** The tasks of this instance: `subtopology_partition`, what they do, and where. */
   tasks(): readonly { readonly id: string; readonly state: string; readonly worker: string }[];
   /** Resolves when `signal` aborts or the app is closed; rejects when it has failed. */
@@ -234,8 +235,13 @@ class FacadeApp implements App {
   }
   store<K, V>(handle: KeyValueHandle<K, V>): KeyValueView<K, V>;
   store<K, V>(handle: WindowHandle<K, V> | SessionHandle<K, V>): WindowView<K, V>;
-  store<K, V>(handle: KeyValueHandle<K, V> | WindowHandle<K, V> | SessionHandle<K, V>): KeyValueView<K, V> | WindowView<K, V> {
-    return handle.kind === 'keyValue' ? keyValueViewOf<K, V>(this.#running.reads, handle.name) : windowViewOf<K, V>(this.#running.reads, handle.name);
+  store<K, V>(handle: VersionedHandle<K, V>): VersionedView<K, V>;
+  store<K, V>(
+    handle: KeyValueHandle<K, V> | WindowHandle<K, V> | SessionHandle<K, V> | VersionedHandle<K, V>,
+  ): KeyValueView<K, V> | WindowView<K, V> | VersionedView<K, V> {
+    const { reads } = this.#running;
+    if (handle.kind === 'keyValue') return keyValueViewOf<K, V>(reads, handle.name);
+    return handle.kind === 'versioned' ? versionedViewOf<K, V>(reads, handle.name) : windowViewOf<K, V>(reads, handle.name);
   }
   tasks(): readonly { readonly id: string; readonly state: string; readonly worker: string }[] {
     return this.#running.tasks();

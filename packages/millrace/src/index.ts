@@ -28,7 +28,12 @@ export {
   type FixedKeyProcessorSpec,
   type FixedKeyRecord,
   type Fold,
+  type ForeignKeyJoinOptions,
   type ForwardOptions,
+  type GlobalJoinOptions,
+  type GlobalStoreOptions,
+  type GlobalTable,
+  type GlobalTableOptions,
   type GroupOptions,
   type HoppingOptions,
   type Joiner,
@@ -51,6 +56,7 @@ export {
   type ProcessorContext,
   type ProcessorSpec,
   type Punctuation,
+  type ReadOnlyKeyValueStore,
   type RepartitionOptions,
   type SessionAggregateSpec,
   type SessionOptions,
@@ -104,9 +110,11 @@ export {
   type StoreOptions,
   store,
   type Topology,
+  type VersionedHandle,
+  type VersionedOptions,
   type WindowHandle,
   type WindowStoreOptions,
 } from '@millrace/topology';
 export { type App, type AppOptions, createApp, type HistoryEntry, type HttpOptions } from './app.ts';
 export { isMain, run } from './run.ts';
-export type { KeyValueView, StoreEntry, WindowView } from './views.ts';
+export type { KeyValueView, StoreEntry, VersionedView, WindowView } from './views.ts';

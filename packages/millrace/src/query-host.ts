@@ -10,6 +10,7 @@ const WHERE_TO_ASK: Readonly<Record<StoreSpec['kind'], string>> = {
   keyValue: 'this is a key-value store; ask /entries/{key}',
   window: 'this is a window store; ask /windows/{key}',
   session: 'this is a session store; ask /sessions/{key}',
+  versioned: 'this is a versioned store; ask /entries/{key}?asOf= or /versions/{key}',
 };
 
 export function queryHostOf(app: RunningApp, topology: Topology): QueryHost {
@@ -57,9 +58,10 @@ export function queryHostOf(app: RunningApp, topology: Topology): QueryHost {
       if (facts === undefined) return { kind: 'storeNotFound' };
       return Array.from({ length: facts.partitions }, (_, partition) => locationOf(reads.locatePartition(store, partition)));
     },
-    readKeyValue: async (store, key) => known(store, 'keyValue') ?? (await ask(store, reads.partitionOf(store, key), { kind: 'entry', key }, 1)),
+    readKeyValue: async (store, key, asOfMs) =>
+      known(store, 'keyValue', 'versioned') ?? (await ask(store, reads.partitionOf(store, key), { kind: 'entry', key, asOfMs }, 1)),
     readWindows: async (store, key, range) =>
-      known(store, 'window', 'session') ??
+      known(store, 'window', 'session', 'versioned') ??
       (await ask(
         store,
         reads.partitionOf(store, key),

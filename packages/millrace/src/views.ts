@@ -38,6 +38,17 @@ export interface WindowView<K, V> {
   fetchAll(range?: { readonly from?: number; readonly to?: number; readonly limit?: number }): AsyncIterable<StoreEntry<Windowed<K>, V>>;
 }
 
+/** Committed versions of a versioned store. */
+export interface VersionedView<K, V> {
+  /** The newest value, or the one that held at `asOf`, ms since the epoch. Throws ERR_STORE_NOT_CONNECTED when the key's partition is not on this instance. */
+  get(key: K, asOf?: number): Promise<V | undefined>;
+  /** Versions that held at some time in [from, to], oldest first unless `reverse`, deletes included. Throws as `get` does. */
+  versions(
+    key: K,
+    range?: { readonly from?: number; readonly to?: number; readonly reverse?: boolean; readonly limit?: number },
+  ): AsyncIterable<{ readonly value: V | null; readonly validFrom: number; readonly validTo: number | undefined }>;
+}
+
 const ALL = Number.MAX_SAFE_INTEGER;
 /** Rows read in one go; between two pages the event loop turns. */
 const PAGE_ROWS = 1000;
@@ -120,6 +131,22 @@ export function windowViewOf<K, V>(reads: ReadFacade, store: string): WindowView
       for (const taskId of localTasks(reads, store)) {
         for (const row of await reads.read(taskId, store, { kind: 'allWindows', fromMs: range.from, toMs: range.to, limit: left }))
           if (left-- > 0) yield windowed(row);
+      }
+    },
+  };
+}
+
+export function versionedViewOf<K, V>(reads: ReadFacade, store: string): VersionedView<K, V> {
+  return {
+    async get(key, asOf) {
+      const [row] = await readKey(reads, store, key, { kind: 'entry', key, asOfMs: asOf });
+      return row?.value as V | undefined;
+    },
+    async *versions(key, range = {}) {
+      const { from: fromMs, to: toMs, reverse = false, limit = ALL } = range;
+      for (const { value, window } of await readKey(reads, store, key, { kind: 'windows', key, fromMs, toMs, reverse, limit })) {
+        const { start, end } = window as { readonly start: number; readonly end: number };
+        yield { value: value as V | null, validFrom: start, validTo: end === Number.MAX_SAFE_INTEGER ? undefined : end };
       }
     },
   };

@@ -64,10 +64,10 @@ export class Exchange {
   }
 
   /** A store of that kind, open to queries. */
-  storeOf(kind: StoreSummary['kind'], hint: string): StoreSummary {
+  storeOf(kinds: StoreSummary['kind'] | readonly StoreSummary['kind'][], hint: string): StoreSummary {
     const store = this.store();
     if (!store.queryable) throw new Problem('forbidden', `The store "${store.name}" is not open to queries.`);
-    if (store.kind !== kind) throw new Problem('query-unsupported', `"${store.name}" is a ${store.kind} store; ${hint}`);
+    if (![kinds].flat().includes(store.kind)) throw new Problem('query-unsupported', `"${store.name}" is a ${store.kind} store; ${hint}`);
     return store;
   }
 

@@ -9,9 +9,12 @@ export interface QueryHost {
   locate(store: string, key: unknown): Location | Refusal;
   /** Who answers for each partition of the store now, in order of partition. */
   partitions(store: string): readonly Location[] | Refusal;
-  /** The newest value of `key`, at most one row; an empty answer is a key that is not there. Key-value stores only. */
-  readKeyValue(store: string, key: unknown): Pending<Answer | Refusal>;
-  /** Windows of `key` whose start lies in [fromMs, toMs], oldest first, at most `limit` rows. Window stores only. */
+  /**
+   * The newest value of `key`, or the one that held at `asOfMs`, at most one row; an empty answer is a key that is not there. Key-value stores, and
+   * versioned ones, which alone know of the past.
+   */
+  readKeyValue(store: string, key: unknown, asOfMs?: number): Pending<Answer | Refusal>;
+  /** Windows of `key` whose start lies in [fromMs, toMs], oldest first, at most `limit` rows; of a versioned store, versions that held then. */
   readWindows(store: string, key: unknown, range: WindowRange): Pending<Answer | Refusal>;
   /** Rows of one local partition in key order, at most `limit`. Key-value stores only. */
   readRange(store: string, partition: number, range: KeyRange): Pending<Answer | Refusal>;

@@ -5,7 +5,7 @@ import { Problem } from './problem.ts';
 import { readEntries, readEntry } from './routes/entries.ts';
 import { alive, ready, showApp, showMetrics, showTasks, showTopology } from './routes/operations.ts';
 import { describeStore, listStores } from './routes/stores.ts';
-import { readSessions, readWindows } from './routes/windows.ts';
+import { readSessions, readVersions, readWindows } from './routes/windows.ts';
 
 export interface Route {
   /** Segments in braces match any one segment. */
@@ -21,6 +21,7 @@ export const ROUTES: readonly Route[] = [
   { path: '/v1/stores/{store}/entries/{key}', handle: readEntry },
   { path: '/v1/stores/{store}/windows/{key}', handle: readWindows },
   { path: '/v1/stores/{store}/sessions/{key}', handle: readSessions },
+  { path: '/v1/stores/{store}/versions/{key}', handle: readVersions },
   { path: '/v1/app', handle: showApp },
   { path: '/v1/tasks', handle: showTasks },
   { path: '/v1/topology', handle: showTopology },

@@ -12,10 +12,15 @@ import { askOwner } from './owner.ts';
 const WINDOWS_HINT = 'ask GET /v1/stores/{store}/windows/{key} instead.';
 
 export async function readEntry(exchange: Exchange): Promise<HttpReply> {
-  const parameters = exchange.parameters(['keyFormat', 'routing', 'timeout']);
-  const store = exchange.storeOf('keyValue', WINDOWS_HINT);
+  const parameters = exchange.parameters(['asOf', 'keyFormat', 'routing', 'timeout']);
+  const store = exchange.storeOf(['keyValue', 'versioned'], WINDOWS_HINT);
+  const asOfMs = parameters.instant('asOf');
+  if (asOfMs !== undefined && store.kind !== 'versioned')
+    throw new Problem('query-unsupported', `"${store.name}" keeps only the newest value of a key; a versioned store can be asked as of a time.`);
   const key = parseKey(store.keySerde, exchange.segments[1] as string, parameters.choice('keyFormat', KEY_FORMATS));
-  const found = await askOwner(exchange, store.name, key, parameters.choice('routing', ['proxy', 'local']), () => exchange.host.readKeyValue(store.name, key));
+  const found = await askOwner(exchange, store.name, key, parameters.choice('routing', ['proxy', 'local']), () =>
+    exchange.host.readKeyValue(store.name, key, asOfMs),
+  );
   if (found.kind === 'reply') return found.reply;
   const [row] = found.rows;
   if (row === undefined) throw new Problem('key-not-found', `"${store.name}" holds no such key.`, { partition: found.meta.partition });

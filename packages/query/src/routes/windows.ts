@@ -13,9 +13,14 @@ const LATEST_MS = 8.64e15;
 export const readWindows = (exchange: Exchange): Promise<HttpReply> => readByStart(exchange, 'window');
 export const readSessions = (exchange: Exchange): Promise<HttpReply> => readByStart(exchange, 'session');
 
-async function readByStart(exchange: Exchange, kind: 'window' | 'session'): Promise<HttpReply> {
+export const readVersions = (exchange: Exchange): Promise<HttpReply> => readByStart(exchange, 'versioned');
+
+async function readByStart(exchange: Exchange, kind: 'window' | 'session' | 'versioned'): Promise<HttpReply> {
   const parameters = exchange.parameters(['from', 'to', 'limit', 'keyFormat', 'routing', 'timeout']);
-  const store = exchange.storeOf(kind, 'GET /v1/stores shows the kind of each store; entries/{key}, windows/{key} and sessions/{key} read them.');
+  const store = exchange.storeOf(
+    kind,
+    'GET /v1/stores shows the kind of each store; entries/{key}, windows/{key}, sessions/{key} and versions/{key} read them.',
+  );
   const key = parseKey(store.keySerde, exchange.segments[1] as string, parameters.choice('keyFormat', KEY_FORMATS));
   const fromMs = parameters.instant('from') ?? EARLIEST_MS;
   const toMs = parameters.instant('to') ?? LATEST_MS;
@@ -27,7 +32,9 @@ async function readByStart(exchange: Exchange, kind: 'window' | 'session'): Prom
     // No window in the range: is the key known at all? An empty list and an unknown key are two answers.
     const any = await exchange.host.readWindows(store.name, key, { fromMs: EARLIEST_MS, toMs: LATEST_MS, limit: 1 });
     if (any.kind === 'rows' && any.rows.length === 0)
-      throw new Problem('key-not-found', `"${store.name}" holds no ${kind} of this key.`, { partition: answer.meta.partition });
+      throw new Problem('key-not-found', `"${store.name}" holds no ${kind === 'versioned' ? 'version' : kind} of this key.`, {
+        partition: answer.meta.partition,
+      });
     return answer;
   });
   if (found.kind === 'reply') return found.reply;
