@@ -74,6 +74,75 @@ test('a new producer of the same id aborts the transaction of the old one and sh
   expect(await mine.transactions.endTransaction(old, true)).toBe(E.PRODUCER_FENCED);
 });
 
+describe('ends that bump the epoch (KIP-890)', () => {
+  test('when the epochs are used up the producer goes on under a new id, also when the broker dies before the last markers', async () => {
+    const mine = rig({ markerDelayMs: 0 });
+    let me: { producerId: number; producerEpoch: number } = await init(mine);
+    const first = me.producerId;
+    for (let epoch = 0; epoch < 32_766; epoch++) me = await mine.transactions.endAndBump({ transactionalId: 'x', ...me }, false);
+    expect(me).toMatchObject({ producerId: first, producerEpoch: 32_766 });
+    await mine.transactions.stop();
+
+    const slow = rig({ markerDelayMs: 60_000 }, mine.log, mine.time);
+    const last = { transactionalId: 'x', producerId: me.producerId, producerEpoch: me.producerEpoch };
+    expect(await slow.transactions.addPartitions(last, [T0])).toBe(E.NONE);
+    const next = await slow.transactions.endAndBump(last, true);
+    expect(next).toMatchObject({ errorCode: E.NONE, producerEpoch: 0 });
+    expect(next.producerId).not.toBe(first);
+    expect(await slow.transactions.endAndBump(last, true)).toMatchObject({ errorCode: E.CONCURRENT_TRANSACTIONS });
+    await slow.transactions.stop();
+
+    const after = rig({}, mine.log, mine.time);
+    await turns();
+    expect(mine.log.markers.at(-1)).toMatchObject({ ...T0, producerId: first, producerEpoch: 32_767, commit: true });
+    expect(await after.transactions.endAndBump(last, true)).toEqual(next);
+    const going = { transactionalId: 'x', producerId: next.producerId, producerEpoch: 0 };
+    expect(await after.transactions.addPartitions(going, [T1])).toBe(E.NONE);
+    expect(await after.transactions.addPartitions(last, [T1])).toBe(E.INVALID_PRODUCER_ID_MAPPING);
+    const other = await init(after, 'y');
+    expect(other.producerId).toBeGreaterThan(next.producerId);
+  });
+
+  test('data of a partition waits until its place in the transaction is durable, in the order it was asked', async () => {
+    const mine = rig();
+    const { producerId, producerEpoch } = await init(mine);
+    const producer = { transactionalId: 'x', producerId, producerEpoch };
+    const releases: (() => void)[] = [];
+    mine.log.durability = () => new Promise((resolve) => releases.push(resolve));
+    const order: string[] = [];
+    const join = (name: string, partition: number): void => {
+      const { errorCode, ready } = mine.transactions.join(producer, [{ topic: 't', partition }]);
+      expect([errorCode, ready === undefined]).toEqual([E.NONE, false]);
+      void ready?.then(() => order.push(name));
+    };
+    join('first', 0);
+    join('second, of the same partition', 0);
+    join('third, of another', 1);
+    releases[1]?.();
+    await turns();
+    expect(order).toEqual([]);
+    releases[0]?.();
+    await turns();
+    expect(order).toEqual(['first', 'second, of the same partition', 'third, of another']);
+    expect(mine.transactions.join(producer, [T0])).toEqual({ errorCode: E.NONE, ready: undefined });
+  });
+
+  test('a log that refuses takes nobody in', async () => {
+    const mine = rig();
+    const { producerId, producerEpoch } = await init(mine);
+    const producer = { transactionalId: 'x', producerId, producerEpoch };
+    mine.log.failure = 'disk';
+    expect(mine.transactions.join(producer, [T0])).toEqual({ errorCode: E.COORDINATOR_NOT_AVAILABLE, ready: undefined });
+    expect(await mine.transactions.joinOffsets(producer, 'g')).toBe(E.COORDINATOR_NOT_AVAILABLE);
+    mine.log.failure = undefined;
+    mine.log.durability = () => Promise.reject(new Error('fsync failed'));
+    expect(await mine.transactions.joinOffsets(producer, 'g')).toBe(E.COORDINATOR_NOT_AVAILABLE);
+    mine.log.durability = undefined;
+    await turns();
+    expect(await mine.transactions.joinOffsets(producer, 'g')).toBe(E.NONE);
+  });
+});
+
 describe('offsets of a transaction', () => {
   test('come with its commit', async () => {
     const mine = rig();
@@ -274,7 +343,7 @@ test('ids above the limit are refused, those that are known are not', async () =
 });
 
 test('after any prefix of a random history a replay gives the same state, once what was decided is completed', async () => {
-  const step = fc.tuple(fc.nat(6), fc.nat(1), fc.nat(3));
+  const step = fc.tuple(fc.nat(8), fc.nat(1), fc.nat(3));
   await fc.assert(
     fc.asyncProperty(fc.array(step, { minLength: 5, maxLength: 60 }), async (steps) => {
       const mine = rig();
@@ -289,7 +358,10 @@ test('after any prefix of a random history a replay gives the same state, once w
         } else if (op <= 2) await mine.transactions.addPartitions(producer, [{ topic: 't', partition: number }]);
         else if (op === 3) await mine.transactions.addOffsets(producer, `g${number}`);
         else if (op <= 5) await mine.transactions.endTransaction(producer, op === 4);
-        else await mine.time.advance((number + 1) * 20_000);
+        else if (op <= 7) {
+          const { errorCode, ...identity } = await mine.transactions.endAndBump(producer, op === 6);
+          if (errorCode === E.NONE) known.set(transactionalId, identity);
+        } else await mine.time.advance((number + 1) * 20_000);
         const replayed = rig({}, mine.log, mine.time);
         expect(new Map(replayed.transactions.list().map((state) => [state.transactionalId, state]))).toEqual(
           new Map(mine.transactions.list().map((state) => [state.transactionalId, state])),
