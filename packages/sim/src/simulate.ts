@@ -6,7 +6,7 @@ import { type Duration, durationMs, sleep } from '@millrace/core';
 import type { TopicSink, TopicSource } from '@millrace/dsl';
 import { type Topology, topicName } from '@millrace/topology';
 import { auditLogs } from './checkers/log-audit.ts';
-import { auditOffsets, OffsetWatch } from './checkers/offsets.ts';
+import { auditOffsets, describeLag, OffsetWatch } from './checkers/offsets.ts';
 import { checkRebuilt, dumpStores } from './checkers/rebuilt.ts';
 import { checkOwnership, checkRest } from './checkers/rest.ts';
 import { Cluster } from './cluster.ts';
@@ -197,8 +197,10 @@ class SimulationRun implements Simulation {
       } catch (error) {
         cluster.world.trace.note('world', `not drained yet: ${String(error)}`);
       }
-      if (clock.monotonicMs() > untilMs)
-        throw late(`instances are ${wanted.map(({ name, app }) => `${name} ${app?.state ?? 'down'}`).join(', ')} and not drained`);
+      if (clock.monotonicMs() > untilMs) {
+        const lag = await describeLag(cluster).catch(String);
+        throw late(`instances are ${wanted.map(({ name, app }) => `${name} ${app?.state ?? 'down'}`).join(', ')} and not drained (${lag})`);
+      }
       await sleep(cluster.timers, SETTLE_CHECK_MS);
     }
   }

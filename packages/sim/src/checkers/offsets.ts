@@ -57,6 +57,25 @@ export async function auditOffsets(cluster: Cluster, topics: ReadonlyMap<string,
   }
 }
 
+/** Inputs that are not processed to their end, for people. */
+export async function describeLag(cluster: Cluster): Promise<string> {
+  const counts = await cluster.topics();
+  const inputs = inputsOf(cluster, counts);
+  const { admin, topology } = cluster;
+  const [ends, stable, committed] = [
+    await admin.listOffsets(inputs, 'latest'),
+    await admin.listOffsets(inputs, 'latestStable'),
+    await admin.committedOffsets(topology.name, inputs),
+  ];
+  return inputs
+    .flatMap(({ topic, partition }) => {
+      const key = partitionKey(topic, partition);
+      const [end, at, sure] = [ends.get(key) ?? 0, committed.get(key)?.offset ?? 0, stable.get(key) ?? 0];
+      return at === end ? [] : [`${key} at ${at} of ${end}${sure === end ? '' : ` (stable to ${sure})`}`];
+    })
+    .join(', ');
+}
+
 function inputsOf(cluster: Cluster, counts: ReadonlyMap<string, number>): readonly TopicPartition[] {
   const names = new Set(cluster.topology.subtopologies.flatMap((sub) => sub.sources.map((ref) => topicName(cluster.topology.name, ref))));
   return [...names].flatMap((topic) => Array.from({ length: counts.get(topic) ?? 0 }, (_, partition) => ({ topic, partition })));
