@@ -5,9 +5,10 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { OFFSETS_TOPIC } from '../internal-log.ts';
 import { MemoryInternalLog } from '../testing/memory-internal-log.ts';
+import type { TopicCatalog } from './consumer/catalog.ts';
 import { GroupCoordinator } from './coordinator.ts';
 import { DEFAULT_GROUP_OPTIONS, type GroupOptions } from './options.ts';
-import type { CommitRequest, JoinRequest, SyncRequest } from './requests.ts';
+import type { CommitRequest, ConsumerHeartbeatRequest, JoinRequest, SyncRequest } from './requests.ts';
 
 const E = ERROR_CODES;
 
@@ -100,6 +101,74 @@ describe('after a restart', () => {
     expect(await groups.ask({ kind: 'delete-group', groupId: 'g' })).toEqual({ errorCode: E.NONE });
     expect(groups.list()).toEqual([]);
     expect(rig({}, log).groups.list()).toEqual([]);
+  });
+});
+
+describe('a group of the consumer group protocol', () => {
+  const catalog: TopicCatalog = {
+    version: 1,
+    find: (name) => (name === 't' ? { id: 'topicAAAAAAAAAAAAAAAAA', partitionCount: 4 } : undefined),
+    nameOf: () => 't',
+    matching: () => [],
+  };
+  const open = (log = new MemoryInternalLog({ t: 4 }), time = virtualTime({ startMs: 1_700_000_000_000 })) => {
+    const groups = new GroupCoordinator({ clock: time.clock, timers: time.timers, log: silentLogger }, log, DEFAULT_GROUP_OPTIONS, catalog);
+    groups.start();
+    return { groups, log, time };
+  };
+  const beat = (memberId: string, memberEpoch: number, change: Partial<ConsumerHeartbeatRequest> = {}): ConsumerHeartbeatRequest => ({
+    kind: 'consumer-heartbeat',
+    groupId: 'g',
+    memberId,
+    memberEpoch,
+    instanceId: null,
+    rackId: null,
+    clientId: 'c',
+    clientHost: '/h',
+    rebalanceTimeoutMs: -1,
+    subscribedNames: null,
+    subscribedPattern: null,
+    assignorName: null,
+    owned: null,
+    namesItself: true,
+    freshId: 'fresh',
+    ...change,
+  });
+  const enter = (memberId: string) => beat(memberId, 0, { rebalanceTimeoutMs: 30_000, subscribedNames: ['t'], owned: new Map() });
+
+  test('goes on after a restart where it was, half way through a rebalance', async () => {
+    const before = open();
+    await before.groups.ask(enter('a'));
+    await before.groups.ask(enter('b'));
+    const told = await before.groups.ask(beat('a', 2));
+    before.groups.stop();
+    const after = open(before.log, before.time);
+    expect(after.groups.describeConsumer('g')).toMatchObject({ phase: 'Reconciling', epoch: 3, assignmentEpoch: 3 });
+    expect(await after.groups.ask(beat('a', 2, { owned: told.assignment }))).toMatchObject({ errorCode: 0, memberEpoch: 3 });
+    expect((await after.groups.ask(beat('b', 3))).assignment?.get('topicAAAAAAAAAAAAAAAAA')).toEqual([2, 3]);
+    expect(after.groups.describeConsumer('g')?.phase).toBe('Stable');
+    expect(after.groups.list()).toEqual([{ groupId: 'g', protocolType: 'consumer', phase: 'Stable', type: 'consumer' }]);
+    expect(after.groups.describe('g').phase).toBe('Dead');
+  });
+  test('loses members whose session is over, after a restart too, and is gone when it was empty long enough', async () => {
+    const before = open();
+    await before.groups.ask(enter('a'));
+    before.groups.stop();
+    const after = open(before.log, before.time);
+    await after.time.advance(DEFAULT_GROUP_OPTIONS.consumerSessionTimeoutMs - 1);
+    expect(after.groups.describeConsumer('g')?.members).toHaveLength(1);
+    await after.time.advance(1);
+    expect(after.groups.describeConsumer('g')).toMatchObject({ phase: 'Empty', members: [] });
+    await after.time.advance(DEFAULT_GROUP_OPTIONS.offsetsCheckIntervalMs);
+    expect(after.groups.describeConsumer('g')).toBeUndefined();
+    expect(open(after.log, after.time).groups.list()).toEqual([]);
+  });
+  test('fetches of a member name its epoch', async () => {
+    const { groups } = open();
+    await groups.ask(enter('a'));
+    const codes = [groups.fetchCode('g', 'a', 2), groups.fetchCode('g', 'a', 1), groups.fetchCode('g', 'x', 2), groups.fetchCode('g', null, -1)];
+    expect(codes).toEqual([E.NONE, E.STALE_MEMBER_EPOCH, E.UNKNOWN_MEMBER_ID, E.NONE]);
+    expect(groups.fetchCode('other', 'a', 2)).toBe(E.NONE);
   });
 });
 

@@ -4,13 +4,14 @@ import { ERROR_CODES } from '@millrace/protocol';
 import type { GroupDraft } from '../draft.ts';
 import type { LeavingMember } from '../requests.ts';
 import { AWAY_EPOCH, byInstance, NEW_MEMBER } from './state.ts';
+import { hashOfTopics } from './target.ts';
 import { NO_PARTITIONS } from './topic-partitions.ts';
 
 /** Members leave for good; what they had is free at once. */
 export function takeOut(draft: GroupDraft, memberIds: readonly string[]): void {
   for (const memberId of memberIds) erase(draft, memberId);
-  const { epoch, metadataHash } = draft.consumerGroup();
-  draft.write({ kind: 'consumer-epoch', value: { epoch: epoch + 1, metadataHash } });
+  const group = draft.consumerGroup();
+  draft.write({ kind: 'consumer-epoch', value: { epoch: group.epoch + 1, metadataHash: hashOfTopics(group, draft.catalog) } });
 }
 
 function erase(draft: GroupDraft, memberId: string): void {

@@ -60,7 +60,7 @@ export function subscribedNames(member: ConsumerMember, catalog: TopicCatalog): 
 }
 
 /** 48 bits over every subscribed topic with its id and partition count; 0 for none. */
-function hashOfTopics(state: ConsumerGroupState, catalog: TopicCatalog): number {
+export function hashOfTopics(state: ConsumerGroupState, catalog: TopicCatalog): number {
   const names = new Set<string>();
   for (const member of state.members.values()) for (const name of subscribedNames(member, catalog)) names.add(name);
   let low = 0;
