@@ -34,8 +34,17 @@ export function filterPartitions(from: TopicPartitions, keep: (topicId: string, 
   return kept;
 }
 
+/** Cost: a binary search, so that long lists from outside stay cheap. */
 export function hasPartition(set: TopicPartitions, topicId: string, partition: number): boolean {
-  return set.get(topicId)?.includes(partition) ?? false;
+  const partitions = set.get(topicId);
+  if (partitions === undefined) return false;
+  let from = 0;
+  for (let to = partitions.length; from < to; ) {
+    const middle = (from + to) >> 1;
+    if ((partitions[middle] as number) < partition) from = middle + 1;
+    else to = middle;
+  }
+  return partitions[from] === partition;
 }
 
 export function intersect(left: TopicPartitions, right: TopicPartitions): TopicPartitions {
