@@ -450,6 +450,10 @@ describe('transactions', () => {
       () => all,
       (answer) => expect(answer.transactionStates.length).toBeGreaterThan(0),
     );
+    const matching = (transactionalIdPattern: string) => wire.ask(APIS.listTransactions, 2, { ...all, transactionalIdPattern });
+    expect((await matching(`${group}-[1]`)).transactionStates.map(({ transactionalId }) => transactionalId)).toEqual([id]);
+    expect((await matching(group)).transactionStates.some(({ transactionalId }) => transactionalId !== group)).toBe(false);
+    expect((await matching('(')).errorCode).toBe(128);
   });
 
   async function oneTransaction(version: number, committed: boolean): Promise<void> {

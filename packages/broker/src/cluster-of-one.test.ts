@@ -135,6 +135,21 @@ describe('DescribeTopicPartitions', () => {
   });
 });
 
+test('transactional ids are listed by a pattern of the whole id; what is no pattern is told so', async () => {
+  const client = await start();
+  for (const transactionalId of ['orders-1', 'orders-2', 'other'])
+    await client.ask(APIS.initProducerId, 5, { transactionalId, transactionTimeoutMs: 60_000, producerEpoch: -1 });
+  const list = async (transactionalIdPattern: string | null) => {
+    const answer = await client.ask(APIS.listTransactions, 2, { stateFilters: [], producerIdFilters: [], transactionalIdPattern });
+    return answer.errorCode === 0 ? answer.transactionStates.map(({ transactionalId }) => transactionalId).sort() : answer.errorCode;
+  };
+  expect(await list('orders-.*')).toEqual(['orders-1', 'orders-2']);
+  expect(await list('orders')).toEqual([]);
+  expect(await list('(')).toBe(E.INVALID_REGULAR_EXPRESSION);
+  for (const none of [null, '']) expect(await list(none)).toHaveLength(3);
+  expect(await list(`${'(a*)*'.repeat(20)}b`)).toBeDefined(); // answers at once, whatever it says
+});
+
 describe('WriteTxnMarkers', () => {
   test('ends a transaction that hangs in a partition, and refuses an older epoch', async () => {
     for (const version of offered(APIS.writeTxnMarkers)) {

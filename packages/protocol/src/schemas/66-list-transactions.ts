@@ -6,7 +6,6 @@ export const listTransactions = defineApi({
   name: 'ListTransactions',
   versions: [0, 2],
   flexible: 0,
-  advertised: [0, 1],
   client: [0, 0],
   request: {
     stateFilters: array(string()),
