@@ -3,7 +3,7 @@ import { type ErasedSerde, isLegalName, MillraceError, type Serde, serde } from 
 import { type Topology, topologyError } from '@millrace/topology';
 import { compile } from './compile.ts';
 import { GlobalFace, StreamFace, TableFace } from './draft/faces.ts';
-import { globalStore, globalTable } from './draft/global-stores.ts';
+import { globalStore, globalTable, sourceStore } from './draft/global-stores.ts';
 import { PlanDraft } from './draft/plan-draft.ts';
 import { withNull } from './draft/serde-hints.ts';
 import { sharedSerde, sourceReading } from './draft/source-reading.ts';
@@ -15,6 +15,7 @@ import type { KStream } from './kstream.ts';
 import type { KTable } from './ktable.ts';
 import type { GlobalStoreOptions, GlobalTableOptions, SourceOptions, TableSourceOptions } from './operator-options.ts';
 import type { ProcessorSpec } from './processor.ts';
+import { placingErrors } from './script-place.ts';
 import { type TopicSource, topicDeclaration } from './topic.ts';
 
 /** What the build function gets. */
@@ -27,6 +28,11 @@ export interface TopologyBuilder {
   globalTable<K, V>(source: TopicSource<K, V | null>, options?: GlobalTableOptions<K, V>): GlobalTable<K, V>;
   /** A store on every instance that only this processor writes, from all partitions of a topic; every other processor may read it. It forwards nothing and has no timers. */
   globalStore<K, V>(source: TopicSource<K, V>, processor: ProcessorSpec<K, V, never, never>, options?: GlobalStoreOptions): void;
+  /**
+   * A store of each task, written by this processor alone from the task's partition, and read by processors that connect it. It has no changelog: the
+   * topic is its changelog, so the processor must put what the topic holds, under the same key. The topic should be compacted.
+   */
+  sourceStore<K, V>(source: TopicSource<K, V>, processor: ProcessorSpec<K, V, never, never>, options?: GlobalStoreOptions): void;
 }
 
 export type Optimization = 'reuseSourceTopics' | 'mergeRepartitions' | 'singleStoreSelfJoin';
@@ -58,6 +64,10 @@ const ALL_OPTIMIZATIONS: readonly Optimization[] = ['reuseSourceTopics', 'mergeR
  * ```
  */
 export function topology(name: string, build: (t: TopologyBuilder) => void, options: TopologyOptions = {}): Topology {
+  return placingErrors(() => buildTopology(name, build, options));
+}
+
+function buildTopology(name: string, build: (t: TopologyBuilder) => void, options: TopologyOptions): Topology {
   if (!isLegalName(name))
     throw new MillraceError('ERR_NAME', `The topology name ${JSON.stringify(name)} is not legal. Use 1 to 249 letters, digits, ".", "_" and "-".`, {
       topology: name,
@@ -99,6 +109,9 @@ function createStreamBuilder(draft: PlanDraft): TopologyBuilder {
     },
     globalStore<K, V>(source: TopicSource<K, V>, processor: ProcessorSpec<K, V, never, never>, options: GlobalStoreOptions = {}): void {
       globalStore(draft, sourceReading([topicDeclaration(source, 't.globalStore()')], options), processor, options);
+    },
+    sourceStore<K, V>(source: TopicSource<K, V>, processor: ProcessorSpec<K, V, never, never>, options: GlobalStoreOptions = {}): void {
+      sourceStore(draft, sourceReading([topicDeclaration(source, 't.sourceStore()')], options), processor, options);
     },
   };
 }
