@@ -84,8 +84,8 @@ export interface Step {
     readonly named?: string;
     readonly grace?: number;
     readonly storeName?: string;
-    readonly thisStore?: object;
-    readonly otherStore?: object;
+    readonly thisStore?: StoreCase;
+    readonly otherStore?: StoreCase;
     readonly logging?: false;
   };
 }

@@ -255,7 +255,7 @@ class Translation {
 
   #joinStreams(stream: Stream, other: Stream, step: Step): Stream {
     const { key, value, otherValue, named, storeName, logging, thisStore, otherStore } = step.joined ?? {};
-    if (thisStore !== undefined || otherStore !== undefined) throw new NotExpressible('join buffers of the user');
+    const buffers = options({ thisStore: bufferOf(thisStore), otherStore: bufferOf(otherStore) });
     const { before, after, grace } = step.windows as { before?: number; after?: number; grace?: number };
     const join = functions.joiner(step.joiner as string);
     const joiner = (l: unknown, r: unknown, k: unknown): unknown => join(k, l, r);
@@ -264,6 +264,7 @@ class Translation {
       before: before ?? 0,
       after: after ?? 0,
       grace: grace ?? 0,
+      ...buffers,
       ...options({ as: named, storeName, changelog, key: serdeOr(key), value: serdeOr(value), otherValue: serdeOr(otherValue) }),
     };
     if (step.op === 'join') return stream.join<unknown, unknown>(other, joiner, given);
@@ -447,6 +448,10 @@ class Translation {
     if (other?.kind !== kind) throw new NotExpressible(`${step.op} with a ${other?.kind}`);
     return other.it;
   }
+}
+
+function bufferOf(given: StoreCase | undefined): unknown {
+  return given === undefined ? undefined : caseStore({ ...given, key: given.key ?? 'string', value: given.value ?? 'string' }).handle;
 }
 
 function adder(name: string): (aggregate: unknown, value: unknown, key: unknown) => unknown {

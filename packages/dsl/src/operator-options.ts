@@ -63,6 +63,12 @@ export interface StreamJoinSettings<K, V, VO, R> extends KeyedOptions<K, V> {
   readonly result?: Serde<R>;
   /** True (default): the buffers are logged. False: they are lost with their disk. */
   readonly changelog?: boolean;
+  /**
+   * Buffers of your own for this side and for the other, both or neither: window stores with `duplicates`, a `windowSize` of before + after and a
+   * `retention` of that + grace.
+   */
+  readonly thisStore?: WindowHandle<K, Present<V>>;
+  readonly otherStore?: WindowHandle<K, Present<VO>>;
   /** Base name of the buffers; generated unless given. */
   readonly storeName?: string;
 }

@@ -59,6 +59,30 @@ export function globalStore(draft: PlanDraft, reading: SourceReading, spec: Eras
   });
 }
 
+/**
+ * A store of the tasks whose source topic is its changelog: the processor that keeps it must put into it what the topic holds, since a restore
+ * copies the topic's rows and runs no code.
+ */
+export function sourceStore(draft: PlanDraft, reading: SourceReading, spec: ErasedProcessorSpec, options: ErasedOptions): void {
+  const declared = onlyStore('t.sourceStore()', spec);
+  const { name: store, key, value } = declared;
+  const topic = reading.topics[0]?.name;
+  const sourceName = draft.names.suffixed(options.as, '-source', 'KSTREAM-SOURCE-');
+  const name = draft.names.nodeUnlessGiven(options.as, 'KSTREAM-PROCESSOR-');
+  const source = draft.add({ kind: 'source', name: sourceName, parents: [], reading });
+  draft.addStore(store, () => keyValueSpec(draft, { name: store, declared, key, value }, key, value, topic));
+  const create = processOperator(spec, 'free');
+  draft.add({
+    kind: 'operator',
+    name,
+    parents: [source],
+    effect: 'keepsAll',
+    takesNullKeys: false,
+    onError: options.onError,
+    resolve: () => ({ stores: [store], create }),
+  });
+}
+
 /** The one store that a processor of a topic keeps. Throws ERR_TOPOLOGY for none, several, or one that is not plain. */
 export function onlyStore(what: string, spec: ErasedProcessorSpec): StoreDeclaration {
   const [handle, more] = spec.stores ?? [];

@@ -1,7 +1,7 @@
 // Adds a join of two streams to the plan: for each side a buffer node and a join node, one node where both come together, the stores between
 // them (semantics 2.4 to 2.6, 10.1). The last one also says how the join looks when both sides are one stream (plan/passes/self-join.ts).
 import type { Duration, ErasedSerde } from '@millrace/core';
-import { checkName, type StoreSpec, topologyError } from '@millrace/topology';
+import { checkName, type StoreHandle, type StoreSpec, storeDeclaration, topologyError } from '@millrace/topology';
 import type { ErasedJoiner } from '../erased.ts';
 import { type JoinWindow, type JoinWindowSettings, joinWindowSettings } from '../join-window.ts';
 import { joinBufferOperator } from '../operators/join-buffer.ts';
@@ -24,6 +24,8 @@ export type StreamJoinOptionsErased = ErasedOptions &
     readonly result?: ErasedSerde;
     readonly changelog?: boolean;
     readonly storeName?: string;
+    readonly thisStore?: StoreHandle;
+    readonly otherStore?: StoreHandle;
   };
 
 interface JoinNames {
@@ -65,7 +67,7 @@ function keyedSide(stream: StreamNode, prefix: string, key: ErasedSerde | undefi
 
 /** A name given by the user names the nodes; the stores have names of their own, generated unless `storeName` is given. */
 function nameJoin(draft: PlanDraft, kind: StreamJoinKind, options: StreamJoinOptionsErased): JoinNames {
-  const { as, storeName: base } = options;
+  const { as, storeName: base, thisStore, otherStore } = options;
   if (base !== undefined) checkName(base, 'store');
   const thisSuffix = kind === 'outer' ? '-outer-this-join' : '-this-join';
   const otherSuffix = kind === 'inner' ? '-other-join' : '-outer-other-join';
@@ -80,8 +82,8 @@ function nameJoin(draft: PlanDraft, kind: StreamJoinKind, options: StreamJoinOpt
     thisJoin: as === undefined ? thisJoin : `${as}${thisSuffix}`,
     otherJoin: as === undefined ? otherJoin : `${as}${otherSuffix}`,
     result,
-    thisStore: base === undefined ? `${thisJoin}-store` : `${base}${thisSuffix}-store`,
-    otherStore: base === undefined ? `${otherJoin}-store` : `${base}${otherSuffix}-store`,
+    thisStore: thisStore?.name ?? (base === undefined ? `${thisJoin}-store` : `${base}${thisSuffix}-store`),
+    otherStore: otherStore?.name ?? (base === undefined ? `${otherJoin}-store` : `${base}${otherSuffix}-store`),
     sharedStore: base === undefined ? `KSTREAM-OUTERSHARED-${thisJoin.slice(-10)}-store` : `${base}-${kind}-shared-join-store`,
   };
 }
@@ -106,14 +108,32 @@ function addStores(draft: PlanDraft, names: JoinNames, facts: StoreFacts): void 
   const right = draft.valueSerde(facts.right);
   const sizeMs = window.beforeMs + window.afterMs;
   const retentionMs = Math.min(sizeMs + window.graceMs, Number.MAX_SAFE_INTEGER);
-  const buffer = (name: string, value: ErasedSerde): StoreSpec =>
-    Object.freeze({ kind: 'window', name, key, value, ...shared, windowSizeMs: sizeMs, retentionMs, duplicates: true });
-  draft.addStore(names.thisStore, () => buffer(names.thisStore, left));
-  draft.addStore(names.otherStore, () => buffer(names.otherStore, right));
+  checkBuffers(options, sizeMs, retentionMs);
+  const buffer = (name: string, value: ErasedSerde, given: StoreHandle | undefined): StoreSpec => {
+    const logging = given === undefined ? shared : { ...shared, changelog: storeDeclaration(given).changelog };
+    return Object.freeze({ kind: 'window', name, key, value, ...logging, windowSizeMs: sizeMs, retentionMs, duplicates: true });
+  };
+  draft.addStore(names.thisStore, () => buffer(names.thisStore, left, options.thisStore));
+  draft.addStore(names.otherStore, () => buffer(names.otherStore, right, options.otherStore));
   if (kind === 'inner') return;
   draft.addStore(names.sharedStore, () =>
     Object.freeze({ kind: 'keyValue', name: names.sharedStore, key: unmatchedKeySerde(key), value: unmatchedValuesSerde(left, right), ...shared }),
   );
+}
+
+/** Throws ERR_TOPOLOGY unless buffers of the user fit the window: every record must be found as long as it may have a partner, and no record replaces another. */
+function checkBuffers({ thisStore, otherStore }: StreamJoinOptionsErased, sizeMs: number, retentionMs: number): void {
+  if (thisStore === undefined && otherStore === undefined) return;
+  if (thisStore === undefined || otherStore === undefined || thisStore.name === otherStore.name)
+    throw topologyError('A join takes two buffers with names of their own, or none: give { thisStore, otherStore }.');
+  for (const handle of [thisStore, otherStore]) {
+    const declared = storeDeclaration(handle);
+    if (declared.kind === 'window' && declared.duplicates === true && declared.windowSizeMs === sizeMs && declared.retentionMs === retentionMs) continue;
+    throw topologyError(
+      `Store "${handle.name}" does not fit the join's window: it must be a store.window() with { duplicates: true, windowSize: ${sizeMs}, retention: ${retentionMs} }, in ms.`,
+      { store: handle.name },
+    );
+  }
 }
 
 interface NodeFacts {
