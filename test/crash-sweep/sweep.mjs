@@ -124,7 +124,9 @@ class Sweep {
       dense: [0, 1].map((at) => new IdempotentLoad({ ...shared, name: `dense${at}`, topic: 'dense', partitions: 3, chance: chance(at) })),
       short: [new IdempotentLoad({ ...shared, name: 'short0', topic: 'short', partitions: 1, chance: chance(2) })],
       tables: [new IdempotentLoad({ ...shared, name: 'table0', topic: 'table', partitions: 2, keys: 25, chance: chance(3) })],
-      transactional: [0, 1].map((at) => new TransactionalLoad({ ...shared, name: `exact${at}`, topic: 'exact', partitions: 3, chance: chance(4 + at) })),
+      transactional: [0, 1].map(
+        (at) => new TransactionalLoad({ ...shared, name: `exact${at}`, topic: 'exact', partitions: 3, v2: at === 1, chance: chance(4 + at) }),
+      ),
       churn: [new ChurnLoad({ ...shared, chance: chance(6) })],
     };
   }

@@ -1,4 +1,5 @@
 // A transactional producer: batches on several partitions and a group's offset in each transaction, committed or aborted by chance.
+// `v2`: as clients do where transaction.version 2 is in force: partitions and groups join by themselves, every end brings a new epoch.
 // Owns: what it knows of each transaction: committed, aborted, or unknown (the answer was lost and it did not ask again).
 import { setTimeout as wait } from 'node:timers/promises';
 import { APIS } from '@millrace/protocol';
@@ -13,8 +14,8 @@ export class TransactionalLoad {
   #stopped = false;
   #number = 0;
 
-  constructor({ name, topic, partitions, chance, address, find, pauseMs }) {
-    Object.assign(this, { name, topic, partitions, chance, address, find, pauseMs, group: `group-${name}` });
+  constructor({ name, topic, partitions, v2, chance, address, find, pauseMs }) {
+    Object.assign(this, { name, topic, partitions, v2, chance, address, find, pauseMs, group: `group-${name}` });
     this.session = new Session(address);
   }
 
@@ -47,29 +48,28 @@ export class TransactionalLoad {
   }
 
   async #fill(transaction) {
-    const { transactionalId, producerId, producerEpoch } = { transactionalId: this.name, ...this.producer };
     const first = Math.floor(this.chance() * this.partitions);
     const chosen = [...new Set([first, Math.floor(this.chance() * this.partitions)])];
-    const add = { transactionalId, producerId, producerEpoch, topics: [{ name: this.topic, partitions: chosen }] };
-    const added = await this.#until51(
-      (body) => this.session.ask(APIS.addPartitionsToTxn, 3, body),
-      add,
-      (body) => body.resultsByTopic[0].resultsByPartition[0].partitionErrorCode,
-    );
-    this.#expect('AddPartitionsToTxn', added);
+    if (!this.v2) await this.#addPartitions(chosen);
     for (let round = 0; round < 2; round++) {
       await wait(this.pauseMs);
       for (const partition of chosen) await this.#produce(transaction, partition);
     }
     if (this.chance() < 0.5) return;
-    const offsets = { transactionalId, producerId, producerEpoch, groupId: this.group };
-    this.#expect('AddOffsetsToTxn', (await this.session.ask(APIS.addOffsetsToTxn, 3, offsets)).errorCode);
-    const { topics } = await this.session.ask(APIS.txnOffsetCommit, 3, {
+    const offsets = { transactionalId: this.name, ...this.producer, groupId: this.group };
+    if (!this.v2) this.#expect('AddOffsetsToTxn', (await this.session.ask(APIS.addOffsetsToTxn, 3, offsets)).errorCode);
+    const { topics } = await this.session.ask(APIS.txnOffsetCommit, this.v2 ? 5 : 3, {
       ...offsets,
       topics: [{ name: this.topic, partitions: [{ partitionIndex: 0, committedOffset: transaction.number, committedMetadata: null }] }],
     });
     this.#expect('TxnOffsetCommit', topics[0].partitions[0].errorCode);
     transaction.withOffset = true;
+  }
+
+  async #addPartitions(chosen) {
+    const add = { transactionalId: this.name, ...this.producer, topics: [{ name: this.topic, partitions: chosen }] };
+    const ask = (body) => this.session.ask(APIS.addPartitionsToTxn, 3, body);
+    this.#expect('AddPartitionsToTxn', await this.#until51(ask, add, (body) => body.resultsByTopic[0].resultsByPartition[0].partitionErrorCode));
   }
 
   async #produce(transaction, partition) {
@@ -85,7 +85,11 @@ export class TransactionalLoad {
       values.map((value) => [null, value]),
       { ...this.producer, baseSequence, transactional: true },
     );
-    const { responses } = await this.session.ask(APIS.produce, PRODUCE_VERSION, produceBody(this.topic, [[partition, bytes]], this.name));
+    const { responses } = await this.session.ask(
+      APIS.produce,
+      this.v2 ? PRODUCE_VERSION + 1 : PRODUCE_VERSION,
+      produceBody(this.topic, [[partition, bytes]], this.name),
+    );
     const { errorCode, baseOffset } = responses[0].partitionResponses[0];
     this.#expect('Produce', errorCode);
     for (const [at, record] of records.entries()) record.offset = baseOffset + at;
@@ -93,29 +97,30 @@ export class TransactionalLoad {
 
   async #end(transaction) {
     const body = { transactionalId: this.name, ...this.producer, committed: transaction.wish === 'committed' };
+    const version = this.v2 ? 5 : 3;
+    let answer;
+    const codeOf = (given) => {
+      answer = given;
+      return given.errorCode;
+    };
     try {
-      const code = await this.#until51(
-        (request) => this.session.ask(APIS.endTxn, 3, request),
-        body,
-        ({ errorCode }) => errorCode,
-      );
-      this.#expect('EndTxn', code);
+      this.#expect('EndTxn', await this.#until51((request) => this.session.ask(APIS.endTxn, version, request), body, codeOf));
     } catch {
       if (this.chance() < 0.5) {
         transaction.outcome = transaction.wish === 'aborted' ? 'aborted' : 'unknown'; // initialising settles it either way
         return false;
       }
-      const code = await this.#until51(
-        (request) => this.session.insist(APIS.endTxn, 3, request),
-        body,
-        ({ errorCode }) => errorCode,
-      );
+      const code = await this.#until51((request) => this.session.insist(APIS.endTxn, version, request), body, codeOf);
       if (code !== 0) {
         this.find(`${this.name}: EndTxn(${transaction.wish}) of transaction ${transaction.number}, asked again after a crash: error ${code}`);
         return false;
       }
     }
     transaction.outcome = transaction.wish;
+    if (this.v2) {
+      this.producer = { producerId: answer.producerId, producerEpoch: answer.producerEpoch };
+      this.sequences = new Map();
+    }
     return true;
   }
 
