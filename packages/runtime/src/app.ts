@@ -304,7 +304,6 @@ class AppOnInstance implements RunningApp {
     await waitUntilDrained({
       topology: this.#topology,
       applicationId: this.id,
-      counts: () => instance.partitionCounts,
       admin,
       timers: this.#environment.ports.timers,
       signal: options.signal ?? new AbortController().signal,
