@@ -12,7 +12,6 @@ const LOOK_EVERY_MS = 50;
 export interface DrainOptions {
   readonly topology: Topology;
   readonly applicationId: string;
-  readonly counts: () => ReadonlyMap<string, number>;
   readonly admin: LogAdmin;
   readonly timers: Timers;
   readonly signal: AbortSignal;
@@ -23,10 +22,12 @@ export interface DrainOptions {
 /** Resolves when every record that was in the inputs at the call has been processed and committed, here or elsewhere. Rejects with ERR_ABORTED on the signal. */
 export async function waitUntilDrained(options: DrainOptions): Promise<void> {
   const flow = [...options.topology.subtopologies].sort((left, right) => left.id - right.id); // upstream sub-topologies have smaller ids
+  // Asked of the broker: an instance that has no task yet knows no partition.
+  const topics = await options.admin.describeTopics(flow.flatMap((sub) => sub.sources.map((ref) => topicName(options.applicationId, ref))));
   for (const sub of flow) {
     const partitions: TopicPartition[] = sub.sources.flatMap((ref) => {
       const topic = topicName(options.applicationId, ref);
-      return Array.from({ length: options.counts().get(topic) ?? 0 }, (_, partition) => ({ topic, partition }));
+      return Array.from({ length: topics.get(topic)?.partitions ?? 0 }, (_, partition) => ({ topic, partition }));
     });
     // What others leave open in the user's topics is theirs. In our own, an open transaction of a worker that died holds back what others have
     // committed behind it: the log's end counts there.
