@@ -28,6 +28,8 @@ export interface SimulationOptions {
   readonly guarantee?: 'exactly-once' | 'at-least-once';
   /** How long faults strike, in virtual time: 1 minute, or as long as the workload runs if that is longer. */
   readonly duration?: Duration;
+  /** Virtual time between the last input processed and `verify`, for topologies whose timers go on: none. */
+  readonly quiet?: Duration;
   /** Expected count of each per virtual minute; 0 by default. */
   readonly faults?: FaultRates;
   workload(simulation: Simulation): void | Promise<void>;
@@ -156,6 +158,8 @@ class SimulationRun implements Simulation {
     this.#nemesis.stop();
     cluster.world.trace.note('world', 'healed');
     await this.#rest();
+    await sleep(cluster.timers, durationMs(this.#options.quiet ?? 0, 'quiet'));
+    if ((this.#options.quiet ?? 0) !== 0) await this.#rest();
     watch.stop();
     await this.#readEverything();
     const exactlyOnce = (this.#options.guarantee ?? 'exactly-once') === 'exactly-once';
