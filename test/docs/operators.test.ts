@@ -10,9 +10,12 @@ import { describe, expect, test } from 'vitest';
 import { Driver } from '../golden/driver.ts';
 import aggregates, * as a from './operators/aggregates.ts';
 import branches, * as b from './operators/branches.ts';
+import cogrouped, * as cg from './operators/cogrouped.ts';
+import finals, * as f from './operators/finals.ts';
 import joins, * as j from './operators/joins.ts';
 import processors, * as p from './operators/processors.ts';
 import regrouped, * as r from './operators/regrouped.ts';
+import routed, * as ro from './operators/routed.ts';
 import sessions, * as v from './operators/sessions.ts';
 import stateless, * as s from './operators/stateless.ts';
 import streamJoins, * as sj from './operators/stream-joins.ts';
@@ -259,4 +262,47 @@ describe('what the programs do', () => {
     ]);
     expect(run.rows(tt.places)).toEqual([['i', 17]]);
   });
+});
+
+test('finals: one row an hour when it has closed, late ones apart, and calmer updates', async () => {
+  const hour = 3_600_000;
+  const run = await Run.of(finals);
+  run.send(f.meters, 'm1', 60, 0);
+  run.send(f.meters, 'm1', 50, 10);
+  run.send(f.meters, 'm2', 5, 20);
+  expect(run.output(f.hourlyUse)).toEqual([]);
+  run.send(f.meters, 'm3', 1, hour + 700_000);
+  run.send(f.meters, 'm1', 9, 30);
+  const first = { start: 0, end: hour };
+  expect(run.output(f.hourlyUse)).toEqual([
+    [{ key: 'm1', window: first }, 110],
+    [{ key: 'm2', window: first }, 5],
+  ]);
+  expect(run.output(f.roundedHours)).toEqual([
+    [{ key: 'm1', window: first }, 110],
+    [{ key: 'm2', window: first }, 10],
+  ]);
+  expect(run.output(f.lateReadings)).toEqual([['m1', 9]]);
+  expect(run.output(f.current)).toEqual([
+    ['m1', 50],
+    ['m2', 5],
+    ['m1', 9],
+  ]);
+});
+
+test('cogrouped: two streams add to one row', async () => {
+  const run = await Run.of(cogrouped);
+  run.send(cg.bought, 'o1', { customer: 'ann' });
+  run.send(cg.complained, 'ann', 'late again');
+  run.send(cg.bought, 'o2', { customer: 'ann' });
+  expect(run.rows(cg.customers)).toEqual([['ann', { orders: 2, complaints: 1 }]]);
+});
+
+test('routed: each payment to its topic', async () => {
+  const run = await Run.of(routed);
+  run.send(ro.payments, 'p1', { cents: 10 });
+  run.send(ro.payments, 'p2', { cents: 2_000_000 });
+  expect(run.output(ro.booked)).toEqual([['p1', { cents: 10 }]]);
+  expect(run.output(ro.review)).toEqual([['p2', { cents: 2_000_000 }]]);
+  expect(run.output(ro.alerts)).toEqual([['p2', { cents: 2_000_000 }]]);
 });
