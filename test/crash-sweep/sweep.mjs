@@ -155,12 +155,9 @@ class Sweep {
     const { chance } = this;
     const fsync = chance() < 0.5 || plan?.point === 'flush' ? 'perBatchGroup' : 'never';
     const child = this.#spawn(plan, fsync);
-    const over = new AbortController();
-    if (plan === undefined) {
-      await Promise.race([child.ready, child.exited]);
-      await wait(20 + chance() * 500);
-    } else await Promise.race([child.exited, wait(HIT_MS, undefined, { signal: over.signal }).catch(() => {})]);
-    over.abort();
+    await Promise.race([child.ready, child.exited]);
+    if (plan === undefined) await wait(20 + chance() * 500);
+    else await within(child.exited, HIT_MS);
     const name = plan === undefined ? 'random' : child.over ? `${plan.point} ${plan.phase}` : `missed ${plan.point} ${plan.phase}`;
     if (!child.over) child.process.kill('SIGKILL');
     const { code, signal } = await child.exited;

@@ -9,20 +9,19 @@ import { encodeControlBatch, patchBaseOffset, RecordBatchView } from '@millrace/
 import type { MarkerFacts, PartitionProducer } from '../internal-log.ts';
 import type { TopicConfig } from '../topics/topic-config.ts';
 import { collectAborted } from './aborted-index.ts';
-import { BATCH_HEADER, baseOffsetAt, lastOffsetAt, stepAt } from './batch-header.ts';
 import { snapshotFileName } from './file-names.ts';
 import type { LeaderEpochs } from './leader-epochs.ts';
-import { type FoundOffset, type LogPlace, locate, offsetForTime, offsetOfMaxTimestamp } from './lookup.ts';
+import { type FoundOffset, offsetForTime, offsetOfMaxTimestamp } from './lookup.ts';
 import type { OpenFiles } from './open-files.ts';
 import type { PartitionFacts, PartitionStateFile } from './partition-state.ts';
 import type { AbortedTransaction, ProducerState } from './producer-state.ts';
+import { type LogRead, ReadPlaces, readRun } from './read-run.ts';
 import { Segment } from './segment.ts';
 import { encodeSnapshot } from './snapshot.ts';
 import type { SyncGroup } from './sync-group.ts';
 
 const INVALID_TXN_STATE = 48;
 const KAFKA_STORAGE_ERROR = 56;
-const READ_HINTS_MAX = 16;
 const NO_BYTES = Buffer.alloc(0);
 
 /** What all partitions of a broker share. */
@@ -59,11 +58,7 @@ export type AppendOutcome =
   | { readonly kind: 'duplicate'; readonly baseOffset: number; readonly timestampMs: number }
   | { readonly kind: 'refused'; readonly code: number; readonly message: string };
 
-export interface LogRead {
-  readonly bytes: Buffer;
-  /** Offset after the last batch in `bytes`; the asked one when empty. */
-  readonly nextOffset: number;
-}
+export type { LogRead };
 
 export class PartitionLog {
   readonly topic: string;
@@ -77,8 +72,7 @@ export class PartitionLog {
   readonly #state: PartitionStateFile;
   readonly #sideFilesFresh: boolean;
   readonly #watchers = new Set<() => void>();
-  /** Where sequential readers go on: offset → place, the newest few. */
-  readonly #hints = new Map<number, LogPlace>();
+  readonly #places = new ReadPlaces();
   #segments: Segment[];
   #logStart: number;
   #failure: string | undefined;
@@ -273,7 +267,7 @@ export class PartitionLog {
     this.#host.syncs.touchDirectory(this.directory, demanded);
     if (demanded) this.#host.syncs.touch(finished.logPath, true);
     this.#segments.push(next);
-    this.#hints.clear(); // a place at the end of the finished segment would look like the end of the log
+    this.#places.clear(); // a place at the end of the finished segment would look like the end of the log
     this.#advanceRecoveryPoint(finished).catch((error: unknown) =>
       this.#host.log.warn({ topic: this.topic, partition: this.partition, error: String(error) }, 'a finished segment could not be synced'),
     );
@@ -309,37 +303,17 @@ export class PartitionLog {
    * The caller has checked logStart ≤ offset ≤ logEnd. Throws ERR_RECORD_BATCH_CORRUPT where the file has rotted. One allocation; the file is read straight into it.
    */
   read(offset: number, upTo: number, bytesMax: number, atLeastOne: boolean): LogRead {
-    const empty: LogRead = { bytes: NO_BYTES, nextOffset: offset };
-    if (offset >= upTo || (bytesMax <= 0 && !atLeastOne)) return empty;
-    const place = this.#hints.get(offset) ?? locate(this.#segments, offset);
-    const { segment, position } = place;
-    const available = segment.sizeBytes - position;
-    if (available <= 0) return empty;
-    let bytes = Buffer.allocUnsafe(Math.min(available, Math.max(bytesMax, BATCH_HEADER)));
-    let held = segment.read(bytes, 0, bytes.length, position);
-    if (held < BATCH_HEADER) return empty;
-    const firstBytes = stepAt(bytes, 0, segment.logPath, position, available);
-    if (firstBytes > bytesMax) {
-      if (!atLeastOne) return empty;
-      bytes = Buffer.allocUnsafe(firstBytes);
-      held = segment.read(bytes, 0, firstBytes, position);
-    }
-    let end = 0;
-    let nextOffset = offset;
-    while (held - end >= BATCH_HEADER) {
-      const size = stepAt(bytes, end, segment.logPath, position + end, available - end);
-      if (end + size > held || baseOffsetAt(bytes, end) >= upTo) break;
-      nextOffset = lastOffsetAt(bytes, end) + 1;
-      end += size;
-    }
-    if (end > 0) this.#remember(nextOffset, segment, position + end);
-    return { bytes: bytes.subarray(0, end), nextOffset };
+    if (offset >= upTo || (bytesMax <= 0 && !atLeastOne)) return { bytes: NO_BYTES, nextOffset: offset };
+    const { segment, position } = this.#places.find(this.#segments, offset);
+    const run = readRun({ segment, position }, { offset, upTo, bytesMax, atLeastOne });
+    if (run.bytes.length > 0) this.#places.remember(run.nextOffset, { segment, position: position + run.bytes.length }, segment === this.#active);
+    return run;
   }
 
   /** Bytes from the batch that holds `offset` to the log end: what `min_bytes` is measured against. */
   bytesFrom(offset: number): number {
     if (offset >= this.logEnd) return 0;
-    const { segment, position } = this.#hints.get(offset) ?? locate(this.#segments, offset);
+    const { segment, position } = this.#places.find(this.#segments, offset);
     let total = -position;
     for (let at = this.#segments.indexOf(segment); at < this.#segments.length; at++) total += (this.#segments[at] as Segment).sizeBytes;
     return total;
@@ -371,18 +345,6 @@ export class PartitionLog {
     }
   }
 
-  #remember(offset: number, segment: Segment, position: number): void {
-    // At the end of a finished segment the next one holds what follows: let `locate` find it.
-    if (position >= segment.sizeBytes && segment !== this.#active) return;
-    this.#hints.delete(offset);
-    this.#hints.set(offset, { segment, position });
-    if (this.#hints.size <= READ_HINTS_MAX) return;
-    for (const oldest of this.#hints.keys()) {
-      this.#hints.delete(oldest);
-      return;
-    }
-  }
-
   // ---- upkeep ---------------------------------------------------------------------------------------------------------
 
   /** Raises the log start, durably as the setting asks, and drops segments that lie wholly below it. */
@@ -398,7 +360,7 @@ export class PartitionLog {
   /** Removes finished segments from the head of the log. The log start must be past them already, or is raised here. */
   dropSegments(doomed: readonly Segment[]): void {
     if (doomed.length === 0) return;
-    this.#hints.clear();
+    this.#places.clear();
     const keep = this.#segments.filter((segment) => !doomed.includes(segment));
     assert(keep.length > 0 && keep.at(-1) === this.#active, `${this.directory}: the active segment may not be dropped`);
     const start = (keep[0] as Segment).baseOffset;
@@ -413,7 +375,7 @@ export class PartitionLog {
 
   /** Compaction has put `replacement` on disk in place of `replaced` (neighbours, none of them active). */
   replaceSegments(replaced: readonly Segment[], replacement: Segment): void {
-    this.#hints.clear();
+    this.#places.clear();
     const at = this.#segments.indexOf(replaced[0] as Segment);
     assert(at >= 0 && !replaced.includes(this.#active), `${this.directory}: cannot replace segments that are not there`);
     this.#segments.splice(at, replaced.length, replacement);

@@ -1,0 +1,71 @@
+// Reading runs of whole batches out of a segment, and where sequential readers go on.
+// Owns: the newest few places.  Never: decodes a batch; its length and offsets are all that is looked at.
+// P1 a place at the end of a finished segment is not kept: it would look like the end of the log.  P2 every change of the segments forgets all.
+import { BATCH_HEADER, baseOffsetAt, lastOffsetAt, stepAt } from './batch-header.ts';
+import { type LogPlace, locate } from './lookup.ts';
+import type { Segment } from './segment.ts';
+
+const PLACES_MAX = 16;
+const NO_BYTES = Buffer.alloc(0);
+
+export interface LogRead {
+  readonly bytes: Buffer;
+  /** Offset after the last batch in `bytes`; the asked one when empty. */
+  readonly nextOffset: number;
+}
+
+export interface ReadBounds {
+  readonly offset: number;
+  readonly upTo: number;
+  readonly bytesMax: number;
+  readonly atLeastOne: boolean;
+}
+
+/** Whole batches from `place` on, within the bounds. One allocation, unless the first batch alone is larger; the file is read straight into it. */
+export function readRun({ segment, position }: LogPlace, { offset, upTo, bytesMax, atLeastOne }: ReadBounds): LogRead {
+  const empty: LogRead = { bytes: NO_BYTES, nextOffset: offset };
+  const available = segment.sizeBytes - position;
+  if (available <= 0) return empty;
+  let bytes = Buffer.allocUnsafe(Math.min(available, Math.max(bytesMax, BATCH_HEADER)));
+  let held = segment.read(bytes, 0, bytes.length, position);
+  if (held < BATCH_HEADER) return empty;
+  const firstBytes = stepAt(bytes, 0, segment.logPath, position, available);
+  if (firstBytes > bytesMax) {
+    if (!atLeastOne) return empty;
+    bytes = Buffer.allocUnsafe(firstBytes);
+    held = segment.read(bytes, 0, firstBytes, position);
+  }
+  let end = 0;
+  let nextOffset = offset;
+  while (held - end >= BATCH_HEADER) {
+    const size = stepAt(bytes, end, segment.logPath, position + end, available - end);
+    if (end + size > held || baseOffsetAt(bytes, end) >= upTo) break;
+    nextOffset = lastOffsetAt(bytes, end) + 1;
+    end += size;
+  }
+  return { bytes: bytes.subarray(0, end), nextOffset };
+}
+
+export class ReadPlaces {
+  readonly #places = new Map<number, LogPlace>();
+
+  find(segments: readonly Segment[], offset: number): LogPlace {
+    return this.#places.get(offset) ?? locate(segments, offset);
+  }
+
+  /** The reader that stands at `offset` goes on at `place`. */
+  remember(offset: number, place: LogPlace, isActive: boolean): void {
+    if (place.position >= place.segment.sizeBytes && !isActive) return; // the next segment holds what follows: let `locate` find it
+    this.#places.delete(offset);
+    this.#places.set(offset, place);
+    if (this.#places.size <= PLACES_MAX) return;
+    for (const oldest of this.#places.keys()) {
+      this.#places.delete(oldest);
+      return;
+    }
+  }
+
+  clear(): void {
+    this.#places.clear();
+  }
+}
