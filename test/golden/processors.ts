@@ -22,6 +22,7 @@ export function caseStore(given: StoreCase): CaseStore {
     case 'session':
       return { handle: erase(declare.session(name, { ...options, retention: given.retention as number })), isTimestamped };
   }
+  if (type === 'versioned') return { handle: erase(declare.versioned(name, { ...options, history: given.historyRetention as number })), isTimestamped: true };
   throw new NotExpressible(`processor stores of type ${type}`);
 }
 

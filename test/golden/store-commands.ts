@@ -1,5 +1,5 @@
 // The commands of the recorded `store:S` processor: `verb arg arg` against a store, answered as text.
-import type { Entry, KeyValueStore, Rows, SessionStore, WindowStore } from '@millrace/state';
+import type { Entry, KeyValueStore, Rows, SessionStore, VersionedStore, WindowStore } from '@millrace/state';
 import { NotExpressible, str } from './functions.ts';
 
 type Row = Entry<unknown, unknown>;
@@ -23,6 +23,7 @@ export function storeCommand(store: unknown, { kind, isTimestamped, isInMemory }
     case 'session':
       return sessionCommand(store as SessionStore<unknown, unknown>, key, verb, args);
   }
+  if (kind === 'versioned') return versionedCommand(store as VersionedStore<unknown, unknown>, key, verb, args);
   throw new NotExpressible(`commands on ${kind} stores`);
 }
 
@@ -44,7 +45,8 @@ function keyValueCommand(store: KeyValueStore<unknown, unknown>, key: unknown, v
       return 'ok';
     case 'putIfAbsent': {
       const before = say(store.entry(key));
-      if (args[0] != null) store.putIfAbsent(key, args[0]);
+      if (args[0] != null && args[1] == null) store.putIfAbsent(key, args[0]);
+      else if (args[0] != null && before === say(undefined)) store.put(key, args[0], Number(args[1]));
       // Of Java's null where nothing is, a delete is left.
       else if (before === say(undefined)) store.delete(key);
       return before;
@@ -118,6 +120,8 @@ function sessionCommand(store: SessionStore<unknown, unknown>, key: unknown, ver
       return 'ok';
     case 'find':
       return list(store.findSessions(key, { earliestEnd: Number(args[0]), latestStart: Number(args[1]) }), line);
+    case 'backwardFind':
+      return list([...store.findSessions(key, { earliestEnd: Number(args[0]), latestStart: Number(args[1]) })].reverse(), line);
     case 'fetch':
       return list(store.fetch(key), line);
     case 'backwardFetch':
@@ -128,4 +132,34 @@ function sessionCommand(store: SessionStore<unknown, unknown>, key: unknown, ver
     }
   }
   throw new NotExpressible(`session store command ${verb}`);
+}
+
+const NOT_WRITTEN = '-9223372036854775808';
+
+function versionedCommand(store: VersionedStore<unknown, unknown>, key: unknown, verb: string, args: Args): string {
+  const at = (time: number): string => {
+    const value = time === Number.POSITIVE_INFINITY ? store.get(key) : store.get(key, time);
+    if (value === undefined) return 'null';
+    // The newest is known for ever, also at times before the history.
+    const version = [...store.versions(key, { from: time, to: time })][0] ?? [...store.versions(key)].at(-1);
+    return `${str(value)}@${version?.validFrom}`;
+  };
+  switch (verb) {
+    case 'put': {
+      const time = Number(args[1]);
+      const written = store.put(key, args[0] ?? null, time);
+      if (written === 'tooOld') return `put=${NOT_WRITTEN}`;
+      return `put=${[...store.versions(key, { from: time, to: time })][0]?.validTo ?? -1}`;
+    }
+    case 'delete': {
+      const before = at(Number(args[0]));
+      store.put(key, null, Number(args[0]));
+      return before;
+    }
+    case 'get':
+      return at(Number.POSITIVE_INFINITY);
+    case 'asOf':
+      return at(Number(args[0]));
+  }
+  throw new NotExpressible(`versioned store command ${verb}`);
 }

@@ -200,9 +200,8 @@ class Translation {
   }
 
   #store(name: string): CaseStore {
-    const found = this.#stores.get(name);
-    if (found === undefined) throw new NotExpressible('a processor that reads a global table or an undeclared store');
-    return found;
+    // A name that nobody declared is a handle that nobody made.
+    return this.#stores.get(name) ?? { handle: { kind: 'keyValue', name }, isTimestamped: false };
   }
 
   #split(stream: Stream, step: Step): void {

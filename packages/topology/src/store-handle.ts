@@ -1,7 +1,7 @@
 // Store handles: the value a user declares to name state, and the typed tag by which operators, tasks and queries find it.
 // A handle is inert: importing it costs nothing, and two apps may use the same one.
 import { type Duration, durationMs, type ErasedSerde, type Serde } from '@millrace/core';
-import { checkName } from './validate.ts';
+import { checkName, topologyError } from './validate.ts';
 
 /** Settings of a Kafka topic by their Kafka names. */
 export type Overrides = Readonly<Record<string, string | number | boolean>>;
@@ -117,9 +117,17 @@ function declare<Kind extends StoreKind, K, V, N extends string>(
   return declaration; // '~types' is a tag for the compiler and never there
 }
 
-/** What is behind a handle. Handles are made by `store.*` only, so the declaration is always there. */
+/** What is behind a handle. Throws ERR_TOPOLOGY for what `store.*` did not make. */
 export function storeDeclaration(handle: StoreHandle): StoreDeclaration {
-  return handle as StoreDeclaration;
+  const declaration = handle as StoreDeclaration;
+  if (declaration?.changelog !== undefined) return declaration;
+  const name = String(handle?.name);
+  throw topologyError(
+    `Store "${name}" was never declared. Declare it with store.${handle?.kind ?? 'keyValue'}('${name}', { key, value }) and use that value.`,
+    {
+      store: name,
+    },
+  );
 }
 
 /** Topic settings as Kafka takes them: text. */
