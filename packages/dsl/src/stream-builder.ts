@@ -33,11 +33,6 @@ export interface TopologyBuilder {
    * topic is its changelog, so the processor must put what the topic holds, under the same key. The topic should be compacted.
    */
   sourceStore<K, V>(source: TopicSource<K, V>, processor: ProcessorSpec<K, V, never, never>, options?: GlobalStoreOptions): void;
-  /**
-   * A store of each task, written by this processor alone from the task's partition, and read by processors that connect it. It has no changelog: the
-   * topic is its changelog, so the processor must put what the topic holds, under the same key. The topic should be compacted.
-   */
-  sourceStore<K, V>(source: TopicSource<K, V>, processor: ProcessorSpec<K, V, never, never>, options?: GlobalStoreOptions): void;
 }
 
 export type Optimization = 'reuseSourceTopics' | 'mergeRepartitions' | 'singleStoreSelfJoin';
@@ -114,9 +109,6 @@ function createStreamBuilder(draft: PlanDraft): TopologyBuilder {
     },
     globalStore<K, V>(source: TopicSource<K, V>, processor: ProcessorSpec<K, V, never, never>, options: GlobalStoreOptions = {}): void {
       globalStore(draft, sourceReading([topicDeclaration(source, 't.globalStore()')], options), processor, options);
-    },
-    sourceStore<K, V>(source: TopicSource<K, V>, processor: ProcessorSpec<K, V, never, never>, options: GlobalStoreOptions = {}): void {
-      sourceStore(draft, sourceReading([topicDeclaration(source, 't.sourceStore()')], options), processor, options);
     },
     sourceStore<K, V>(source: TopicSource<K, V>, processor: ProcessorSpec<K, V, never, never>, options: GlobalStoreOptions = {}): void {
       sourceStore(draft, sourceReading([topicDeclaration(source, 't.sourceStore()')], options), processor, options);
