@@ -181,6 +181,7 @@ class AppOnInstance implements RunningApp {
         log: this.#log,
         dropped: (reason) => this.metrics.counter('dropped-records-total', { thread_id: 'main', task_id: GLOBAL_TASK, reason }).add(1),
         failed: (error) => void this.#giveUp(error),
+        abandoned: () => this.#closing !== undefined,
       });
       return { directory, databases, admin, globals, instance: this.#createInstance({ directory, databases, admin, engine, connection, threads, globals }) };
     } catch (error) {

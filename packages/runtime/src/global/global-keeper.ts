@@ -24,6 +24,8 @@ export interface GlobalKeeperOptions {
   readonly log: Logger;
   /** It cannot go on; told once, and only after `start` has resolved. */
   readonly failed: (error: Error) => void;
+  /** True once nobody waits for the start any more. */
+  readonly abandoned: () => boolean;
 }
 
 /** One partition of a global topic. */
@@ -57,7 +59,10 @@ export class GlobalKeeper {
     const consumer = this.#options.createConsumer();
     this.#consumer = consumer;
     consumer.assign([...this.#parts.values()].map(({ topic, partition, position }): PartitionStart => ({ topic, partition, offset: position as Offset })));
-    while (!this.#closed && !this.#isLevel(ends)) await this.#turn(consumer);
+    while (!this.#closed && !this.#isLevel(ends)) {
+      if (this.#options.abandoned()) throw new MillraceError('ERR_ABORTED', 'closed while the global stores were read');
+      await this.#turn(consumer);
+    }
     this.#loop = this.#follow(consumer);
   }
 

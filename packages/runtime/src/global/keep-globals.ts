@@ -32,6 +32,7 @@ export interface KeepGlobalsOptions {
   readonly log: Logger;
   readonly dropped: (node: string, reason: string) => void;
   readonly failed: (error: Error) => void;
+  readonly abandoned?: () => boolean;
 }
 
 /** Resolves when the stores hold all that was in their topics. */
@@ -45,7 +46,18 @@ export async function keepGlobals(options: KeepGlobalsOptions): Promise<KeptGlob
   };
   const wallClockMs = (): number => clock.nowMs();
   const rows = new GlobalRows({ applicationId: options.applicationId, topology, database, errors, log, wallClockMs, dropped: options.dropped });
-  const keeper = new GlobalKeeper({ topology, database, rows, createConsumer: options.createConsumer, admin, clock, timers, log, failed: options.failed });
+  const keeper = new GlobalKeeper({
+    topology,
+    database,
+    rows,
+    createConsumer: options.createConsumer,
+    admin,
+    clock,
+    timers,
+    log,
+    failed: options.failed,
+    abandoned: options.abandoned ?? (() => false),
+  });
   try {
     await keeper.start();
   } catch (error) {

@@ -20,6 +20,7 @@ export interface OpenGlobalsOptions {
   readonly log: Logger;
   readonly dropped: (reason: string) => void;
   readonly failed: (error: Error) => void;
+  readonly abandoned: () => boolean;
 }
 
 const CACHE_BYTES = 16 * 1024 * 1024;
@@ -41,6 +42,7 @@ export async function openGlobals(options: OpenGlobalsOptions): Promise<KeptGlob
     log,
     dropped: (_node, reason) => options.dropped(reason),
     failed: options.failed,
+    abandoned: options.abandoned,
   });
 }
 
