@@ -91,7 +91,9 @@ describe.each(['memory', 'rocksdb'] as const)('on %s', (engine) => {
         const at = round * 1000 + step * 100;
         await rig.send(
           left,
-          Array.from({ length: 20 }, (_, n) => draw(lefts, `l${chance.integer(12)}`, chance.integer(5) === 0 ? null : `r${chance.integer(5)}|${at + n}`, at + n)),
+          Array.from({ length: 20 }, (_, n) =>
+            draw(lefts, `l${chance.integer(12)}`, chance.integer(5) === 0 ? null : `r${chance.integer(5)}|${at + n}`, at + n),
+          ),
         );
         await rig.send(
           right,
@@ -115,7 +117,10 @@ describe.each(['memory', 'rocksdb'] as const)('on %s', (engine) => {
       t.stream(texts(left))
         .join(t.stream(texts(right)), pair, { within: 500, grace: 5000 })
         .to(texts(pairs));
-      t.table(texts(leftRows)).outerJoin(t.table(texts(rightRows)), pair).toStream().to(updates(rows));
+      t.table(texts(leftRows))
+        .outerJoin(t.table(texts(rightRows)), pair)
+        .toStream()
+        .to(updates(rows));
     });
     const facts: { readonly side: 'left' | 'right'; readonly record: Sent }[] = [];
     const last = { left: new Map<string, string | null>(), right: new Map<string, string | null>() };
@@ -123,7 +128,11 @@ describe.each(['memory', 'rocksdb'] as const)('on %s', (engine) => {
     for (const [round, disk] of ['one', 'one', 'two'].entries()) {
       const app = await rig.app(built, { engine, disk: `joins-${engine}-${disk}` });
       for (const side of ['left', 'right'] as const) {
-        const records = Array.from({ length: 40 }, (_, n) => ({ key: 'abcd'.charAt(chance.integer(4)), value: `${side[0]}${round}.${n}`, timestamp: round * 400 + n * 10 }));
+        const records = Array.from({ length: 40 }, (_, n) => ({
+          key: 'abcd'.charAt(chance.integer(4)),
+          value: `${side[0]}${round}.${n}`,
+          timestamp: round * 400 + n * 10,
+        }));
         for (const record of records) facts.push({ side, record });
         await rig.send(side === 'left' ? left : right, records);
         const changes = records.map(({ key, value, timestamp }) => ({ key, value: chance.integer(4) === 0 ? null : value, timestamp }));
@@ -145,5 +154,48 @@ describe.each(['memory', 'rocksdb'] as const)('on %s', (engine) => {
       if (l !== undefined || r !== undefined) table.set(key, pair(l, r));
     }
     expect(asTable(await rig.read(rows))).toEqual(table);
+  });
+
+  test('records that wait for a versioned table wait over a restart, and find rows that came late meanwhile', async () => {
+    const [facts, rows, out] = [`waiting-${engine}`, `versions-${engine}`, `as-of-${engine}`];
+    await rig.createTopics(1, 'delete', facts, rows, out);
+    const graceMs = 300;
+    const history = store.versioned('history', { key: text, value: text, history: 10_000 });
+    const built = topology(
+      `versioned-${engine}`,
+      (t) => {
+        t.stream(texts(facts))
+          .leftJoin(t.table(texts(rows), { store: history }), pair, { grace: graceMs })
+          .to(texts(out));
+      },
+      { optimize: false },
+    );
+    const chance = seededChance(5);
+    const sent: Sent[] = [];
+    const versions = new Map<string, Sent>();
+    for (const [round, disk] of ['one', 'one', 'two'].entries()) {
+      const app = await rig.app(built, { engine, disk: `versioned-${engine}-${disk}` });
+      // Rows of the time that records of the round before still wait for, and of this round's.
+      const late = Array.from({ length: 60 }, (_, n) => {
+        const timestamp = Math.max(0, round * 1000 - 790 + chance.integer(1200));
+        return { key: 'abc'.charAt(chance.integer(3)), value: chance.integer(5) === 0 ? null : `v${round}.${n}`, timestamp };
+      });
+      for (const row of late) versions.set(`${row.key}@${row.timestamp}`, row);
+      await rig.send(rows, late);
+      await app.drained();
+      const records = Array.from({ length: 50 }, (_, n) => ({ key: 'abc'.charAt(chance.integer(3)), value: `f${round}.${n}`, timestamp: round * 1000 + n * 10 }));
+      sent.push(...records);
+      await rig.send(facts, records);
+      await app.drained();
+      await app.close();
+    }
+    const endsAt = Math.max(...sent.map(({ timestamp }) => timestamp)) - graceMs;
+    const expected = sent
+      .filter(({ timestamp }) => timestamp <= endsAt)
+      .map(({ key, value, timestamp }) => {
+        const row = [...versions.values()].filter((one) => one.key === key && one.timestamp <= timestamp).sort((a, b) => b.timestamp - a.timestamp)[0];
+        return `${key} ${pair(value ?? '', row?.value ?? undefined)} ${timestamp}`;
+      });
+    expect((await rig.read(out)).map((row) => `${row.key} ${row.value} ${row.timestamp}`).sort()).toEqual(expected.sort());
   });
 });
