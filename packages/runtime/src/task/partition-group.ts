@@ -58,7 +58,7 @@ export class PartitionGroup {
         goOn = false;
         continue;
       }
-      if (queue.emptySinceMs < 0) queue.emptySinceMs = nowMs;
+      if (queue.emptySinceMs < 0 || queue.emptySinceMs > nowMs) queue.emptySinceMs = nowMs; // also when the clock was set back
       if (nowMs - queue.emptySinceMs < this.#idleWaitMs) goOn = false;
     }
     return goOn;

@@ -55,3 +55,18 @@ test('of two that fall due together, the one that has waited longer goes first',
 test('a period below a millisecond is refused', () => {
   expect(() => new Punctuations().schedule(0, 'wallClock', () => undefined, 0)).toThrow(/least is 1 ms/);
 });
+
+test('a wall clock that is set back makes no timer wait longer than its period', () => {
+  const punctuations = new Punctuations();
+  const fired: string[] = [];
+  punctuations.schedule(100, 'wallClock', (at) => void fired.push(`plain@${at}`), 1_000_000);
+  punctuations.schedule(100, 'wallClock', (at) => void fired.push(`aligned@${at}`), 1_000_000, 50);
+  punctuations.schedule(100, 'wallClock', (at) => void fired.push(`later@${at}`), 1_000_000, 2_000_000);
+  punctuations.wallClockIs(1_000_050);
+  expect(punctuations.fireWallClock(1_000_050)).toBe(1);
+  punctuations.wallClockIs(400_000);
+  expect(punctuations.fireWallClock(400_000)).toBe(0);
+  punctuations.wallClockIs(400_100);
+  expect(punctuations.fireWallClock(400_100)).toBe(2);
+  expect(fired).toEqual(['aligned@1000050', 'aligned@400100', 'plain@400100']);
+});

@@ -5,6 +5,7 @@ import type { Punctuation } from '@millrace/topology';
 
 interface Schedule extends Punctuation {
   readonly everyMs: number;
+  readonly startAtMs: number | undefined;
   readonly run: (atMs: number) => void;
   dueMs: number;
   cancelled: boolean;
@@ -13,6 +14,8 @@ interface Schedule extends Punctuation {
 export class Punctuations {
   readonly #byStreamTime: Schedule[] = [];
   readonly #byWallClock: Schedule[] = [];
+  /** The last that was seen of it. */
+  #wallMs = Number.NEGATIVE_INFINITY;
 
   /** Due times by stream time are multiples of `everyMs`; by wall clock from `nowMs` on, or aligned to `startAtMs`. Throws ERR_OPTION below 1 ms. */
   schedule(everyMs: number, by: 'streamTime' | 'wallClock', run: (atMs: number) => void, nowMs: number, startAtMs?: number): Punctuation {
@@ -20,6 +23,7 @@ export class Punctuations {
     const list = by === 'streamTime' ? this.#byStreamTime : this.#byWallClock;
     const schedule: Schedule = {
       everyMs,
+      startAtMs,
       run,
       dueMs: firstDue(everyMs, by, nowMs, startAtMs),
       cancelled: false,
@@ -49,6 +53,16 @@ export class Punctuations {
   }
   fireWallClock(nowMs: number): number {
     return this.#byWallClock.length === 0 ? 0 : fire(this.#byWallClock, nowMs);
+  }
+
+  /** Told before `nextWallClockMs` is looked at. A clock that is set back makes no timer wait longer than its period: due times begin anew. */
+  wallClockIs(nowMs: number): void {
+    if (nowMs < this.#wallMs)
+      for (const schedule of this.#byWallClock) {
+        const { everyMs, startAtMs, dueMs } = schedule;
+        if (dueMs - nowMs > everyMs && !(startAtMs !== undefined && startAtMs > nowMs)) schedule.dueMs = firstDue(everyMs, 'wallClock', nowMs, startAtMs);
+      }
+    this.#wallMs = nowMs;
   }
 
   clear(): void {

@@ -265,6 +265,7 @@ export class Task implements GraphHost, QueueHost, SinkHost {
         this.#resetCursor(streamTime);
         fired = this.#punctuations.fireStreamTime(streamTime);
       }
+      this.#punctuations.wallClockIs(nowMs);
       if (this.#punctuations.nextWallClockMs <= nowMs) {
         this.#resetCursor(nowMs);
         fired += this.#punctuations.fireWallClock(nowMs);

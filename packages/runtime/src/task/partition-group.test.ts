@@ -1,0 +1,12 @@
+import { expect, test } from 'vitest';
+import { PartitionGroup } from './partition-group.ts';
+import type { RecordQueue } from './record-queue.ts';
+
+test('a clock that is set back does not make an empty partition waited for', () => {
+  const full = { topic: 'full', partition: 0, hasHead: true, timestamp: 5, fetchedTo: 1, emptySinceMs: -1, readHead: () => true };
+  const empty = { topic: 'empty', partition: 0, hasHead: false, timestamp: -1, fetchedTo: 0, emptySinceMs: -1, readHead: () => false };
+  const queues = [full, empty] as unknown as readonly RecordQueue[];
+  const group = new PartitionGroup(queues, { endOffset: () => 0 as never }, 0);
+  expect(group.choose(1_000_000)).toBe(full);
+  expect(group.choose(400_000)).toBe(full);
+});
