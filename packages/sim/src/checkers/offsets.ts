@@ -76,6 +76,14 @@ export async function describeLag(cluster: Cluster): Promise<string> {
     .join(', ');
 }
 
+/** Some topic has records that no read_committed reader may see yet. */
+export async function hasOpenTransactions(cluster: Cluster): Promise<boolean> {
+  const partitions = [...(await cluster.topics())].flatMap(([topic, count]) => Array.from({ length: count }, (_, partition) => ({ topic, partition })));
+  const ends = await cluster.eventually(() => cluster.admin.listOffsets(partitions, 'latest'));
+  const stable = await cluster.eventually(() => cluster.admin.listOffsets(partitions, 'latestStable'));
+  return [...ends].some(([key, end]) => stable.get(key) !== end);
+}
+
 function inputsOf(cluster: Cluster, counts: ReadonlyMap<string, number>): readonly TopicPartition[] {
   const names = new Set(cluster.topology.subtopologies.flatMap((sub) => sub.sources.map((ref) => topicName(cluster.topology.name, ref))));
   return [...names].flatMap((topic) => Array.from({ length: counts.get(topic) ?? 0 }, (_, partition) => ({ topic, partition })));
