@@ -6,11 +6,10 @@
 // client costs bounded memory and nobody else.  N3 after the end nothing is written.  N4 a fetch is alone on its connection: its answer may
 // be as large as `fetchBytesMax`, and there is never a second one in memory.  N5 before the login one small request at a time.
 import { type Clock, type Counter, explainError, type Logger, MillraceError, type Socket, type SocketEvents, type Timer, type Timers } from '@millrace/core';
-import { APIS } from '@millrace/protocol';
 import type { ClientConnection } from '../handler.ts';
 import { Login, type LoginRules } from '../security/login.ts';
-import { FrameReader } from './frame-reader.ts';
-import { type MemoryWaiter, type RequestMemory, UNCOUNTED_BYTES } from './request-memory.ts';
+import { RequestIntake } from './request-intake.ts';
+import type { RequestMemory } from './request-memory.ts';
 
 /** An answer as pieces for one writev; undefined: the request gets none. */
 export type Answer = readonly Buffer[] | undefined;
@@ -62,19 +61,11 @@ export class Connection implements ClientConnection {
   readonly login: Login;
   readonly #shared: ConnectionHost;
   readonly #socket: Socket;
-  readonly #frames: FrameReader;
+  readonly #intake: RequestIntake;
   readonly #slots: Slot[] = [];
   readonly #closeHooks = new Set<() => void>();
   #loginTimer: Timer | undefined;
   #muteTimer: Timer | undefined;
-  /** What was read and may not begin yet. */
-  #held: Buffer | undefined;
-  /** Length of the frame whose memory is granted or waited for; undefined: the next one has not asked. */
-  #asked: number | undefined;
-  #waiter: MemoryWaiter | undefined;
-  #fetchGranted = false;
-  /** The next request would be too much beside those under way. */
-  #crowded = false;
   #requests = 0;
   #inFlightBytes = 0;
   /** Of answers the peer has not taken. */
@@ -84,7 +75,6 @@ export class Connection implements ClientConnection {
   #paused = false;
   #pumping = false;
   #lastUsedMs: number;
-  #frameSinceMs: number;
   #lastBuffered = 0;
 
   constructor(id: number, socket: Socket, shared: ConnectionHost) {
@@ -94,9 +84,9 @@ export class Connection implements ClientConnection {
     this.login = new Login(shared.login, this.host, socket.peerName);
     this.#shared = shared;
     this.#socket = socket;
-    this.#frames = new FrameReader(this.login.isDone ? limits.frameBytesMax : Math.min(limits.loginFrameBytesMax, limits.frameBytesMax));
+    const frameBytesMax = this.login.isDone ? limits.frameBytesMax : Math.min(limits.loginFrameBytesMax, limits.frameBytesMax);
+    this.#intake = new RequestIntake(frameBytesMax, limits.inFlightBytesMax, shared.memory, () => this.#pump());
     this.#lastUsedMs = clock.monotonicMs();
-    this.#frameSinceMs = this.#lastUsedMs;
     if (!this.login.isDone) this.#loginTimer = timers.after(limits.loginMs, () => this.#refuse(`no login within ${limits.loginMs} ms`));
   }
 
@@ -106,9 +96,9 @@ export class Connection implements ClientConnection {
   get principal(): string {
     return this.login.principal;
   }
-  /** Since when nothing was asked; undefined while something is in flight. */
+  /** Since when nothing has come; undefined while something is in flight, unless the peer could not be heard if it went. */
   get idleSinceMs(): number | undefined {
-    return this.#slots.length > 0 ? undefined : this.#lastUsedMs;
+    return this.#slots.length > 0 && !this.#paused ? undefined : this.#lastUsedMs;
   }
   /** Since when the peer has owed us bytes, or has not taken ours, without any progress; undefined: it owes nothing. */
   stalledSinceMs(): number | undefined {
@@ -116,12 +106,12 @@ export class Connection implements ClientConnection {
     const moved = buffered < this.#lastBuffered;
     this.#lastBuffered = buffered;
     if (moved) this.#lastUsedMs = this.#shared.clock.monotonicMs();
-    const owes = this.#blocked || (this.#frames.isHalf && !this.#paused);
+    const owes = this.#blocked || (this.#intake.halfSinceMs !== undefined && !this.#paused);
     return owes ? this.#lastUsedMs : undefined;
   }
   /** Since when a request has been coming in; undefined: none is. */
   get halfFrameSinceMs(): number | undefined {
-    return this.#frames.isHalf && !this.#paused ? this.#frameSinceMs : undefined;
+    return this.#paused ? undefined : this.#intake.halfSinceMs;
   }
 
   onClose(run: () => void): () => void {
@@ -153,7 +143,7 @@ export class Connection implements ClientConnection {
       if (this.#closed) return;
       this.#lastUsedMs = this.#shared.clock.monotonicMs();
       this.#shared.receivedBytes.add(chunk.length);
-      this.#frames.push(chunk);
+      this.#intake.push(chunk);
       this.#pump();
     },
     onDrain: () => {
@@ -172,22 +162,17 @@ export class Connection implements ClientConnection {
     this.#pumping = true;
     try {
       while (!this.#closed && this.#mayBegin()) {
-        const frame = this.#held ?? this.#read();
-        this.#held = undefined;
-        if (frame === undefined) break;
-        const isFetch = frame.readInt16BE(0) === APIS.fetch.key;
-        if (isFetch && !this.#mayFetch()) {
-          this.#held = frame;
-          break;
-        }
-        this.#begin(frame, isFetch);
+        const request = this.#intake.next({ requests: this.#slots.length, bytes: this.#inFlightBytes }, this.#lastUsedMs);
+        if (request === undefined) break;
+        this.#begin(request.frame, request.isFetch);
       }
     } catch (error) {
       this.#fail(error);
     } finally {
       this.#pumping = false;
     }
-    const full = this.#held !== undefined || !this.#mayBegin();
+    // With nothing to hold back it goes on reading: only so does it hear that the peer has gone while its request is parked.
+    const full = !this.#intake.isEmpty && (this.#intake.isBlocked || !this.#mayBegin());
     if (this.#closed || full === this.#paused) return;
     this.#paused = full;
     if (full) this.#socket.pause();
@@ -195,49 +180,9 @@ export class Connection implements ClientConnection {
   }
 
   #mayBegin(): boolean {
-    if (this.#blocked || this.#crowded || this.#muteTimer !== undefined || this.#waiter !== undefined || this.login.isFailed) return false;
+    if (this.#blocked || this.#muteTimer !== undefined || this.login.isFailed) return false;
     if (this.#slots[0]?.isFetch === true) return false;
     return this.#slots.length < (this.login.isDone ? this.#shared.limits.inFlightMax : 1);
-  }
-
-  /** Alone on its connection, and only while there is memory for answers. */
-  #mayFetch(): boolean {
-    if (this.#slots.length > 0) return false;
-    if (!this.#fetchGranted && !this.#reserve(0)) return false;
-    this.#fetchGranted = false;
-    return true;
-  }
-
-  /** The next whole frame for which there is memory. */
-  #read(): Buffer | undefined {
-    if (this.#asked === undefined) {
-      const length = this.#frames.nextLength();
-      if (length === undefined) return undefined;
-      if (this.#slots.length > 0 && this.#inFlightBytes + length > this.#shared.limits.inFlightBytesMax) {
-        this.#crowded = true;
-        return undefined;
-      }
-      this.#asked = length;
-      this.#frameSinceMs = this.#lastUsedMs;
-      if (length > UNCOUNTED_BYTES && !this.#reserve(length)) return undefined;
-    }
-    const frame = this.#frames.next();
-    if (frame !== undefined) this.#asked = undefined;
-    return frame;
-  }
-
-  #reserve(bytes: number): boolean {
-    const waiter: MemoryWaiter = {
-      bytes,
-      go: () => {
-        this.#waiter = undefined;
-        this.#fetchGranted = bytes === 0;
-        queueMicrotask(() => this.#pump()); // whoever made room finishes its turn first
-      },
-    };
-    if (this.#shared.memory.reserve(waiter)) return true;
-    this.#waiter = waiter;
-    return false;
   }
 
   #begin(frame: Buffer, isFetch: boolean): void {
@@ -290,13 +235,12 @@ export class Connection implements ClientConnection {
   #loggedIn(): void {
     this.#loginTimer?.cancel();
     this.#loginTimer = undefined;
-    this.#frames.frameBytesMax = this.#shared.limits.frameBytesMax;
+    this.#intake.allowFrames(this.#shared.limits.frameBytesMax);
   }
 
   #givenBack(bytes: number): void {
     this.#inFlightBytes -= bytes;
-    this.#crowded = false;
-    if (bytes > UNCOUNTED_BYTES) this.#shared.memory.release(bytes);
+    this.#intake.answered(bytes);
   }
   #answersTaken(): void {
     const bytes = this.#answerBytes;
@@ -333,17 +277,13 @@ export class Connection implements ClientConnection {
   #finish(error: Error | undefined): void {
     if (this.#closed) return;
     this.#closed = true;
-    const { log, memory, gone } = this.#shared;
+    const { log, gone } = this.#shared;
     if (error !== undefined) log.debug({ connection: this.id, host: this.host, error: error.message }, 'connection lost');
     this.#loginTimer?.cancel();
     this.#muteTimer?.cancel();
     for (const { bytes } of this.#slots) this.#givenBack(bytes);
     this.#slots.length = 0;
-    const counted = this.#held?.length ?? (this.#waiter === undefined ? this.#asked : undefined);
-    if (this.#waiter !== undefined) memory.forget(this.#waiter);
-    if (counted !== undefined && counted > UNCOUNTED_BYTES) memory.release(counted);
-    this.#waiter = undefined;
-    this.#held = undefined;
+    this.#intake.close();
     this.#answersTaken();
     for (const run of this.#closeHooks) run();
     this.#closeHooks.clear();

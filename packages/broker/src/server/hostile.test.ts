@@ -135,6 +135,32 @@ describe('connections', () => {
   });
 });
 
+describe('a parked request', () => {
+  const parked = { maxWaitMs: 0x7fff_ffff, minBytes: 1, topics: [{ topic: 't', partitions: [{ partition: 0, fetchOffset: 0, partitionMaxBytes: 1_000 }] }] };
+
+  test('goes with its peer at once, and its place is free', async () => {
+    const ground = await start();
+    const peer = await Peer.connect(ground);
+    await peer.answerTo(peer.request(APIS.metadata, 9, { topics: [{ name: 't' }] }));
+    peer.request(APIS.fetch, 12, parked);
+    await ground.time.advance(5);
+    peer.socket?.destroy();
+    await ground.time.advance(5);
+    expect(ground.metric('connections')).toBe(0);
+  });
+
+  test('behind which more was sent is given up after the idle time', async () => {
+    const ground = await start({ idleMs: 20_000 });
+    const peer = await Peer.connect(ground);
+    await peer.answerTo(peer.request(APIS.metadata, 9, { topics: [{ name: 't' }] }));
+    peer.request(APIS.fetch, 12, parked);
+    peer.request(APIS.fetch, 12, parked);
+    await ground.time.advance(60_000);
+    expect(peer.closed).toBe(true);
+    expect(ground.metric('connections')).toBe(0);
+  });
+});
+
 describe('a half request', () => {
   test('is closed when nothing more comes, and nobody else waits for it', async () => {
     const ground = await start({ stallMs: 5_000 });
