@@ -16,24 +16,35 @@ export interface BrokerProcess {
   readonly address: string;
   /** What it has complained about so far. */
   words(): string;
+  /** Kills it without a word and starts it again, on the same port and data. */
+  killAndStart(): Promise<void>;
   stop(): Promise<void>;
 }
 
 export async function startBrokerProcess(): Promise<BrokerProcess> {
   const dataDir = mkdtempSync(join(tmpdir(), 'millrace-interop-'));
-  const child = spawn(process.execPath, [PROGRAM, dataDir], { stdio: ['pipe', 'pipe', 'pipe'] });
   let words = '';
-  child.stderr.on('data', (chunk: Buffer) => {
-    words = (words + chunk.toString()).slice(-8_000);
-  });
-  const exited = new Promise<void>((resolve) => child.on('exit', () => resolve()));
-  const port = await ready(child, () => words);
+  const launch = async (port: string) => {
+    const child = spawn(process.execPath, [PROGRAM, dataDir, port], { stdio: ['pipe', 'pipe', 'pipe'] });
+    child.stderr.on('data', (chunk: Buffer) => {
+      words = (words + chunk.toString()).slice(-8_000);
+    });
+    const exited = new Promise<void>((resolve) => child.on('exit', () => resolve()));
+    return { child, exited, port: await ready(child, () => words) };
+  };
+  let running = await launch('0');
   return {
-    address: `127.0.0.1:${port}`,
+    address: `127.0.0.1:${running.port}`,
     words: () => words,
+    async killAndStart() {
+      running.child.kill('SIGKILL');
+      await running.exited;
+      running = await launch(running.port);
+      words = ''; // that it was killed is no complaint
+    },
     async stop() {
-      child.kill('SIGTERM');
-      await exited;
+      running.child.kill('SIGTERM');
+      await running.exited;
       rmSync(dataDir, { recursive: true, force: true });
     },
   };
@@ -50,8 +61,11 @@ function ready(child: ChildProcess & { readonly stdout: NonNullable<ChildProcess
   });
 }
 
-/** Standard output. Rejects with the program's words when it fails or takes too long. `input` goes to its standard input. */
-export function runForeign({ program, args, env }: Run, input = ''): Promise<string> {
+/**
+ * Standard output. Rejects with the program's words when it fails or takes too long. `input` goes to its standard input; with `onKill` it gets
+ * its input when that has settled, which is called when the program says KILL.
+ */
+export function runForeign({ program, args, env }: Run, input = '', onKill?: () => Promise<void>): Promise<string> {
   return new Promise((resolve, reject) => {
     const options = { env: { ...process.env, ...env }, timeout: RUN_MS, maxBuffer: 64 * 1024 * 1024, killSignal: 'SIGKILL' as const };
     const child = execFile(program, [...args], options, (error, stdout, stderr) => {
@@ -59,6 +73,10 @@ export function runForeign({ program, args, env }: Run, input = ''): Promise<str
       else reject(new Error(`${program} ended with ${error.signal ?? error.code}\n${stderr.slice(-6_000)}\n${stdout.slice(-2_000)}`));
     });
     child.stdin?.on('error', () => undefined); // it may end before it has read everything
-    child.stdin?.end(input);
+    if (onKill === undefined) child.stdin?.end(input);
+    else
+      child.stdout?.on('data', (chunk: Buffer | string) => {
+        if (String(chunk).includes('KILL')) onKill().then(() => child.stdin?.end('go\n'), reject);
+      });
   });
 }

@@ -79,6 +79,8 @@ export const FOREIGN_CLIENTS: readonly ForeignClient[] = [
       'range assignor of the broker',
       'pattern subscription of the broker',
       'protocol change',
+      'killed broker, classic',
+      'killed broker, consumer',
     ],
     run: (path, ...rest) => javaRun(path, 'Clients', rest),
   },

@@ -314,6 +314,47 @@ describe('the classic protocol', () => {
     await talk.ask('leader joins', APIS.joinGroup, 9, joining(talk, ids[0] as string));
   });
 
+  const short = { sessionTimeoutMs: 6_000, rebalanceTimeoutMs: 1_500 };
+  conversation('a member that does not come to the rebalance is left behind', async (talk) => {
+    const { memberId } = await talk.ask('a joins', APIS.joinGroup, 3, joining(talk, '', short));
+    const alone = { assignments: [{ memberId, assignment: Buffer.from([1]) }] };
+    await talk.ask('a syncs', APIS.syncGroup, 3, syncing(talk, memberId, 1, alone));
+    const joined = await talk.ask('b joins and waits for the timeout', APIS.joinGroup, 3, joining(talk, '', short), 1);
+    await everyRequestOf(talk, memberId, 1, null);
+    await everyRequestOf(talk, memberId, 2, null);
+    const late = talk.ask('b syncs too late', APIS.heartbeat, 3, { groupId: talk.group, generationId: 2, memberId: joined.memberId }, 1);
+    await late;
+    await new Promise((resolve) => setTimeout(resolve, 2_500));
+    await talk.ask('b has not synced in time', APIS.heartbeat, 3, { groupId: talk.group, generationId: 2, memberId: joined.memberId }, 1);
+    await admins(talk);
+  });
+
+  conversation('a promised id holds the rebalance up until it is given up', async (talk) => {
+    const { memberId } = await talk.ask('a joins', APIS.joinGroup, 3, joining(talk, '', short));
+    const alone = { assignments: [{ memberId, assignment: Buffer.from([1]) }] };
+    await talk.ask('a syncs', APIS.syncGroup, 3, syncing(talk, memberId, 1, alone));
+    const promised = await talk.ask('b is promised an id', APIS.joinGroup, 9, joining(talk, '', short), 1);
+    await talk.ask('a still has its generation', APIS.heartbeat, 4, { groupId: talk.group, generationId: 1, memberId });
+    const joins = talk.ask('c joins', APIS.joinGroup, 3, joining(talk, '', { ...short, rebalanceTimeoutMs: 30_000 }), 2);
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    await talk.ask('a hears of it', APIS.heartbeat, 4, { groupId: talk.group, generationId: 1, memberId });
+    const again = talk.ask('a joins again', APIS.joinGroup, 3, joining(talk, memberId, short));
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    await talk.ask('b gives its id up', APIS.leaveGroup, 5, { groupId: talk.group, members: [{ memberId: promised.memberId }] }, 1);
+    await Promise.all([joins, again]);
+    await admins(talk);
+  });
+
+  conversation('a static member comes back with another protocol, and while the assignment is being made', async (talk) => {
+    const { ids } = await stable(talk, ['i0', 'i1']);
+    const protocols = [{ name: 'range', metadata: Buffer.concat([subscription, Buffer.from([0])]) }];
+    const back = talk.ask('back with other metadata', APIS.joinGroup, 9, joining(talk, '', { groupInstanceId: 'i1', protocols }), 1);
+    const { memberId } = await back;
+    await talk.ask('the old id', APIS.heartbeat, 4, { groupId: talk.group, generationId: 2, memberId: ids[1] as string, groupInstanceId: 'i1' });
+    await talk.ask('the new id', APIS.heartbeat, 4, { groupId: talk.group, generationId: 2, memberId, groupInstanceId: 'i1' });
+    await admins(talk);
+  });
+
   conversation('a static follower comes back', async (talk) => {
     const { ids, generation } = await stable(talk, ['i0', 'i1']);
     await talk.ask('back', APIS.joinGroup, 9, joining(talk, '', { groupInstanceId: 'i1' }));

@@ -43,6 +43,8 @@ public class Clients {
         case "pattern subscription of the broker" -> pattern(admin);
         case "static members" -> staticMembers(admin, Map.of("session.timeout.ms", "30000", "partition.assignment.strategy", RangeAssignor.class.getName()));
         case "static members of the consumer protocol" -> staticMembers(admin, Map.of("group.protocol", "consumer"));
+        case "killed broker, classic" -> overRestart(admin, Map.of("session.timeout.ms", "30000", "partition.assignment.strategy", RangeAssignor.class.getName()));
+        case "killed broker, consumer" -> overRestart(admin, Map.of("group.protocol", "consumer"));
         case "protocol change" -> protocolChange(admin);
         case "transactions" -> transactions(admin);
         case "offsets" -> offsets(admin);
@@ -266,6 +268,30 @@ public class Clients {
     admin.removeMembersFromConsumerGroup(name + "-g", gone).all().get();
     until(() -> one.mine.size() == 4, () -> one.mine + " " + one.error);
     one.leave();
+  }
+
+  /** Says KILL and waits for a line: meanwhile the broker is killed and started again. The members stay who they are and have what they had. */
+  static void overRestart(Admin admin, Map<String, Object> base) throws Exception {
+    Map<String, Object> config = new HashMap<>(base);
+    config.put("auto.commit.interval.ms", "100");
+    create(admin, name, 6);
+    send(0, 60, 6);
+    var one = new Member(name + "-g", config);
+    var two = new Member(name + "-g", config);
+    until(() -> one.mine.size() == 3 && two.mine.size() == 3, () -> one.mine + " " + two.mine + " " + one.error + " " + two.error);
+    until(() -> Set.copyOf(one.values).size() + Set.copyOf(two.values).size() >= 60, () -> one.values.size() + " " + two.values.size());
+    Thread.sleep(1000); // for a commit
+    var had = List.of(Set.copyOf(one.mine), Set.copyOf(two.mine));
+    int seen = one.rebalances + two.rebalances;
+    System.out.println("KILL");
+    System.in.read();
+    send(60, 120, 6);
+    until(() -> Set.copyOf(one.values).size() + Set.copyOf(two.values).size() >= 120, () -> one.values.size() + " " + two.values.size() + " " + one.error);
+    check(had.equals(List.of(Set.copyOf(one.mine), Set.copyOf(two.mine))), "other partitions: " + one.mine + two.mine);
+    check(seen == one.rebalances + two.rebalances, "there was a rebalance");
+    one.leave();
+    two.leave();
+    check(one.values.size() + two.values.size() == 120, "read twice: " + (one.values.size() + two.values.size()));
   }
 
   /** An empty group goes from one protocol to the other with its offsets, and back. */

@@ -74,7 +74,7 @@ export interface GroupDescription {
 const NO_BYTES = Buffer.alloc(0);
 const DEAD: GroupDescription = { phase: 'Dead', protocolType: '', protocolName: '', members: [] };
 
-/** Undefined gives the description of a group that is not there. Metadata and assignments show only while the group is stable. */
+/** Undefined gives the description of a group that is not there. Metadata shows only while the group is stable; assignments are the last ones handed out. */
 export function describeGroup(membership: Membership | undefined): GroupDescription {
   if (membership === undefined) return DEAD;
   const { phase } = membership;
@@ -89,7 +89,7 @@ export function describeGroup(membership: Membership | undefined): GroupDescript
       clientId: member.clientId,
       clientHost: member.clientHost,
       metadata: stable ? metadataFor(member.protocols, membership.protocolName) : NO_BYTES,
-      assignment: stable ? member.assignment : NO_BYTES,
+      assignment: member.assignment,
     })),
   };
 }

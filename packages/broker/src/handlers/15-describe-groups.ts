@@ -1,5 +1,5 @@
 // DescribeGroups 0-6: who is in a group and what each member has. A group nobody knows is Dead, from version 6 on with [69].
-// Observable: metadata and assignments show only while the group is stable.
+// Observable: metadata shows only while the group is stable, assignments are the last ones handed out.
 import { APIS, ERROR_CODES, type RequestBody, type ResponseInput } from '@millrace/protocol';
 import type { GroupCoordinator } from '../group/coordinator.ts';
 import { type HandlerEntry, handlerEntry } from '../handler.ts';
