@@ -15,7 +15,7 @@ Exit code 1 if state or records would be lost or misread, or if the lock file do
   --update      accept what is there now: write it to the lock file
   --json        one JSON line per topology`,
   async run(args, deps) {
-    const flags = new Set(args.filter((arg) => arg === '--update' || arg === '--json'));
+    const flags = new Set<string>(args.filter((arg) => arg === '--update' || arg === '--json'));
     const [path, ...rest] = args.filter((arg) => !flags.has(arg));
     if (path === undefined || path.startsWith('--')) throw new UsageError('Say which module: millrace check MODULE.');
     const lockPath = readOptions(rest, ['lock']).lock ?? LOCK_FILE;
