@@ -5,7 +5,7 @@
 // K2 rows do not tell their partition: if one partition cannot be trusted, the whole store is emptied and read again.
 // K3 memory is bounded by what the consumer may buffer; the thread is given back after every fetched partition.
 import type { FetchedPartition, LogAdmin, LogConsumer, PartitionStart, PollEvent } from '@millrace/client';
-import { asBuffer, type Clock, explainError, type Logger, MillraceError, type Offset, partitionKey, type Timers } from '@millrace/core';
+import { asBuffer, type Clock, explainError, type Logger, MillraceError, type Offset, partitionKey, sleep, type Timers } from '@millrace/core';
 import { RecordReader } from '@millrace/protocol';
 import { type Checkpoint, type Database, META_STORE, putCheckpoint, readCheckpoint, WriteBatch } from '@millrace/state';
 import type { GlobalStore, Topology } from '@millrace/topology';
@@ -39,6 +39,7 @@ interface Part {
 }
 
 const POLL_MS = 500;
+const CAUGHT_UP_MS = 10;
 const DAY_MS = 86_400_000;
 
 export class GlobalKeeper {
@@ -70,7 +71,7 @@ export class GlobalKeeper {
   async caughtUp(): Promise<void> {
     const { admin, timers } = this.#options;
     const ends = await admin.listOffsets([...this.#parts.values()], 'latestStable');
-    while (!this.#closed && !this.#isLevel(ends)) await timers.yield();
+    while (!this.#closed && !this.#isLevel(ends)) await sleep(timers, CAUGHT_UP_MS);
   }
 
   async close(): Promise<void> {
