@@ -6,7 +6,8 @@ import { APIS } from '@millrace/protocol';
 import { encodeBatch, initProducer, PRODUCE_VERSION, produceBody } from './batches.mjs';
 import { Session } from './session.mjs';
 
-const CONCURRENT_TRANSACTIONS = 51;
+/** The last transaction is not over yet: CONCURRENT_TRANSACTIONS, and what Produce says instead (NOT_ENOUGH_REPLICAS). */
+const NOT_YET = [51, 19];
 
 export class TransactionalLoad {
   /** In order: { number, outcome, values: [{ value, partition, offset }] }; outcome undefined while it is under way. */
@@ -69,7 +70,7 @@ export class TransactionalLoad {
   async #addPartitions(chosen) {
     const add = { transactionalId: this.name, ...this.producer, topics: [{ name: this.topic, partitions: chosen }] };
     const ask = (body) => this.session.ask(APIS.addPartitionsToTxn, 3, body);
-    this.#expect('AddPartitionsToTxn', await this.#until51(ask, add, (body) => body.resultsByTopic[0].resultsByPartition[0].partitionErrorCode));
+    this.#expect('AddPartitionsToTxn', await this.#untilTaken(ask, add, (body) => body.resultsByTopic[0].resultsByPartition[0].partitionErrorCode));
   }
 
   async #produce(transaction, partition) {
@@ -85,14 +86,15 @@ export class TransactionalLoad {
       values.map((value) => [null, value]),
       { ...this.producer, baseSequence, transactional: true },
     );
-    const { responses } = await this.session.ask(
-      APIS.produce,
-      this.v2 ? PRODUCE_VERSION + 1 : PRODUCE_VERSION,
-      produceBody(this.topic, [[partition, bytes]], this.name),
-    );
-    const { errorCode, baseOffset } = responses[0].partitionResponses[0];
+    const version = this.v2 ? PRODUCE_VERSION + 1 : PRODUCE_VERSION;
+    const ask = (batch) => this.session.ask(APIS.produce, version, produceBody(this.topic, [[partition, Buffer.from(batch)]], this.name));
+    let part;
+    const errorCode = await this.#untilTaken(ask, bytes, ({ responses }) => {
+      part = responses[0].partitionResponses[0];
+      return part.errorCode;
+    });
     this.#expect('Produce', errorCode);
-    for (const [at, record] of records.entries()) record.offset = baseOffset + at;
+    for (const [at, record] of records.entries()) record.offset = part.baseOffset + at;
   }
 
   async #end(transaction) {
@@ -104,13 +106,13 @@ export class TransactionalLoad {
       return given.errorCode;
     };
     try {
-      this.#expect('EndTxn', await this.#until51((request) => this.session.ask(APIS.endTxn, version, request), body, codeOf));
+      this.#expect('EndTxn', await this.#untilTaken((request) => this.session.ask(APIS.endTxn, version, request), body, codeOf));
     } catch {
       if (this.chance() < 0.5) {
         transaction.outcome = transaction.wish === 'aborted' ? 'aborted' : 'unknown'; // initialising settles it either way
         return false;
       }
-      const code = await this.#until51((request) => this.session.insist(APIS.endTxn, version, request), body, codeOf);
+      const code = await this.#untilTaken((request) => this.session.insist(APIS.endTxn, version, request), body, codeOf);
       if (code !== 0) {
         this.find(`${this.name}: EndTxn(${transaction.wish}) of transaction ${transaction.number}, asked again after a crash: error ${code}`);
         return false;
@@ -124,10 +126,10 @@ export class TransactionalLoad {
     return true;
   }
 
-  async #until51(ask, body, codeOf) {
+  async #untilTaken(ask, body, codeOf) {
     for (;;) {
       const code = codeOf(await ask(body));
-      if (code !== CONCURRENT_TRANSACTIONS) return code;
+      if (!NOT_YET.includes(code)) return code;
       await wait(10);
     }
   }
