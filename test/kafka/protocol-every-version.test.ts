@@ -508,6 +508,34 @@ describe('transactions', () => {
     }
   });
 
+  test('transactions v2 after a timeout: the producer is fenced until it aborts, and then goes on under the next epoch', async () => {
+    const transactionalId = `${group}-four`;
+    let me = { producerId: -1, producerEpoch: -1 };
+    await until(async () => {
+      const answer = await wire.ask(APIS.initProducerId, 5, { transactionalId, transactionTimeoutMs: 1_000 });
+      me = { producerId: answer.producerId, producerEpoch: answer.producerEpoch };
+      return answer.errorCode === 0;
+    });
+    const records = batch(me);
+    const send = async (version: number) => {
+      const { responses } = await wire.ask(APIS.produce, version, produceTo(topic, records, transactionalId));
+      return responses[0]?.partitionResponses[0]?.errorCode;
+    };
+    await until(async () => (await send(12)) === 0);
+    const described = async () => (await wire.ask(APIS.describeTransactions, 0, { transactionalIds: [transactionalId] })).transactionStates[0];
+    await until(async () => (await described())?.transactionState === 'CompleteAbort');
+    const end = (committed: boolean) => wire.ask(APIS.endTxn, 5, { transactionalId, ...me, committed });
+    const offsets = {
+      transactionalId,
+      groupId: group,
+      ...me,
+      topics: [{ name: topic, partitions: [{ partitionIndex: 0, committedOffset: 1, committedMetadata: '' }] }],
+    };
+    const commit = (await wire.ask(APIS.txnOffsetCommit, 5, offsets)).topics[0]?.partitions[0]?.errorCode;
+    expect([await send(12), commit, (await end(true)).errorCode]).toEqual([47, 47, 48]);
+    expect(await end(false)).toMatchObject({ errorCode: 0, producerId: me.producerId, producerEpoch: me.producerEpoch + 1 });
+  });
+
   test('transactions v2 without anything open: a commit is invalid, an abort brings an epoch; what must have been added says so', async () => {
     const transactionalId = `${group}-three`;
     let first = { producerId: -1, producerEpoch: -1 };

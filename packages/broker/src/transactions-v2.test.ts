@@ -29,9 +29,9 @@ async function start(options: Partial<BrokerOptions> = {}, disk = memoryDisk()) 
     broker,
     client,
     disk,
-    init: async (transactionalId = 'x', current: Identity = { producerId: -1, producerEpoch: -1 }): Promise<Identity & { errorCode: number }> => {
+    init: async (transactionalId = 'x', current: Identity = { producerId: -1, producerEpoch: -1 }, transactionTimeoutMs = 60_000) => {
       for (;;) {
-        const answer = await client.ask(APIS.initProducerId, 5, { transactionalId, transactionTimeoutMs: 60_000, ...current });
+        const answer = await client.ask(APIS.initProducerId, 5, { transactionalId, transactionTimeoutMs, ...current });
         if (answer.errorCode !== E.CONCURRENT_TRANSACTIONS) return answer;
       }
     },
@@ -108,6 +108,22 @@ test('what comes late from a transaction that has ended is refused, whatever ver
     E.INVALID_PRODUCER_EPOCH,
     E.INVALID_PRODUCER_EPOCH,
   ]);
+});
+
+test('a producer whose transaction took too long is fenced until it aborts, and then goes on under the next epoch', async () => {
+  const { client, init, send, offsets, end } = await start({ transactions: { sweepIntervalMs: 10 } });
+  const me = await init('x', { producerId: -1, producerEpoch: -1 }, 20);
+  await send(me, 0);
+  const state = async () => (await client.ask(APIS.describeTransactions, 0, { transactionalIds: ['x'] })).transactionStates[0]?.transactionState;
+  while ((await state()) !== 'CompleteAbort');
+  expect([await send(me, 1), await offsets(me, 1), (await end(me, true)).errorCode]).toEqual([
+    E.INVALID_PRODUCER_EPOCH,
+    E.INVALID_PRODUCER_EPOCH,
+    E.INVALID_TXN_STATE,
+  ]);
+  const next = await end(me, false);
+  expect(next).toMatchObject({ errorCode: 0, producerEpoch: me.producerEpoch + 1 });
+  expect(await send(next, 0)).toBe(0);
 });
 
 test('nothing open: an abort bumps the epoch all the same, a commit is invalid', async () => {

@@ -219,7 +219,7 @@ describe('EndTxn that bumps the epoch (KIP-890)', () => {
       const from = bumpFacts(state(status));
       expect(decideEndAndBump(from, { ...me, transactionalId: '' }, true).errorCode).toBe(E.INVALID_REQUEST);
       expect(decideEndAndBump(from, { ...me, producerId: 1 }, true).errorCode).toBe(E.INVALID_PRODUCER_ID_MAPPING);
-      for (const producerEpoch of [-1, 0, 2, 4, 32_767]) expect(decideEndAndBump(from, { ...me, producerEpoch }, false).errorCode).toBe(E.PRODUCER_FENCED);
+      for (const producerEpoch of [-1, 0, 1, 4, 32_767]) expect(decideEndAndBump(from, { ...me, producerEpoch }, false).errorCode).toBe(E.PRODUCER_FENCED);
       expect(decideEndAndBump(bumpFacts(state(status), true), me, true).errorCode).toBe(E.CONCURRENT_TRANSACTIONS);
     }
   });
@@ -243,10 +243,17 @@ describe('EndTxn that bumps the epoch (KIP-890)', () => {
     });
     expect(decideAdd(facts(after), { ...me, producerId: FRESH, producerEpoch: 0 }, [{ topic: 't', partition: 0 }]).errorCode).toBe(E.NONE);
   });
-  test('a timeout leaves nothing to agree with: who was fenced stays fenced', () => {
-    const aborted = completed(decideTimeout(facts(state('Ongoing'))) as TransactionState, NOW);
-    expect(decideEndAndBump(bumpFacts(aborted), me, false).errorCode).toBe(E.PRODUCER_FENCED);
-    expect(decideEndAndBump(bumpFacts(aborted), me, true).errorCode).toBe(E.PRODUCER_FENCED);
+  test('after a timeout an abort is what has happened and brings the next epoch, a commit is invalid', () => {
+    const timedOut = decideTimeout(facts(state('Ongoing'))) as TransactionState;
+    expect(decideEndAndBump(bumpFacts(timedOut), me, false).errorCode).toBe(E.CONCURRENT_TRANSACTIONS);
+    const aborted = completed(timedOut, NOW);
+    expect(decideEndAndBump(bumpFacts(aborted), me, false)).toMatchObject({
+      errorCode: E.NONE,
+      next: undefined,
+      identity: { producerId: PID, producerEpoch: 4 },
+    });
+    expect(decideEndAndBump(bumpFacts(aborted), me, true).errorCode).toBe(E.INVALID_TXN_STATE);
+    expect(decideEnd(facts(aborted), me, false).errorCode).toBe(E.PRODUCER_FENCED);
   });
   test('the epoch that only fences is nobody’s: neither partitions nor ends are taken from it', () => {
     const beyond = state('CompleteAbort', { producerEpoch: 32_767 });

@@ -201,8 +201,8 @@ export function decideEndAndBump(facts: IdentityFacts, request: ProducerRequest,
   if (request.transactionalId === '') return refuse(INVALID_REQUEST);
   if (state === undefined) return refuse(INVALID_PRODUCER_ID_MAPPING);
   if (facts.inFlight) return refuse(CONCURRENT_TRANSACTIONS);
-  const caller = recognise(state, request);
-  if (caller !== 'current' && caller !== 'previous') return refuse(state.producerId === request.producerId ? PRODUCER_FENCED : strangerCode(state, request));
+  const caller = whoEnds(state, request);
+  if (caller === 'stranger') return refuse(state.producerId === request.producerId ? PRODUCER_FENCED : strangerCode(state, request));
   if (request.producerEpoch > PRODUCER_EPOCH_MAX) return refuse(PRODUCER_FENCED);
   const response = TRANSACTION_TABLE[state.status][END_EVENTS[caller][commit ? 'commit' : 'abort']];
   if (response === 'done') return { errorCode: NONE, next: undefined, identity: state };
@@ -218,6 +218,16 @@ export function decideEndAndBump(facts: IdentityFacts, request: ProducerRequest,
     updatedAtMs: facts.nowMs,
   };
   return { errorCode: NONE, next, identity: completed(next, facts.nowMs) };
+}
+
+/**
+ * Who asks for an end: the current producer; the one whose transaction brought the current epoch by ending, also where a timeout ended it (its abort
+ * then is what has happened, and it goes on); or someone older.
+ */
+function whoEnds(state: TransactionState, { producerId, producerEpoch }: ProducerIdentity): 'current' | 'previous' | 'stranger' {
+  if (producerId === state.producerId && producerEpoch === state.producerEpoch) return 'current';
+  if (producerId === state.producerId && producerEpoch + 1 === state.producerEpoch && producerEpoch >= 0) return 'previous';
+  return producerId >= 0 && producerId === state.previousProducerId && producerEpoch === state.previousEpoch ? 'previous' : 'stranger';
 }
 
 const END_EVENTS: Readonly<Record<'current' | 'previous', Readonly<Record<'commit' | 'abort', TransactionEvent>>>> = {

@@ -29,8 +29,8 @@ export const TRANSACTION_MOVES: Readonly<Record<TransactionStatus, readonly Tran
 };
 
 /**
- * commit, abort: EndTxn 0-4 · commitBump, abortBump: EndTxn 5 by the current epoch · commitAgain, abortAgain: EndTxn 5 by the epoch that the
- * last such request ended, so its answer was lost.
+ * commit, abort: EndTxn 0-4 · commitBump, abortBump: EndTxn 5 by the current epoch · commitAgain, abortAgain: EndTxn 5 by the epoch before it,
+ * whose transaction has ended: the answer was lost, or a timeout was faster.
  */
 export type TransactionEvent = 'init' | 'add' | 'commit' | 'abort' | 'commitBump' | 'abortBump' | 'commitAgain' | 'abortAgain' | 'timeout' | 'expire';
 /**
