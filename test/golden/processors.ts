@@ -20,7 +20,7 @@ export function caseStore(given: StoreCase): CaseStore {
     case 'timestampedWindow':
       return { handle: erase(declare.window(name, { ...options, retention: given.retention as number, windowSize: given.windowSize as number, duplicates: given.retainDuplicates === true })), isTimestamped, isInMemory: given.memory === true };
     case 'session':
-      return { handle: erase(declare.session(name, { ...options, retention: given.retention as number })), isTimestamped };
+      return { handle: erase(declare.session(name, { ...options, retention: given.retention as number })), isTimestamped, isInMemory: given.memory === true };
   }
   if (type === 'versioned') return { handle: erase(declare.versioned(name, { ...options, history: given.historyRetention as number })), isTimestamped: true };
   throw new NotExpressible(`processor stores of type ${type}`);

@@ -21,7 +21,7 @@ export function storeCommand(store: unknown, { kind, isTimestamped, isInMemory }
     case 'window':
       return windowCommand(store as WindowStore<unknown, unknown>, key, verb, args, say, isInMemory ?? false);
     case 'session':
-      return sessionCommand(store as SessionStore<unknown, unknown>, key, verb, args);
+      return sessionCommand(store as SessionStore<unknown, unknown>, key, verb, args, isInMemory ?? false);
   }
   if (kind === 'versioned') return versionedCommand(store as VersionedStore<unknown, unknown>, key, verb, args);
   throw new NotExpressible(`commands on ${kind} stores`);
@@ -107,7 +107,20 @@ function windowCommand(store: WindowStore<unknown, unknown>, key: unknown, verb:
   throw new NotExpressible(`window store command ${verb}`);
 }
 
-function sessionCommand(store: SessionStore<unknown, unknown>, key: unknown, verb: string, args: Args): string {
+/** Reads over several keys, which our stores offer to queries only. */
+interface AllSessions {
+  fetchAll(): Rows<Row>;
+}
+
+function sessionCommand(store: SessionStore<unknown, unknown>, key: unknown, verb: string, args: Args, isInMemory: boolean): string {
+  const between = (from: string | null | undefined, to: string | null | undefined, earliestEnd: number, latestStart: number): readonly Row[] => {
+    const fits = (row: Row): boolean => {
+      const { key: own, window } = windowed(row);
+      return (from == null || str(own) >= from) && (to == null || str(own) <= to) && window.end >= earliestEnd && window.start <= latestStart;
+    };
+    const rows = [...(store as unknown as AllSessions).fetchAll()].filter(fits);
+    return isInMemory ? rows.sort((a, b) => windowed(a).window.end - windowed(b).window.end) : rows;
+  };
   const line = (row: Row): string => `${str(row.key)}=${str(row.value)}`;
   const session = (start: string | null | undefined, end: string | null | undefined) => ({ key, window: { start: Number(start), end: Number(end) } });
   switch (verb) {
@@ -120,6 +133,10 @@ function sessionCommand(store: SessionStore<unknown, unknown>, key: unknown, ver
       return 'ok';
     case 'find':
       return list(store.findSessions(key, { earliestEnd: Number(args[0]), latestStart: Number(args[1]) }), line);
+    case 'findRange':
+      return list(between(args[0], args[1], Number(args[2]), Number(args[3])), line);
+    case 'fetchRange':
+      return list(between(args[0], args[1], 0, Number.MAX_SAFE_INTEGER), line);
     case 'backwardFind':
       return list([...store.findSessions(key, { earliestEnd: Number(args[0]), latestStart: Number(args[1]) })].reverse(), line);
     case 'fetch':
