@@ -149,3 +149,15 @@ test('connections are admitted before the handshake, and given back when they en
   await released;
   expect(await echo(listener.port, { ca: CA })).toBe('hello');
 });
+
+test('a connection that never shakes hands is closed in time, and given back', async () => {
+  let freed: () => void = () => {};
+  const released = new Promise<void>((resolve) => {
+    freed = resolve;
+  });
+  const { listener, sockets } = await listen({ tls: { ...pair('server'), handshakeTimeout: 50 }, admit: () => freed });
+  const silent = net.connect(listener.port, '127.0.0.1');
+  await released;
+  expect(sockets).toEqual([]);
+  silent.destroy();
+});
