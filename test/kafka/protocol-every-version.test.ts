@@ -536,6 +536,30 @@ describe('transactions', () => {
     expect(await end(false)).toMatchObject({ errorCode: 0, producerId: me.producerId, producerEpoch: me.producerEpoch + 1 });
   });
 
+  test('transactions v2, initialised again while open: two epochs on, and the old producer is out', async () => {
+    const transactionalId = `${group}-five`;
+    const init = async () => {
+      let answer = { errorCode: -1, producerId: -1, producerEpoch: -1 };
+      await until(async () => {
+        answer = await wire.ask(APIS.initProducerId, 5, { transactionalId, transactionTimeoutMs: 10_000 });
+        return answer.errorCode === 0;
+      });
+      return { producerId: answer.producerId, producerEpoch: answer.producerEpoch };
+    };
+    const old = await init();
+    const send = async (who: typeof old) => {
+      const { responses } = await wire.ask(APIS.produce, 12, produceTo(topic, batch(who), transactionalId));
+      return responses[0]?.partitionResponses[0]?.errorCode;
+    };
+    await until(async () => (await send(old)) === 0);
+    const next = await init();
+    expect(next).toEqual({ producerId: old.producerId, producerEpoch: old.producerEpoch + 2 });
+    const end = async (committed: boolean) => (await wire.ask(APIS.endTxn, 5, { transactionalId, ...old, committed })).errorCode;
+    expect([await send(old), await end(true), await end(false)]).toEqual([47, 90, 90]);
+    await until(async () => (await send(next)) === 0);
+    expect((await wire.ask(APIS.endTxn, 5, { transactionalId, ...next, committed: true })).errorCode).toBe(0);
+  });
+
   test('transactions v2 without anything open: a commit is invalid, an abort brings an epoch; what must have been added says so', async () => {
     const transactionalId = `${group}-three`;
     let first = { producerId: -1, producerEpoch: -1 };

@@ -126,6 +126,17 @@ test('a producer whose transaction took too long is fenced until it aborts, and 
   expect(await send(next, 0)).toBe(0);
 });
 
+test('initialised again while open: two epochs on, and the old producer is out', async () => {
+  const { init, send, end } = await start();
+  const old = await init();
+  await send(old, 0);
+  const next = await init();
+  expect(next).toMatchObject({ producerId: old.producerId, producerEpoch: old.producerEpoch + 2 });
+  const answers = [await send(old, 1), (await end(old, true)).errorCode, (await end(old, false)).errorCode];
+  expect(answers).toEqual([E.INVALID_PRODUCER_EPOCH, E.PRODUCER_FENCED, E.PRODUCER_FENCED]);
+  expect([await send(next, 0), (await end(next, true)).errorCode]).toEqual([0, 0]);
+});
+
 test('nothing open: an abort bumps the epoch all the same, a commit is invalid', async () => {
   const { init, end } = await start();
   const first = await init();
