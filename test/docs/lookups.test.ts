@@ -26,7 +26,12 @@ test('foreign keys: a depot that moves brings its shipments up to date; one with
   depots.send('d1', { city: 'Oslo' });
   expect(driver.store(f.routed).get('s1')).toBe('5 kg to Oslo');
   expect(driver.store(f.routed).get('s2')).toBeUndefined();
-  expect(driver.output(f.board).latest().map(({ key, value }) => [key, value])).toEqual([
+  expect(
+    driver
+      .output(f.board)
+      .latest()
+      .map(({ key, value }) => [key, value]),
+  ).toEqual([
     ['s1', '5 kg to Oslo'],
     ['s2', '7 kg to nowhere yet'],
   ]);

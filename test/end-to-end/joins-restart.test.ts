@@ -183,7 +183,11 @@ describe.each(['memory', 'rocksdb'] as const)('on %s', (engine) => {
       for (const row of late) versions.set(`${row.key}@${row.timestamp}`, row);
       await rig.send(rows, late);
       await app.drained();
-      const records = Array.from({ length: 50 }, (_, n) => ({ key: 'abc'.charAt(chance.integer(3)), value: `f${round}.${n}`, timestamp: round * 1000 + n * 10 }));
+      const records = Array.from({ length: 50 }, (_, n) => ({
+        key: 'abc'.charAt(chance.integer(3)),
+        value: `f${round}.${n}`,
+        timestamp: round * 1000 + n * 10,
+      }));
       sent.push(...records);
       await rig.send(facts, records);
       await app.drained();

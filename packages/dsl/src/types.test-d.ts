@@ -46,12 +46,12 @@ const hourly = store.window('hourly', { key: serde.string(), value: serde.safeIn
 isType<true>()(true as Exclude<keyof KStream<string, string>, keyof StreamFace> extends never ? true : false, true);
 isType<true>()(true as Exclude<keyof KTable<string, string>, keyof TableFace> extends never ? true : false, true);
 isType<true>()(true as Exclude<keyof KGroupedTable<string, string>, keyof TableGroupFace> extends never ? true : false, true);
-isType<true>()(true as Exclude<keyof KGroupedStream<string, string>, keyof GroupFace> extends never ? true : false, true);
-isType<true>()(true as Exclude<keyof CogroupedKStream<string, string>, keyof CogroupFace> extends never ? true : false, true);
-isType<true>()(true as Exclude<keyof TimeWindowedCogroupedKStream<string, string>, keyof WindowedCogroupFace> extends never ? true : false, true);
-isType<true>()(true as Exclude<keyof SessionWindowedCogroupedKStream<string, string>, keyof WindowedCogroupFace> extends never ? true : false, true);
-isType<true>()(true as Exclude<keyof TimeWindowedKStream<string, string>, keyof WindowedFace> extends never ? true : false, true);
-isType<true>()(true as Exclude<keyof SessionWindowedKStream<string, string>, keyof WindowedFace> extends never ? true : false, true);
+isType<true>()(true as Exclude<keyof KGroupedStream<string, string>, keyof GroupFace<object>> extends never ? true : false, true);
+isType<true>()(true as Exclude<keyof CogroupedKStream<string, string>, keyof CogroupFace<object>> extends never ? true : false, true);
+isType<true>()(true as Exclude<keyof TimeWindowedCogroupedKStream<string, string>, keyof WindowedCogroupFace<object>> extends never ? true : false, true);
+isType<true>()(true as Exclude<keyof SessionWindowedCogroupedKStream<string, string>, keyof WindowedCogroupFace<object>> extends never ? true : false, true);
+isType<true>()(true as Exclude<keyof TimeWindowedKStream<string, string>, keyof WindowedFace<object>> extends never ? true : false, true);
+isType<true>()(true as Exclude<keyof SessionWindowedKStream<string, string>, keyof WindowedFace<object>> extends never ? true : false, true);
 
 topology('inferred', (t) => {
   const stream = t.stream(orders);

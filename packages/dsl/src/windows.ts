@@ -73,7 +73,8 @@ export interface CustomOptions {
  * windows.hopping({ size: '10 minutes', advance: '1 minute', grace: 0 });
  * windows.sliding({ difference: '10 minutes', grace: '1 minute' });
  * windows.session({ gap: '30 minutes', grace: '5 minutes' });
- * windows.custom({ windowsFor: (at) => [shiftAround(at)], sizeMax: '12 hours', grace: '1 hour' });
+ * const day = 86_400_000;
+ * windows.custom({ windowsFor: (at) => [{ start: at - (at % day), end: at - (at % day) + day }], sizeMax: '1 day', grace: '1 hour' });
  * ```
  */
 export const windows = {

@@ -17,8 +17,10 @@ import { decideGroup } from './decide.ts';
 import type { GroupDecision } from './draft.ts';
 import { EMPTY_MEMBERSHIP, isAbsent, type Membership, membershipAfterRestart, nextDeadline } from './membership.ts';
 import type { GroupOptions } from './options.ts';
+import { ParkedRequests } from './parked-requests.ts';
+import { PendingMarkers } from './pending-markers.ts';
 import { decodeGroupRecord, encodeGroupRecord, type GroupRecord } from './records.ts';
-import { type AskedRequest, type EventRequest, type GroupReply, type GroupRequest, type Moment, type ReplyByKind, refusal } from './requests.ts';
+import type { AskedRequest, EventRequest, GroupReply, GroupRequest, Moment, ReplyByKind } from './requests.ts';
 import { createGroupState, type GroupState } from './state.ts';
 import { type AskedTopic, describeGroup, type FetchedTopic, fetchOffsets, type GroupDescription } from './view.ts';
 
@@ -46,11 +48,6 @@ interface HeldGroup {
   timerAtMs: number;
 }
 
-interface Parked {
-  readonly request: AskedRequest;
-  readonly answer: (reply: GroupReply) => void;
-}
-
 /** After a deadline could not be handled because the log refused the write. */
 const RETRY_MS = 1_000;
 /** What events pass instead of a ticket: nobody holds it. */
@@ -62,10 +59,8 @@ export class GroupCoordinator implements TopicWatcher {
   readonly #catalog: TopicCatalog;
   readonly #options: GroupOptions;
   readonly #groups = new Map<string, HeldGroup>();
-  /** Groups with offsets that wait for a marker, by producer id. */
-  readonly #waiting = new Map<number, Set<HeldGroup>>();
-  readonly #parked = new Map<number, Parked>();
-  #ticket = 0;
+  readonly #pending = new PendingMarkers<HeldGroup>();
+  readonly #parked = new ParkedRequests();
   #sweep: Timer | undefined;
   #stopped = false;
 
@@ -95,15 +90,14 @@ export class GroupCoordinator implements TopicWatcher {
     this.#stopped = true;
     this.#sweep?.cancel();
     for (const group of this.#groups.values()) group.timer?.cancel();
-    for (const [ticket, parked] of [...this.#parked]) this.#answer(ticket, refusal(parked.request, ERROR_CODES.NOT_COORDINATOR));
+    this.#parked.refuseAll(ERROR_CODES.NOT_COORDINATOR);
   }
 
   /** The answer comes when there is one: a join or sync may be parked for as long as the group's members take. Never rejects. */
   ask<Request extends AskedRequest>(request: Request): Promise<ReplyByKind[Request['kind']]> {
     return new Promise((resolve) => {
-      const ticket = this.#ticket++;
       // Sound: decide answers a ticket with the reply of the kind of request that was given with it.
-      this.#parked.set(ticket, { request, answer: resolve as (reply: GroupReply) => void });
+      const ticket = this.#parked.park(request, resolve as (reply: GroupReply) => void);
       this.#run(request, ticket);
     });
   }
@@ -146,15 +140,10 @@ export class GroupCoordinator implements TopicWatcher {
 
   /** The transaction coordinator has written a marker to a partition of the offsets topic. */
   markerWritten(partition: number, producerId: number, commit: boolean): void {
-    const groups = this.#waiting.get(producerId);
-    if (groups === undefined) return;
-    for (const group of [...groups]) {
-      if (group.partition !== partition) continue;
+    this.#pending.ended(partition, producerId, (group) => {
       applyMarker(group.state, producerId, commit);
-      groups.delete(group);
       this.#dropIfAbsent(group);
-    }
-    if (groups.size === 0) this.#waiting.delete(producerId);
+    });
   }
 
   topicDeleted(topic: string): void {
@@ -172,7 +161,7 @@ export class GroupCoordinator implements TopicWatcher {
   #run(request: AskedRequest, ticket: number): void {
     const refused = this.#stopped ? ERROR_CODES.NOT_COORDINATOR : this.#refuseByCount(request);
     if (refused !== undefined) {
-      this.#answer(ticket, refusal(request, refused));
+      this.#parked.refuse(ticket, refused);
       return;
     }
     const group = this.#groups.get(request.groupId) ?? this.#blank(request.groupId);
@@ -181,7 +170,7 @@ export class GroupCoordinator implements TopicWatcher {
       this.#write(group, decision.records, request.kind === 'commit' ? request.transaction : undefined);
     } catch (error) {
       this.#ports.log.error({ group: request.groupId, request: request.kind, error: String(error) }, 'a group record could not be written');
-      this.#answer(ticket, refusal(request, codeOfWriteError(request, error)));
+      this.#parked.refuse(ticket, codeOfWriteError(request, error));
       return;
     }
     this.#settle(group, decision);
@@ -214,7 +203,7 @@ export class GroupCoordinator implements TopicWatcher {
     records.forEach((record, index) => {
       applyGroupRecord(group.state, record, { position: first + index, pendingFor: transaction?.producerId });
     });
-    if (transaction !== undefined) this.#await(group, transaction.producerId);
+    if (transaction !== undefined) this.#pending.add(group, transaction.producerId);
   }
 
   #settle(group: HeldGroup, decision: GroupDecision): void {
@@ -234,23 +223,13 @@ export class GroupCoordinator implements TopicWatcher {
       () => this.#answerAll(decision),
       (error: unknown) => {
         this.#ports.log.error({ group: group.state.groupId, error: String(error) }, 'a group record could not be made durable');
-        for (const { ticket } of decision.replies) {
-          const parked = this.#parked.get(ticket);
-          if (parked !== undefined) this.#answer(ticket, refusal(parked.request, ERROR_CODES.COORDINATOR_NOT_AVAILABLE));
-        }
+        for (const { ticket } of decision.replies) this.#parked.refuse(ticket, ERROR_CODES.COORDINATOR_NOT_AVAILABLE);
       },
     );
   }
 
   #answerAll(decision: GroupDecision): void {
-    for (const { ticket, reply } of decision.replies) this.#answer(ticket, reply);
-  }
-
-  #answer(ticket: number, reply: GroupReply): void {
-    const parked = this.#parked.get(ticket);
-    if (parked === undefined) return; // answered by `stop` meanwhile
-    this.#parked.delete(ticket);
-    parked.answer(reply);
+    for (const { ticket, reply } of decision.replies) this.#parked.answer(ticket, reply);
   }
 
   /** One timer per group, set to the earliest deadline it ever had: sessions that were refreshed move it when it fires, not at each heartbeat. */
@@ -289,23 +268,12 @@ export class GroupCoordinator implements TopicWatcher {
         let group = this.#groups.get(record.groupId);
         if (group === undefined) this.#groups.set(record.groupId, (group = this.#blank(record.groupId, partition)));
         applyGroupRecord(group.state, record, { position, pendingFor: transaction?.producerId });
-        if (transaction !== undefined) this.#await(group, transaction.producerId);
+        if (transaction !== undefined) this.#pending.add(group, transaction.producerId);
       },
       marker: ({ producerId, commit }) => {
-        for (const group of this.#waiting.get(producerId) ?? []) {
-          if (group.partition !== partition) continue;
-          applyMarker(group.state, producerId, commit);
-          this.#waiting.get(producerId)?.delete(group);
-        }
-        if (this.#waiting.get(producerId)?.size === 0) this.#waiting.delete(producerId);
+        this.#pending.ended(partition, producerId, (group) => applyMarker(group.state, producerId, commit));
       },
     });
-  }
-
-  #await(group: HeldGroup, producerId: number): void {
-    let groups = this.#waiting.get(producerId);
-    if (groups === undefined) this.#waiting.set(producerId, (groups = new Set()));
-    groups.add(group);
   }
 
   #blank(groupId: string, partition = this.partitionOf(groupId)): HeldGroup {

@@ -44,8 +44,8 @@ export class Bench {
     return name;
   }
 
-  async producer(transactionalId?: string): Promise<LogProducer> {
-    const producer = createProducer(this.connection, { transactionalId, transactionTimeoutMs: 30_000 }, this.ports);
+  async producer(transactionalId?: string, transactionTimeoutMs = 30_000): Promise<LogProducer> {
+    const producer = createProducer(this.connection, { transactionalId, transactionTimeoutMs }, this.ports);
     this.onEnd(() => producer.close());
     await producer.initialise();
     return producer;

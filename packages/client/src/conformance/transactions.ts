@@ -1,6 +1,6 @@
 // Conformance: transactions, offsets in them, fencing, and what a read_committed reader sees.
 import { type Offset, partitionKey } from '@millrace/core';
-import { at, batchOf, type ConformanceCase, codeOf, define, NO_GROUP, readUntil, same } from './bench.ts';
+import { at, batchOf, type ConformanceCase, codeOf, define, NO_GROUP, readUntil, same, WAIT_MS } from './bench.ts';
 
 export const TRANSACTION_CASES: readonly ConformanceCase[] = [
   define('a committed transaction shows, an aborted one never does, and the position passes both', async (bench) => {
@@ -139,6 +139,32 @@ export const TRANSACTION_CASES: readonly ConformanceCase[] = [
     while ((await bench.admin.listOffsets([at(topic)], 'latestStable')).get(key) !== 2 && bench.ports.clock.monotonicMs() < deadlineMs)
       await bench.ports.timers.yield();
     same((await bench.admin.listOffsets([at(topic)], 'latestStable')).get(key), 2, 'last stable offset: behind record and marker');
+  }),
+
+  define('a transaction that took too long is aborted and cannot commit; after an abort its producer goes on', async (bench) => {
+    const topic = await bench.topic(1);
+    const producer = await bench.producer(bench.name('tx'), 1_000);
+    producer.begin();
+    await producer.send(topic, 0, batchOf(['too slow']));
+    const key = partitionKey(topic, 0);
+    const deadlineMs = bench.ports.clock.monotonicMs() + WAIT_MS;
+    while ((await bench.admin.listOffsets([at(topic)], 'latestStable')).get(key) !== 2 && bench.ports.clock.monotonicMs() < deadlineMs)
+      await bench.ports.timers.yield();
+    const code = await codeOf(producer.end(true));
+    same(['ERR_TRANSACTION_ABORTABLE', 'ERR_PRODUCER_FENCED'].includes(code), true, `it cannot commit: ${code}`);
+    if (code === 'ERR_TRANSACTION_ABORTABLE') await producer.end(false);
+    else await producer.initialise();
+    producer.begin();
+    await producer.send(topic, 0, batchOf(['in time']));
+    await producer.end(true);
+    const consumer = bench.consumer('read_committed');
+    consumer.assign([at(topic)]);
+    const seen = await readUntil(consumer, bench.ports, (records) => records.length >= 1);
+    same(
+      seen.map((each) => each.split('=')[1]),
+      ['in time'],
+      'only what was committed',
+    );
   }),
 
   define('a producer that failed a batch aborts, and its next transaction is whole', async (bench) => {

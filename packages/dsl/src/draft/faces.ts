@@ -92,9 +92,9 @@ export class StreamFace {
   repartition(options: GroupOptionsErased & { readonly partitioner?: SinkPartitioner } = {}): StreamFace {
     return new StreamFace(repartitionStream(this.node, options));
   }
-  groupByKey(options: GroupOptionsErased = {}): GroupFace {
+  groupByKey(options: GroupOptionsErased = {}): GroupFace<TableFace> {
     const { as, partitions } = options;
-    return new GroupFace({
+    return new GroupFace((node) => new TableFace(node), {
       stream: this.node,
       as,
       key: firstSerde(options.key, this.node.key),
@@ -103,7 +103,7 @@ export class StreamFace {
       shared: { repartition: undefined },
     });
   }
-  groupBy(selector: ErasedMapper, options: GroupOptionsErased = {}): GroupFace {
+  groupBy(selector: ErasedMapper, options: GroupOptionsErased = {}): GroupFace<TableFace> {
     return this.selectKey(selector, options).groupByKey(options);
   }
   toTable(options: TableSourceOptionsErased = {}): TableFace {
