@@ -16,6 +16,8 @@ export function caseStore(given: StoreCase): CaseStore {
     case 'kv':
     case 'timestampedKv':
       return { handle: erase(declare.keyValue(name, options)), isTimestamped };
+    case 'lru':
+      return { handle: erase(declare.keyValue(name, { ...options, entriesMax: given.capacity as number })), isTimestamped };
     case 'window':
     case 'timestampedWindow':
       return { handle: erase(declare.window(name, { ...options, retention: given.retention as number, windowSize: given.windowSize as number, duplicates: given.retainDuplicates === true })), isTimestamped, isInMemory: given.memory === true };

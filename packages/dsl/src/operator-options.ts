@@ -74,8 +74,11 @@ export interface StreamJoinSettings<K, V, VO, R> extends KeyedOptions<K, V> {
 }
 /** The other record's time lies in [own - before, own + after], seen from the left; `within` sets both. */
 export type StreamJoinOptions<K, V, VO, R> = JoinWindow & StreamJoinSettings<K, V, VO, R>;
-/** onUpdate: every change. onCommit (default): the last change per key and commit. */
-export type Emit = 'onUpdate' | 'onCommit';
+/**
+ * When a table hands its changes on. `onUpdate`: every change, at once. `onCommit` (default): the last change per key and commit.
+ * `{ every }`: at most one change per key and interval of stream time, the last one; what waits is in a logged buffer, `<store>-emit`.
+ */
+export type Emit = 'onUpdate' | 'onCommit' | { readonly every: Duration };
 /** onWindowClose: one final result per window, once stream time passes its end and grace; it needs further input to notice. */
 export type WindowEmit = Emit | 'onWindowClose';
 /** Where state lives. Give a `store` to name it, query it and keep it over refactorings; or only serdes for an anonymous one. */

@@ -111,6 +111,22 @@ const cases: readonly (readonly [name: string, build: (t: TopologyBuilder) => vo
     /would not be final/,
   ],
   ['a buffer for nobody', (t) => void t.table(words).suppress({ until: '1s', recordsMax: 0 }), 'ERR_OPTION', /recordsMax is 0/],
+  [
+    'suppress on a versioned table',
+    (t) =>
+      void t
+        .table(words, { store: store.versioned('history', { key: serde.string(), value: serde.string(), history: '1 day' }) })
+        .filter((word) => word !== '')
+        .suppress({ until: '1s' }),
+    'ERR_TOPOLOGY',
+    /each holds for a time of its own.*store\.keyValue\(\)/,
+  ],
+  [
+    'a global table that lets rows go',
+    (t) => void t.globalTable(words, { store: store.keyValue('few', { key: serde.string(), value: serde.string(), entriesMax: 10 }) }),
+    'ERR_TOPOLOGY',
+    /keeps every row of its topic/,
+  ],
   ['a choice among no topics', (t) => t.stream(words).to(() => other, { topics: [] }), 'ERR_OPTION', /not the topics it chooses from/],
   [
     'windows that no windows.* has made',

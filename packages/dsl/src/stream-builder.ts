@@ -4,6 +4,7 @@ import { type Topology, topologyError } from '@millrace/topology';
 import { compile } from './compile.ts';
 import { GlobalFace, StreamFace, TableFace } from './draft/faces.ts';
 import { globalStore, globalTable, sourceStore } from './draft/global-stores.ts';
+import { type Paceable, pacedTable } from './draft/paced-table.ts';
 import { PlanDraft } from './draft/plan-draft.ts';
 import { withNull } from './draft/serde-hints.ts';
 import { sharedSerde, sourceReading } from './draft/source-reading.ts';
@@ -100,7 +101,7 @@ function createStreamBuilder(draft: PlanDraft): TopologyBuilder {
     table<K, V>(source: TopicSource<K, V | null>, options: TableSourceOptions<K, V> = {}): KTable<K, V> {
       const reading = sourceReading([topicDeclaration(source, 't.table()')], options);
       // Sound: the store handle's types were matched with the topic's by the signature.
-      return typed(new TableFace(tableFromTopic(draft, reading, options as TableSourceOptionsErased)));
+      return typed(new TableFace(pacedTable(options as Paceable<TableSourceOptionsErased>, (immediate) => tableFromTopic(draft, reading, immediate))));
     },
     globalTable<K, V>(source: TopicSource<K, V | null>, options: GlobalTableOptions<K, V> = {}): GlobalTable<K, V> {
       const reading = sourceReading([topicDeclaration(source, 't.globalTable()')], options);

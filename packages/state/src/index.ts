@@ -30,6 +30,7 @@ export { StagedEntry } from './staged-entry.ts';
 export type { ChangelogSink, StagedStore, StoreMemory } from './staged-store.ts';
 export type { Entry, KeyValueStore, Range, Rows, SessionStore, TimeRange, Version, VersionedStore, WindowStore, Written } from './stores/contract.ts';
 export { type KeyValueStoreOptions, StagedKeyValueStore } from './stores/key-value-store.ts';
+export { RecentRowsStore, type RecentRowsStoreOptions } from './stores/recent-rows-store.ts';
 export { type SessionStoreOptions, StagedSessionStore, sessionEnd } from './stores/session-store.ts';
 export { StagedVersionedStore, type VersionedRow, type VersionedStoreOptions } from './stores/versioned-store.ts';
 export { StagedWindowStore, type WindowStoreOptions } from './stores/window-store.ts';

@@ -1,6 +1,6 @@
 // Store handles: the value a user declares to name state, and the typed tag by which operators, tasks and queries find it.
 // A handle is inert: importing it costs nothing, and two apps may use the same one.
-import { type Duration, durationMs, type ErasedSerde, type Serde } from '@millrace/core';
+import { type Duration, durationMs, type ErasedSerde, MillraceError, type Serde } from '@millrace/core';
 import { checkName, topologyError } from './validate.ts';
 
 /** Settings of a Kafka topic by their Kafka names. */
@@ -16,7 +16,13 @@ export interface StoreOptions<K, V> {
   /** True (default): readable over HTTP. */
   readonly queryable?: boolean;
 }
-export interface KeyValueOptions<K, V> extends StoreOptions<K, V> {}
+export interface KeyValueOptions<K, V> extends StoreOptions<K, V> {
+  /**
+   * At most so many rows in each task: one more deletes the row that was read or written longest ago, also from the changelog. The order of use is
+   * kept in memory, one key a row; after a restart it begins as that of the rows' times. Nothing below a table hears of it. No bound unless given.
+   */
+  readonly entriesMax?: number;
+}
 export interface SessionStoreOptions<K, V> extends StoreOptions<K, V> {
   /** How long rows are kept. Default and minimum is what the windows need (size + grace; sessions: gap + grace). */
   readonly retention?: Duration;
@@ -58,6 +64,8 @@ export interface StoreDeclaration extends StoreHandle {
   /** Window stores that a processor keeps. */
   readonly windowSizeMs: number | undefined;
   readonly duplicates: boolean | undefined;
+  /** Key-value stores. */
+  readonly entriesMax: number | undefined;
   /** Versioned stores. */
   readonly historyMs: number | undefined;
 }
@@ -68,6 +76,7 @@ export interface StoreDeclaration extends StoreHandle {
  * @example
  * ```ts
  * export const spent = store.keyValue('spent', { key: serde.string(), value: serde.safeInt() });
+ * export const newest = store.keyValue('newest', { key: serde.string(), value: serde.json<Visit>(), entriesMax: 10_000 });
  * export const perDay = store.window('per-day', { key: serde.string(), value: serde.safeInt(), retention: '30 days' });
  * export const visits = store.session('visits', { key: serde.string(), value: serde.json<Visit>() });
  * export const prices = store.versioned('prices', { key: serde.string(), value: serde.float64(), history: '7 days' });
@@ -75,7 +84,13 @@ export interface StoreDeclaration extends StoreHandle {
  */
 export const store = {
   keyValue<K, V, const N extends string>(name: N, options: KeyValueOptions<K, V>): KeyValueHandle<K, V, N> {
-    return declare('keyValue', name, options, {});
+    const { entriesMax } = options;
+    if (entriesMax !== undefined && !(Number.isSafeInteger(entriesMax) && entriesMax > 0))
+      throw new MillraceError('ERR_OPTION', `store ${name}: entriesMax is ${entriesMax}; it takes a whole number from 1.`, {
+        store: name,
+        option: 'entriesMax',
+      });
+    return declare('keyValue', name, options, { entriesMax });
   },
   window<K, V, const N extends string>(name: N, options: WindowStoreOptions<K, V>): WindowHandle<K, V, N> {
     const { windowSize, duplicates } = options;
@@ -98,7 +113,7 @@ function declare<Kind extends StoreKind, K, V, N extends string>(
   kind: Kind,
   name: N,
   options: StoreOptions<K, V>,
-  shape: Partial<Pick<StoreDeclaration, 'retentionMs' | 'historyMs' | 'windowSizeMs' | 'duplicates'>>,
+  shape: Partial<Pick<StoreDeclaration, 'retentionMs' | 'historyMs' | 'windowSizeMs' | 'duplicates' | 'entriesMax'>>,
 ): TypedHandle<Kind, K, V, N> {
   checkName(name, 'store');
   const logged = options.changelog ?? true;
@@ -110,6 +125,7 @@ function declare<Kind extends StoreKind, K, V, N extends string>(
     changelog: logged === false ? false : { config: settings(logged === true ? {} : logged.config) },
     queryable: options.queryable ?? true,
     retentionMs: shape.retentionMs,
+    entriesMax: shape.entriesMax,
     historyMs: shape.historyMs,
     windowSizeMs: shape.windowSizeMs,
     duplicates: shape.duplicates,

@@ -19,6 +19,8 @@ export interface KeyValueSpec extends StoreSpecBase {
   readonly logsHeaders?: boolean | undefined;
   /** Headers of each changelog record that is no tombstone: the version of what is in it. */
   readonly changelogHeaders?: RecordHeaders | undefined;
+  /** At most so many rows: one more deletes the row used longest ago. */
+  readonly entriesMax?: number | undefined;
   /** What an operator holds back: logged once per commit, also where every write is logged. */
   readonly isBuffer?: boolean | undefined;
 }

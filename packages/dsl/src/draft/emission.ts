@@ -2,6 +2,9 @@
 import type { StoreDeclaration } from '@millrace/topology';
 import type { Emission } from '../operators/table-emission.ts';
 
+/** What an operator does by itself; a pace is put behind it. */
+export type ImmediateEmit = 'onUpdate' | 'onCommit';
+
 /** Changes of a versioned store go on at once, whatever was asked: each is of its own time, and none stands for another. */
 export function emissionOf<E extends Emission>(
   isRead: boolean,

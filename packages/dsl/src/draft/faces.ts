@@ -20,6 +20,7 @@ import { type AsyncStep, appendAsync } from './async-draft.ts';
 import { type ForeignKeyOptionsErased, joinByForeignKey } from './foreign-key-join.ts';
 import type { GlobalNode } from './global-stores.ts';
 import { GroupFace } from './group-faces.ts';
+import { type Paceable, pacedTable } from './paced-table.ts';
 import { processStream } from './process-draft.ts';
 import { firstSerde } from './serde-hints.ts';
 import { type ErasedTopicChooser, sinkToChosen } from './sink-choice.ts';
@@ -36,6 +37,7 @@ import { type TableSourceOptionsErased, tableFromStream } from './table-sources.
 import { joinTables } from './table-table-join.ts';
 import { sameTopology } from './typed.ts';
 
+type TableOptionsErased = Paceable<TableSourceOptionsErased>;
 type GroupOptionsErased = ErasedOptions & { readonly partitions?: number };
 
 export class StreamFace {
@@ -106,8 +108,8 @@ export class StreamFace {
   groupBy(selector: ErasedMapper, options: GroupOptionsErased = {}): GroupFace<TableFace> {
     return this.selectKey(selector, options).groupByKey(options);
   }
-  toTable(options: TableSourceOptionsErased = {}): TableFace {
-    return new TableFace(tableFromStream(this.node, options));
+  toTable(options: TableOptionsErased = {}): TableFace {
+    return tableFace(options, (immediate) => tableFromStream(this.node, immediate));
   }
   join(other: object, joiner: ErasedJoiner, options: object = {}): StreamFace {
     return this.#join(other, joiner, 'inner', options);
@@ -177,37 +179,40 @@ export class TableFace {
     this.node = node;
   }
 
-  filter(predicate: ErasedRowPredicate, options: TableSourceOptionsErased = {}): TableFace {
-    return new TableFace(filterTable(this.node, predicate, true, options));
+  filter(predicate: ErasedRowPredicate, options: TableOptionsErased = {}): TableFace {
+    return tableFace(options, (immediate) => filterTable(this.node, predicate, true, immediate));
   }
-  filterNot(predicate: ErasedRowPredicate, options: TableSourceOptionsErased = {}): TableFace {
-    return new TableFace(filterTable(this.node, predicate, false, options));
+  filterNot(predicate: ErasedRowPredicate, options: TableOptionsErased = {}): TableFace {
+    return tableFace(options, (immediate) => filterTable(this.node, predicate, false, immediate));
   }
-  mapValues(mapper: ErasedRowMapper, options: TableSourceOptionsErased = {}): TableFace {
-    return new TableFace(mapTable(this.node, mapper, options));
+  mapValues(mapper: ErasedRowMapper, options: TableOptionsErased = {}): TableFace {
+    return tableFace(options, (immediate) => mapTable(this.node, mapper, immediate));
   }
-  transformValues(spec: ErasedTransformerSpec, options: TableSourceOptionsErased = {}): TableFace {
-    return new TableFace(transformTable(this.node, spec, options));
+  transformValues(spec: ErasedTransformerSpec, options: TableOptionsErased = {}): TableFace {
+    return tableFace(options, (immediate) => transformTable(this.node, spec, immediate));
   }
   groupBy(selector: ErasedRowMapper, options: GroupOptionsErased = {}): TableGroupFace {
     return new TableGroupFace(groupTable(this.node, selector, options));
   }
-  join(other: object, joiner: ErasedJoiner, options: TableSourceOptionsErased = {}): TableFace {
-    return new TableFace(joinTables(this.node, sameTopology(other, TableFace, this.node.draft, 'join()').node, joiner, 'inner', options));
+  join(other: object, joiner: ErasedJoiner, options: TableOptionsErased = {}): TableFace {
+    const { node } = sameTopology(other, TableFace, this.node.draft, 'join()');
+    return tableFace(options, (immediate) => joinTables(this.node, node, joiner, 'inner', immediate));
   }
-  leftJoin(other: object, joiner: ErasedJoiner, options: TableSourceOptionsErased = {}): TableFace {
-    return new TableFace(joinTables(this.node, sameTopology(other, TableFace, this.node.draft, 'leftJoin()').node, joiner, 'left', options));
+  leftJoin(other: object, joiner: ErasedJoiner, options: TableOptionsErased = {}): TableFace {
+    const { node } = sameTopology(other, TableFace, this.node.draft, 'leftJoin()');
+    return tableFace(options, (immediate) => joinTables(this.node, node, joiner, 'left', immediate));
   }
-  outerJoin(other: object, joiner: ErasedJoiner, options: TableSourceOptionsErased = {}): TableFace {
-    return new TableFace(joinTables(this.node, sameTopology(other, TableFace, this.node.draft, 'outerJoin()').node, joiner, 'outer', options));
+  outerJoin(other: object, joiner: ErasedJoiner, options: TableOptionsErased = {}): TableFace {
+    const { node } = sameTopology(other, TableFace, this.node.draft, 'outerJoin()');
+    return tableFace(options, (immediate) => joinTables(this.node, node, joiner, 'outer', immediate));
   }
-  foreignKeyJoin(other: object, joiner: ErasedJoiner, options: ForeignKeyOptionsErased): TableFace {
+  foreignKeyJoin(other: object, joiner: ErasedJoiner, options: Paceable<ForeignKeyOptionsErased>): TableFace {
     const { node } = sameTopology(other, TableFace, this.node.draft, 'foreignKeyJoin()');
-    return new TableFace(joinByForeignKey(this.node, node, joiner, 'inner', options));
+    return tableFace(options, (immediate) => joinByForeignKey(this.node, node, joiner, 'inner', immediate));
   }
-  leftForeignKeyJoin(other: object, joiner: ErasedJoiner, options: ForeignKeyOptionsErased): TableFace {
+  leftForeignKeyJoin(other: object, joiner: ErasedJoiner, options: Paceable<ForeignKeyOptionsErased>): TableFace {
     const { node } = sameTopology(other, TableFace, this.node.draft, 'leftForeignKeyJoin()');
-    return new TableFace(joinByForeignKey(this.node, node, joiner, 'left', options));
+    return tableFace(options, (immediate) => joinByForeignKey(this.node, node, joiner, 'left', immediate));
   }
   suppress(options: SuppressOptionsErased): TableFace {
     return new TableFace(suppressTable(this.node, options));
@@ -223,17 +228,21 @@ export class TableGroupFace {
     this.group = group;
   }
 
-  count(options: TableSourceOptionsErased = {}): TableFace {
-    return new TableFace(foldTableGroup(this.group, { fold: tableCountFold, kind: 'count', options }));
+  count(options: TableOptionsErased = {}): TableFace {
+    return tableFace(options, (immediate) => foldTableGroup(this.group, { fold: tableCountFold, kind: 'count', options: immediate }));
   }
-  reduce(spec: TableSourceOptionsErased & Pick<TableFold, 'add' | 'subtract'>): TableFace {
+  reduce(spec: TableOptionsErased & Pick<TableFold, 'add' | 'subtract'>): TableFace {
     const { add, subtract } = spec;
-    return new TableFace(foldTableGroup(this.group, { fold: { initial: undefined, add, subtract }, kind: 'reduce', options: spec }));
+    return tableFace(spec, (immediate) => foldTableGroup(this.group, { fold: { initial: undefined, add, subtract }, kind: 'reduce', options: immediate }));
   }
-  aggregate(spec: TableSourceOptionsErased & TableFold): TableFace {
+  aggregate(spec: TableOptionsErased & TableFold): TableFace {
     const { initial, add, subtract } = spec;
-    return new TableFace(foldTableGroup(this.group, { fold: { initial, add, subtract }, kind: 'aggregate', options: spec }));
+    return tableFace(spec, (immediate) => foldTableGroup(this.group, { fold: { initial, add, subtract }, kind: 'aggregate', options: immediate }));
   }
+}
+
+function tableFace<O extends TableSourceOptionsErased>(options: Paceable<O>, make: (immediate: O) => TableNode): TableFace {
+  return new TableFace(pacedTable(options, make));
 }
 
 function serdesOf(node: StreamNode): { readonly key: ErasedSerde | undefined; readonly value: ErasedSerde | undefined } {

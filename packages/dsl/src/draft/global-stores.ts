@@ -27,6 +27,7 @@ export function globalTable(draft: PlanDraft, reading: SourceReading, options: T
     throw topologyError(`Global table "${store.name}" cannot be versioned: every lookup sees the newest row. Give it a store.keyValue().`, {
       store: store.name,
     });
+  refuseBound('t.globalTable()', store.declared);
   const sourceName = draft.names.suffixed(options.as, '-source', 'KSTREAM-SOURCE-');
   const name = draft.names.node(options.as, 'KTABLE-SOURCE-');
   const key = firstSerde(store.key, reading.key);
@@ -93,7 +94,19 @@ export function onlyStore(what: string, spec: ErasedProcessorSpec): StoreDeclara
     throw topologyError(`${what} keeps a key-value store, but "${declared.name}" is a ${declared.kind} store. Declare it with store.keyValue().`, {
       store: declared.name,
     });
+  refuseBound(what, declared);
   return declared;
+}
+
+/** A store that is restored from its source topic would bring back what it had let go. */
+function refuseBound(what: string, declared: StoreDeclaration | undefined): void {
+  if (declared?.entriesMax === undefined) return;
+  throw topologyError(
+    `${what} keeps every row of its topic, but store "${declared.name}" has { entriesMax }. Leave it out, or read the topic with t.table().`,
+    {
+      store: declared.name,
+    },
+  );
 }
 
 function addGlobal(draft: PlanDraft, node: Omit<GlobalStorePlan, 'id' | 'kind' | 'parents'>): void {

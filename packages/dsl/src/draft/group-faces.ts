@@ -7,6 +7,7 @@ import { type SessionWindows, type TimeWindows, windowSettings } from '../window
 import { addCogroupInput, type Cogroup, type CogroupOptionsErased, foldCogroup } from './cogroup.ts';
 import type { FoldWindows, InputFold } from './fold-node.ts';
 import { type FoldOptionsErased, foldGroup, type GroupNode } from './group-node.ts';
+import { type Paceable, pacedTable } from './paced-table.ts';
 import type { StreamNode, TableNode } from './stream-node.ts';
 import { sameTopology } from './typed.ts';
 
@@ -31,18 +32,19 @@ class FoldingFace<Table> {
     this.node = group.stream;
   }
 
-  count(options: FoldOptionsErased = {}): Table {
+  count(options: Paceable<FoldOptionsErased> = {}): Table {
     return this.#fold('count', sessionCountFold, options);
   }
-  reduce(combine: ErasedAdder, options: FoldOptionsErased = {}): Table {
+  reduce(combine: ErasedAdder, options: Paceable<FoldOptionsErased> = {}): Table {
     return this.#fold('reduce', { initial: undefined, add: combine, merge: combine }, options);
   }
-  aggregate(spec: FoldOptionsErased & Required<Omit<InputFold, 'merge'>> & Pick<InputFold, 'merge'>): Table {
+  aggregate(spec: Paceable<FoldOptionsErased> & Required<Omit<InputFold, 'merge'>> & Pick<InputFold, 'merge'>): Table {
     const { initial, add, merge } = spec;
     return this.#fold('aggregate', { initial, add, merge }, spec);
   }
-  #fold(kind: 'count' | 'reduce' | 'aggregate', fold: InputFold, options: FoldOptionsErased): Table {
-    return this.table(foldGroup(this.group, { fold, kind, options, windows: this.windows, late: this.#late }));
+  #fold(kind: 'count' | 'reduce' | 'aggregate', fold: InputFold, options: Paceable<FoldOptionsErased>): Table {
+    const { group, windows } = this;
+    return this.table(pacedTable<FoldOptionsErased>(options, (immediate) => foldGroup(group, { fold, kind, options: immediate, windows, late: this.#late })));
   }
 }
 
@@ -81,8 +83,8 @@ export class CogroupFace<Table> {
     const group = sameTopology(grouped, GroupFace, this.node.draft, 'cogroup()').group;
     return new CogroupFace(this.#table, addCogroupInput(this.cogrouped, { group, add }), this.node);
   }
-  aggregate(options: CogroupOptionsErased = {}): Table {
-    return this.#table(foldCogroup(this.cogrouped, undefined, options));
+  aggregate(options: Paceable<CogroupOptionsErased> = {}): Table {
+    return this.#table(pacedTable<CogroupOptionsErased>(options, (immediate) => foldCogroup(this.cogrouped, undefined, immediate)));
   }
   windowedBy(windows: TimeWindows | SessionWindows): WindowedCogroupFace<Table> {
     return new WindowedCogroupFace(this.#table, this.cogrouped, windowSettings(windows));
@@ -98,7 +100,7 @@ export class WindowedCogroupFace<Table> {
     this.cogrouped = cogrouped;
     this.windows = windows;
   }
-  aggregate(options: CogroupOptionsErased = {}): Table {
-    return this.#table(foldCogroup(this.cogrouped, this.windows, options));
+  aggregate(options: Paceable<CogroupOptionsErased> = {}): Table {
+    return this.#table(pacedTable<CogroupOptionsErased>(options, (immediate) => foldCogroup(this.cogrouped, this.windows, immediate)));
   }
 }

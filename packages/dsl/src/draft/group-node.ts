@@ -1,12 +1,11 @@
 // Grouped streams and their aggregates in the plan: store, operator, and before them a repartition if the key is new (semantics 2.4, 8.1).
 import type { ErasedSerde } from '@millrace/core';
 import { MillraceError, serde as serdes } from '@millrace/core';
-import type { WindowEmit } from '../operator-options.ts';
 import { withLateRecords } from '../operators/late-records.ts';
 import { passThroughOperator } from '../operators/pass-through.ts';
 import type { Emission } from '../operators/table-emission.ts';
 import type { TopicDeclaration } from '../topic.ts';
-import { emissionOf } from './emission.ts';
+import { emissionOf, type ImmediateEmit } from './emission.ts';
 import { createFold, FoldRows, type FoldWindows, foldedKey, foldSpec, graceOf, type InputFold, storeKindOf } from './fold-node.ts';
 import type { PlanDraft } from './plan-draft.ts';
 import { planRepartition } from './repartition-draft.ts';
@@ -25,7 +24,7 @@ export interface GroupNode {
   readonly shared: { repartition: number | undefined };
 }
 
-export type FoldOptionsErased = Omit<TableSourceOptionsErased, 'emit'> & { readonly emit?: WindowEmit };
+export type FoldOptionsErased = Omit<TableSourceOptionsErased, 'emit'> & { readonly emit?: ImmediateEmit | 'onWindowClose' };
 
 export interface FoldWish {
   readonly fold: InputFold;
@@ -90,7 +89,7 @@ function divideLate(
 }
 
 /** A final result needs windows that end. */
-function checkEmit(emit: WindowEmit | undefined, windows: FoldWindows, kind: string): void {
+function checkEmit(emit: FoldOptionsErased['emit'], windows: FoldWindows, kind: string): void {
   if (emit !== 'onWindowClose' || (windows !== undefined && windows.kind !== 'unlimited')) return;
   const why = windows === undefined ? `${kind}() without windows` : 'an unlimited window';
   throw new MillraceError('ERR_OPTION', `emit: 'onWindowClose' waits for windows to end, which ${why} never does. Use 'onUpdate' or 'onCommit'.`, {

@@ -64,6 +64,7 @@ export function keyValueSpec(
     changelog,
     queryable,
     sourceTopic,
+    entriesMax: store.declared?.entriesMax,
   });
 }
 

@@ -12,15 +12,18 @@ export interface SuppressOptionsErased extends ErasedOptions {
   readonly bytesMax?: number;
   readonly onFull?: 'emit' | 'fail';
   readonly changelog?: boolean;
+  /** Of the buffer; derived from `as` or generated unless given. */
+  readonly storeName?: string;
 }
 
 export function suppressTable(table: TableNode, options: SuppressOptionsErased): TableNode {
   const { draft } = table;
+  refuseVersioned(table);
   const bounds = checkedBounds(options);
   const waitMs = options.until === 'windowClose' ? graceOf(table) : durationMs(options.until, 'suppress: until');
   // A given name takes no index, neither for the node nor for the store: so it is in Kafka Streams.
   const name = draft.names.nodeUnlessGiven(options.as, 'KTABLE-SUPPRESS-');
-  const store = options.as === undefined ? draft.names.store('KTABLE-SUPPRESS-') : `${options.as}-store`;
+  const store = options.storeName ?? (options.as === undefined ? draft.names.store('KTABLE-SUPPRESS-') : `${options.as}-store`);
   // What waits must be able to show the row from before, so the table above has to keep rows.
   table.rows.sendPrior(true);
   const key = draft.keySerde(table.key);
@@ -71,6 +74,15 @@ class SuppressedRows implements TableRows {
     const store = this.#store;
     return { stores: [store, ...parent.stores], open: (context) => readUnsuppressed(parent.open(context), context, store) };
   }
+}
+
+/** A buffer keeps one row per key and lets the newest go on; of a versioned table each row stands for a time of its own. */
+function refuseVersioned(table: TableNode): void {
+  if (table.rows.historyMs === undefined) return;
+  throw topologyError(
+    `suppress() cannot hold back "${table.name}": its rows come from a store.versioned(), where each holds for a time of its own. Give that table a store.keyValue(), or put a mapValues() with a plain { store } in between.`,
+    { node: table.name },
+  );
 }
 
 function graceOf(table: TableNode): number {

@@ -1,11 +1,10 @@
 // Adds table sources to the plan: a topic read as a table, a stream read as a table.
 // Rows are kept only if the user named a store or something downstream needs them (semantics 9.3, 9.4).
 import type { ErasedSerde } from '@millrace/core';
-import type { Emit } from '../operator-options.ts';
 import { readStored } from '../operators/row-readers.ts';
 import { tableSourceOperator } from '../operators/table-source.ts';
 import type { SourceReading } from '../plan/nodes.ts';
-import { emissionOf } from './emission.ts';
+import { emissionOf, type ImmediateEmit } from './emission.ts';
 import type { PlanDraft } from './plan-draft.ts';
 import { planRepartition } from './repartition-draft.ts';
 import { firstSerde } from './serde-hints.ts';
@@ -13,7 +12,7 @@ import { nameStore, rowsSpec, type StoreDraft, type StoreOptionsErased } from '.
 import type { ErasedOptions, StreamNode, TableNode } from './stream-node.ts';
 import type { RowView, TableRows } from './table-rows.ts';
 
-export type TableSourceOptionsErased = ErasedOptions & StoreOptionsErased & { readonly emit?: Emit };
+export type TableSourceOptionsErased = ErasedOptions & StoreOptionsErased & { readonly emit?: ImmediateEmit };
 
 export function tableFromTopic(draft: PlanDraft, reading: SourceReading, options: TableSourceOptionsErased): TableNode {
   const topic = reading.topics[0] as SourceReading['topics'][number];
@@ -77,7 +76,7 @@ export class SourceRows implements TableRows {
     return { stores: [name], open: (context) => readStored(context, name) };
   }
 
-  resolve(isRead: boolean, emit: Emit | undefined): { readonly stores: readonly string[]; readonly create: ReturnType<typeof tableSourceOperator> } {
+  resolve(isRead: boolean, emit: ImmediateEmit | undefined): { readonly stores: readonly string[]; readonly create: ReturnType<typeof tableSourceOperator> } {
     const store = this.#kept ? this.#store.name : undefined;
     return {
       stores: store === undefined ? [] : [store],

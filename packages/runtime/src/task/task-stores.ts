@@ -6,7 +6,9 @@ import { asBuffer, assert, noHeaders, type RecordHeaders } from '@millrace/core'
 import {
   type ChangelogSink,
   type Database,
+  type KeyValueStoreOptions,
   putCheckpoint,
+  RecentRowsStore,
   StagedKeyValueStore,
   StagedSessionStore,
   type StagedStore,
@@ -160,12 +162,16 @@ function openStore(options: TaskStoresOptions, name: string): TaskStore {
         ? new StagedSessionStore({ ...common, retentionMs: spec.retentionMs, holdsClosed: spec.holdsClosed, onExpired: () => options.onExpired(name) })
         : spec.kind === 'versioned'
           ? new StagedVersionedStore({ ...common, historyMs: spec.historyMs, onExpired: () => options.onExpired(name) })
-          : new StagedKeyValueStore({
+          : keyValueStore(spec, {
               ...common,
               logEveryWrite: options.logEveryWrite && spec.isBuffer !== true,
               currentHeaders: changelogHeaders(spec, cursor),
             });
   return { spec, store, log, sink: log.kind === 'changelog' ? changelogSink(log.lane) : undefined, topicId: '', leaderEpoch: -1, checkpointOffset: 0 };
+}
+
+function keyValueStore({ entriesMax }: KeyValueSpec, options: KeyValueStoreOptions): StagedKeyValueStore<unknown, unknown> {
+  return entriesMax === undefined ? new StagedKeyValueStore(options) : new RecentRowsStore({ ...options, entriesMax });
 }
 
 function changelogHeaders(spec: KeyValueSpec, cursor: TaskCursor): ((present: boolean) => RecordHeaders) | undefined {
