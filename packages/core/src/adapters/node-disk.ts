@@ -24,7 +24,7 @@ export const nodeDisk: Disk = {
       .readdirSync(directory, { withFileTypes: true })
       .map((entry) => ({ name: entry.name, directory: entry.isDirectory() }))
       .sort((left, right) => (left.name < right.name ? -1 : 1)),
-  makeDirectory: (directory) => void fs.mkdirSync(directory, { recursive: true, mode: PRIVATE_DIRECTORY }),
+  makeDirectory,
   remove: (file) => fs.rmSync(file, { recursive: true, force: true }),
   rename: (from, to) => fs.renameSync(from, to),
   syncDirectory,
@@ -44,6 +44,20 @@ export const nodeDisk: Disk = {
   lock: takeLock,
   join: (...parts) => path.join(...parts),
 };
+
+/** Node's own `recursive` never returns where the system answers ENOENT though the parent is there, as /proc does. */
+function makeDirectory(directory: string): void {
+  try {
+    fs.mkdirSync(directory, { mode: PRIVATE_DIRECTORY });
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'EEXIST' && fs.statSync(directory).isDirectory()) return;
+    const parent = path.dirname(path.resolve(directory));
+    if (code !== 'ENOENT' || fs.existsSync(parent)) throw error;
+    makeDirectory(parent);
+    makeDirectory(directory);
+  }
+}
 
 function openFile(file: string, mode: keyof typeof FLAGS): DiskFile {
   const handle = fs.openSync(file, FLAGS[mode], PRIVATE_FILE);
