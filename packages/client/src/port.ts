@@ -69,8 +69,12 @@ export interface LogConsumer {
 
 export interface ProduceAck {
   readonly baseOffset: Offset;
+  /** The offset after its last record. (A batch too large for its topic is sent in parts; others may have written between them.) */
+  readonly nextOffset: Offset;
   /** -1 unless the topic uses log append time. */
   readonly logAppendTime: number;
+  /** The epoch under which the leader led that has it; -1 unknown. */
+  readonly leaderEpoch: number;
 }
 
 /** Who commits, as the group coordinator checks it (KIP-447). */
@@ -96,7 +100,10 @@ export interface LogProducer {
   initialise(): Promise<void>;
   /** From here on `send` belongs to a new transaction. Registration happens lazily. No-op without a transactional id. */
   begin(): void;
-  /** Takes the builder over; it is recycled after the acknowledgement. Rejects with ERR_RECORD_TOO_LARGE, ERR_PRODUCER_FENCED, … */
+  /**
+   * Takes the builder over; it is recycled after the acknowledgement. A batch that is too large for its topic is split as far as it can be. Rejects
+   * with ERR_RECORD_TOO_LARGE (a single record; `where.bytes`), ERR_PRODUCER_FENCED, …
+   */
   send(topic: string, partition: number, batch: BatchBuilder): Promise<ProduceAck>;
   /** Batches not yet acknowledged, those waiting for a retry included, and their bytes. */
   readonly inFlight: { readonly batches: number; readonly bytes: number };
@@ -139,6 +146,11 @@ export interface LogAdmin {
   topicConfig(name: string): Promise<Readonly<Record<string, string>>>;
   /** `latest` is the log end (read_uncommitted), `latestStable` the last stable offset. Keys are `partitionKey`s. */
   listOffsets(partitions: readonly TopicPartition[], at: OffsetSpec): Promise<ReadonlyMap<string, Offset>>;
+  /**
+   * Where the log of each leader stops to be that of `leaderEpoch`: the offset after the last record of that epoch, or of the next older one it
+   * knows. Whoever stands beyond has seen records that the log has lost. -1 where the leader knows of no such epoch. Keys are `partitionKey`s.
+   */
+  epochEnds(questions: readonly (TopicPartition & { readonly leaderEpoch: number })[]): Promise<ReadonlyMap<string, Offset>>;
   /** Always require-stable: waits out pending transactions. Partitions without a commit are absent. */
   committedOffsets(groupId: string, partitions: readonly TopicPartition[]): Promise<ReadonlyMap<string, CommittedOffset>>;
   /** Outside a transaction (at-least-once). */

@@ -100,6 +100,13 @@ interface WaitingBatch {
   readonly batch: BatchBuilder;
 }
 
+/** A place in a log, and a leader epoch under which it was there. */
+export interface LogPosition {
+  readonly offset: number;
+  /** -1 unknown. */
+  readonly leaderEpoch: number;
+}
+
 /** What one span wrote, and what became of it. */
 export class SpanOutput {
   /** Sent and not yet acknowledged. */
@@ -109,8 +116,8 @@ export class SpanOutput {
   /** The transaction of this span has begun. */
   begun = false;
   failure: unknown = undefined;
-  /** The offset after the last acknowledged record, by lane. */
-  readonly ends = new Map<OutputLane, number>();
+  /** After the last acknowledged record, by lane. */
+  readonly ends = new Map<OutputLane, LogPosition>();
   readonly waiting: WaitingBatch[] = [];
   #settled: (() => void) | undefined;
 
@@ -249,7 +256,7 @@ export class Outbox {
     this.#options.producer.send(lane.topic, lane.partition, batch).then(
       (ack) => {
         output.inFlight -= 1;
-        output.ends.set(lane, ack.baseOffset + count);
+        output.ends.set(lane, { offset: ack.nextOffset, leaderEpoch: ack.leaderEpoch });
         this.#answered(output);
       },
       (error: unknown) => {

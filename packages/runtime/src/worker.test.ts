@@ -115,6 +115,49 @@ test('input is taken again when what the disk refused was dropped after a lost a
   expect(rig.log.visible('out').slice(-3)).toEqual(['a=3', 'b=3', 'c=3']);
 });
 
+test('a changelog whose tail an unclean leader change took away is noticed: the store is rebuilt from what is left, with the reason', async () => {
+  const disk = new Disk();
+  const log = createLog();
+  const first = startRig({ disk, log });
+  log.produce('in', 0, lines(9));
+  await first.worker.assign(assignmentOf(log, ['0_0']));
+  await until(() => inputAt(first) === 9);
+  await first.worker.stop(10_000);
+  expect(await counts(disk)).toEqual({ a: 3, b: 3, c: 3 });
+
+  const changelog = log.partition({ topic: CHANGELOG, partition: 0 });
+  const { end } = changelog;
+  changelog.loseTail(0);
+  while (changelog.end < end + 2) log.produce(CHANGELOG, 0, [{ key: 'z', value: '\0\0\0\0\0\0\0\x07', at: 1 }]); // grown past the checkpoint again
+  const warnings: object[] = [];
+  const second = startRig({ disk, log, warn: (fields) => void warnings.push(fields) });
+  await second.worker.assign(assignmentOf(log, ['0_0']));
+  await until(() => second.states.some(([, state]) => state === 'running'));
+  await second.worker.stop(10_000);
+  expect(await counts(disk)).toEqual({ z: 7 });
+  expect(warnings).toContainEqual(expect.objectContaining({ store: 'counts', reason: 'lost tail' }));
+});
+
+test('a leader change that lost nothing costs no rebuild', async () => {
+  const disk = new Disk();
+  const log = createLog();
+  const first = startRig({ disk, log });
+  log.produce('in', 0, lines(9));
+  await first.worker.assign(assignmentOf(log, ['0_0']));
+  await until(() => inputAt(first) === 9);
+  const changelog = log.partition({ topic: CHANGELOG, partition: 0 });
+  changelog.loseTail(changelog.end);
+  log.produce('in', 0, lines(9, 9));
+  await until(() => inputAt(first) === 18);
+  await first.worker.stop(10_000);
+  changelog.loseTail(changelog.end);
+  const second = startRig({ disk, log });
+  await second.worker.assign(assignmentOf(log, ['0_0']));
+  await until(() => second.states.some(([, state]) => state === 'running'));
+  expect(second.restores.map(({ restored }) => restored)).toEqual(second.restores.map(() => 0));
+  await second.worker.stop(10_000);
+});
+
 test('under exactly-once batches of the open span wait while another is closing; under at-least-once they leave', async () => {
   for (const guarantee of ['exactly-once', 'at-least-once'] as const) {
     const rig = startRig({ guarantee });

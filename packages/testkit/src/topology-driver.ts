@@ -50,12 +50,11 @@ interface Feed extends Waiting {
 }
 
 const ONE_RECORD = { records: 1, deadlineMs: Number.POSITIVE_INFINITY };
-const NO_OFFSETS: ReadonlyMap<never, number> = new Map<never, number>();
+const NO_OFFSETS: ReadonlyMap<never, never> = new Map<never, never>();
 /** Committed spans that stay in memory before the stores' database gets them: a batch for each record would cost more than the record. */
 const SETTLE_EVERY = 8192;
 /** Records of one batch of `sendBatches`. */
 const BATCH_RECORDS = 256;
-const NO_ENDS = new Map<OutputLane, number>();
 
 export class TopologyDriver implements TaskHost {
   readonly applicationId: string;
@@ -314,7 +313,7 @@ export class TopologyDriver implements TaskHost {
     if (task.touched) {
       task.stores.close();
       task.spanClosed();
-      task.stores.committed(NO_ENDS, NO_OFFSETS);
+      task.stores.committed(NO_OFFSETS, NO_OFFSETS);
       if (++this.#unsettled >= SETTLE_EVERY) this.#settle();
     }
     if (this.#written.length === 0) return;

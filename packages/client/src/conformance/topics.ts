@@ -1,6 +1,6 @@
 // Conformance: topics, offsets and groups from the outside (LogAdmin).
-import { type Offset, partitionKey } from '@millrace/core';
-import { at, batchOf, type ConformanceCase, codeOf, define, NO_GROUP, same } from './bench.ts';
+import { MillraceError, type Offset, partitionKey } from '@millrace/core';
+import { at, batchOf, type ConformanceCase, codeOf, define, NO_GROUP, readUntil, same } from './bench.ts';
 
 export const TOPIC_CASES: readonly ConformanceCase[] = [
   define('a created topic is described with its partitions and config; creating it again changes nothing; deleted, it is absent', async (bench) => {
@@ -47,6 +47,47 @@ export const TOPIC_CASES: readonly ConformanceCase[] = [
     const found = await bench.admin.committedOffsets(groupId, [at(topic, 0), at(topic, 1)]);
     same([...found], [[partitionKey(topic, 0), { offset: 7, metadata: 'seven' }]], 'committed');
   }),
+
+  define(
+    'the end of a leader epoch is the log end while that epoch lasts; an epoch that never was is unknown; an acknowledgement names its epoch',
+    async (bench) => {
+      const topic = await bench.topic(1);
+      const producer = await bench.producer();
+      const ack = await producer.send(topic, 0, batchOf(['a', 'b']));
+      same([ack.baseOffset, ack.nextOffset, ack.leaderEpoch >= 0], [0, 2, true], 'acknowledgement');
+      const endOf = async (leaderEpoch: number) => (await bench.admin.epochEnds([{ topic, partition: 0, leaderEpoch }])).get(partitionKey(topic, 0));
+      same(await endOf(ack.leaderEpoch), 2, 'the current epoch');
+      same(await endOf(ack.leaderEpoch + 1000), -1, 'an epoch that never was');
+      same((await bench.admin.epochEnds([])).size, 0, 'no question');
+    },
+  ),
+
+  define(
+    'a batch larger than max.message.bytes arrives in parts, in order and once; a single record that is too large is refused with its size',
+    async (bench) => {
+      const topic = await bench.topic(1, { 'max.message.bytes': '2000' });
+      const values = Array.from({ length: 200 }, (_, index) => `value-${index}-${'x'.repeat(50)}`);
+      for (const transactionalId of [undefined, bench.name('tx')]) {
+        const producer = await bench.producer(transactionalId);
+        const consumer = bench.consumer('read_committed');
+        const from = (await bench.admin.listOffsets([at(topic)], 'latest')).get(partitionKey(topic, 0)) ?? 0;
+        producer.begin();
+        const ack = await producer.send(topic, 0, batchOf(values));
+        same([ack.baseOffset, ack.nextOffset], [from, from + 200], 'acknowledged as one');
+        if (transactionalId !== undefined) await producer.end(true);
+        consumer.assign([at(topic, 0, from)]);
+        const seen = await readUntil(consumer, bench.ports, (all) => all.length >= 200);
+        same(
+          seen.map((one) => one.slice(one.indexOf('=') + 1)),
+          values,
+          'values',
+        );
+      }
+      const producer = await bench.producer();
+      const refused = await producer.send(topic, 0, batchOf(['y'.repeat(3000)])).catch((error: unknown) => error);
+      same(MillraceError.is(refused) ? [refused.code, Number(refused.where.bytes) > 3000] : refused, ['ERR_RECORD_TOO_LARGE', true], 'too large');
+    },
+  ),
 
   define('removing a member that nobody knows is fine', async (bench) => {
     await bench.admin.removeMember(bench.name('group'), 'nobody');

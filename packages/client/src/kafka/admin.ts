@@ -3,9 +3,11 @@
 import { type Offset, partitionKey, type TopicPartition } from '@millrace/core';
 import { APIS, NO_UUID } from '@millrace/protocol';
 import type { CommittedOffset, GroupMetadata, LogAdmin, NewTopic, OffsetSpec, OffsetToCommit, PartitionStart, TopicDescription } from '../port.ts';
+import { askLeaders } from './ask-leaders.ts';
 import { groupByTopic } from './by-topic.ts';
 import type { KafkaCluster } from './cluster.ts';
 import type { BrokerConnection } from './connection.ts';
+import { type EpochQuestion, epochEnds } from './epoch-ends.ts';
 import { kafkaFailure } from './error-response.ts';
 import { EARLIEST, LATEST, listOffsets } from './list-offsets.ts';
 import { offsetTopics } from './offset-topics.ts';
@@ -152,36 +154,27 @@ export class KafkaAdmin implements LogAdmin {
     });
   }
 
-  async deleteRecords(before: readonly PartitionStart[]): Promise<void> {
-    let left = [...before];
-    if (left.length === 0) return;
-    await withRetries(this.#cluster, { what: 'Deleting records' }, async () => {
-      const byLeader = new Map<number, PartitionStart[]>();
-      for (const each of left) {
-        const { nodeId } = await this.#cluster.leader(each.topic, each.partition);
-        const group = byLeader.get(nodeId);
-        if (group === undefined) byLeader.set(nodeId, [each]);
-        else group.push(each);
-      }
-      for (const [nodeId, group] of byLeader) {
-        const connection = await this.#cluster.connectionTo(nodeId, 'admin');
-        const topics = groupByTopic(group).map(({ topic, items }) => ({
-          name: topic,
-          partitions: items.map(({ partition, offset }) => ({ partitionIndex: partition, offset })),
-        }));
-        const body = await connection.request(APIS.deleteRecords, { topics, timeoutMs: this.#cluster.options.requestTimeoutMs });
-        for (const topic of body.topics) {
-          for (const each of topic.partitions) {
-            if (each.errorCode !== 0)
-              throw kafkaFailure(each.errorCode, `Deleting records of ${topic.name}-${each.partitionIndex}`, {
-                topic: topic.name,
-                partition: each.partitionIndex,
-              });
-            left = left.filter((item) => item.topic !== topic.name || item.partition !== each.partitionIndex);
-          }
+  deleteRecords(before: readonly PartitionStart[]): Promise<void> {
+    return askLeaders(this.#cluster, 'Deleting records', before, async (connection, led, answered) => {
+      const topics = groupByTopic(led).map(({ topic, items }) => ({
+        name: topic,
+        partitions: items.map(({ partition, offset }) => ({ partitionIndex: partition, offset })),
+      }));
+      const body = await connection.request(APIS.deleteRecords, { topics, timeoutMs: this.#cluster.options.requestTimeoutMs });
+      let failure: Error | undefined;
+      for (const topic of body.topics) {
+        for (const { partitionIndex, errorCode } of topic.partitions) {
+          const where = { topic: topic.name, partition: partitionIndex };
+          if (errorCode === 0) answered(topic.name, partitionIndex);
+          else failure ??= kafkaFailure(errorCode, `Deleting records of ${topic.name}-${partitionIndex}`, where);
         }
       }
+      return failure;
     });
+  }
+
+  epochEnds(questions: readonly EpochQuestion[]): Promise<ReadonlyMap<string, Offset>> {
+    return epochEnds(this.#cluster, questions);
   }
 
   removeMember(groupId: string, memberId: string): Promise<void> {

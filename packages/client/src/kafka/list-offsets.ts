@@ -1,11 +1,11 @@
 // Asks leaders for offsets by time, for the consumer (out of range) and the admin port.
-// Owns: the round of requests, one per leader.  Never: caches an answer.
+// Owns: the request.  Never: caches an answer.
 import { type Offset, partitionKey, type TopicPartition } from '@millrace/core';
 import { APIS } from '@millrace/protocol';
+import { askLeaders } from './ask-leaders.ts';
 import { groupByTopic } from './by-topic.ts';
 import type { KafkaCluster } from './cluster.ts';
 import { kafkaFailure } from './error-response.ts';
-import { withRetries } from './retry.ts';
 
 /** Kafka's special times. */
 export const LATEST = -1;
@@ -22,36 +22,27 @@ export async function listOffsets(
 ): Promise<ReadonlyMap<string, Offset>> {
   const found = new Map<string, Offset>();
   const beyond: TopicPartition[] = [];
-  let missing = [...partitions];
-  await withRetries(cluster, { what: 'Listing offsets' }, async () => {
-    const byLeader = new Map<number, TopicPartition[]>();
-    for (const each of missing) {
-      const { nodeId } = await cluster.leader(each.topic, each.partition);
-      const group = byLeader.get(nodeId);
-      if (group === undefined) byLeader.set(nodeId, [each]);
-      else group.push(each);
-    }
+  await askLeaders(cluster, 'Listing offsets', partitions, async (connection, led, answered) => {
+    const topics = groupByTopic(led).map(({ topic, items }) => ({
+      name: topic,
+      partitions: items.map(({ partition }) => ({ partitionIndex: partition, timestamp, currentLeaderEpoch: -1 })),
+    }));
+    const body = await connection.request(APIS.listOffsets, { replicaId: -1, isolationLevel: isolation === 'read_committed' ? 1 : 0, topics });
     let failure: Error | undefined;
-    for (const [nodeId, group] of byLeader) {
-      const connection = await cluster.connectionTo(nodeId, 'admin');
-      const topics = groupByTopic(group).map(({ topic, items }) => ({
-        name: topic,
-        partitions: items.map(({ partition }) => ({ partitionIndex: partition, timestamp, currentLeaderEpoch: -1 })),
-      }));
-      const body = await connection.request(APIS.listOffsets, { replicaId: -1, isolationLevel: isolation === 'read_committed' ? 1 : 0, topics });
-      for (const topic of body.topics) {
-        for (const each of topic.partitions) {
-          const where = { topic: topic.name, partition: each.partitionIndex };
-          if (each.errorCode !== 0) failure ??= kafkaFailure(each.errorCode, `Listing offsets of ${partitionKey(where.topic, where.partition)}`, where);
-          else {
-            if (each.offset < 0) beyond.push(where);
-            found.set(partitionKey(where.topic, where.partition), Math.max(0, each.offset) as Offset);
-          }
+    for (const topic of body.topics) {
+      for (const each of topic.partitions) {
+        const where = { topic: topic.name, partition: each.partitionIndex };
+        const key = partitionKey(where.topic, where.partition);
+        if (each.errorCode !== 0) {
+          failure ??= kafkaFailure(each.errorCode, `Listing offsets of ${key}`, where);
+          continue;
         }
+        if (each.offset < 0) beyond.push(where);
+        found.set(key, Math.max(0, each.offset) as Offset);
+        answered(where.topic, where.partition);
       }
     }
-    missing = missing.filter((each) => !found.has(partitionKey(each.topic, each.partition)));
-    if (failure !== undefined) throw failure;
+    return failure;
   });
   if (beyond.length > 0 && timestamp >= 0) {
     // No record is that young: reading from there means reading from the end.

@@ -11,21 +11,32 @@ export interface PendingBatch {
   readonly queue: PartitionQueue;
   readonly builder: BatchBuilder;
   readonly bytes: number;
-  /** Grows with each `send`. */
+  /** Grows with each `send`; the parts of a batch that had to be split share the room between it and the next. */
   readonly order: number;
+  readonly orders: number;
   readonly queuedAtMs: number;
   readonly latch: Latch<ProduceAck>;
   /** -1 until it is first sent. */
   baseSequence: number;
-  /** Count of batches first sent before it in its partition. */
+  /** Count of batches first sent before it in its partition, parts counted one by one. */
   ordinal: number;
+  /** Of the leader as it was known when the batch was last sent. */
+  leaderEpoch: number;
   /** Sealed bytes, kept for a retry. */
   sealed: Buffer | undefined;
   failures: number;
+  /** It may be in the log without our knowing: its sequence must stay. */
+  doubtful: boolean;
 }
 
 /** The broker remembers the last five batches of a producer in a partition: more in flight could not be told from new ones. */
 export const BATCHES_IN_FLIGHT_MAX = 5;
+
+/** It is not in the log, and takes another sequence when it is sent. */
+export function renumber(batch: PendingBatch): void {
+  batch.baseSequence = -1;
+  batch.sealed = undefined;
+}
 
 export class PartitionQueue {
   readonly topic: string;
@@ -50,6 +61,8 @@ export class PartitionQueue {
   resumeSequence: number | undefined;
   /** Monotonic ms. */
   retryAtMs = 0;
+  /** A batch of this size, and whatever is larger, the broker does not take. */
+  refusedBytes = Number.POSITIVE_INFINITY;
 
   constructor(topic: string, partition: number) {
     this.topic = topic;
@@ -94,12 +107,32 @@ export class PartitionQueue {
     this.inFlight.splice(at, 1);
   }
 
-  /** Back among the waiting ones, at its place; what is in flight behind it is answered first. */
-  putBack(batch: PendingBatch, retryAtMs: number): void {
+  /** The parts of a refused batch take its place; nothing behind it has been appended, so the broker will remember each of them one later. */
+  replace(whole: PendingBatch, [first, second]: readonly [PendingBatch, PendingBatch]): void {
+    if (first.baseSequence >= 0) {
+      for (const batch of [...this.waiting, ...this.inFlight]) if (batch.baseSequence >= 0 && batch.order > whole.order) batch.ordinal++;
+      this.#nextOrdinal++;
+      second.ordinal = first.ordinal + 1;
+    }
+    this.#insert(first);
+    this.#insert(second);
+  }
+
+  #insert(batch: PendingBatch): void {
     let at = 0;
     while (at < this.waiting.length && (this.waiting[at] as PendingBatch).order < batch.order) at++;
     this.waiting.splice(at, 0, batch);
+  }
+
+  /** Back among the waiting ones, at its place; what is in flight behind it is answered first. */
+  putBack(batch: PendingBatch, retryAtMs: number): void {
+    this.#insert(batch);
     this.retryAtMs = Math.max(this.retryAtMs, retryAtMs);
+    this.drain();
+  }
+
+  /** What is in flight is answered before anything else is sent. */
+  drain(): void {
     this.draining = this.inFlight.length > 0;
   }
 
@@ -113,6 +146,7 @@ export class PartitionQueue {
   /** A batch was refused for good without using up its sequence: what follows takes its place. */
   leaveHole(batch: PendingBatch): void {
     this.resumeSequence ??= batch.baseSequence;
+    for (const behind of this.waiting) if (behind.order > batch.order && !behind.doubtful) renumber(behind);
     if (this.inFlight.length > 0) this.draining = true;
     else this.#closeHole();
   }

@@ -52,6 +52,7 @@ async function history(seed: number, transactionalId: string | undefined): Promi
   broker.transactionVersion = seed % 2 === 0 ? 2 : 0;
   await broker.listen();
   const chance = seededChance(seed);
+  if (seed % 3 === 0) broker.batchBytesMax = 90; // some batches have to be split
   broker.network.delay(chance.integer(10));
   const producer = createProducer(broker.connection, { transactionalId, requestBytesMax: 200, transactionTimeoutMs: 300_000 }, broker.ports);
   await broker.run(producer.initialise());

@@ -1,5 +1,5 @@
 import { MillraceError, noHeaders, type Offset } from '@millrace/core';
-import { BatchPool } from '@millrace/protocol';
+import { BatchPool, type RecordBatchView, RecordReader, readBatches } from '@millrace/protocol';
 import { describe, expect, test } from 'vitest';
 import type { ProducerOptions } from '../options.ts';
 import type { LogProducer, OffsetToCommit } from '../port.ts';
@@ -49,6 +49,16 @@ function logOf(broker: ScriptedBroker, partition = 0): readonly string[] {
       .toString()
       .replace(/^[^a-z0-9]+/, ''),
   );
+}
+/** Every value of a partition, in log order. */
+function valuesOf(broker: ScriptedBroker, partition = 0): readonly string[] {
+  const values: string[] = [];
+  const reader = new RecordReader();
+  for (const bytes of broker.partition('t', partition).batches) {
+    reader.reset(readBatches(bytes, 0, bytes.length, { checkCrc: false })[0] as RecordBatchView);
+    while (reader.next()) values.push(reader.buffer.toString('utf8', reader.valueStart, reader.valueStart + reader.valueLength));
+  }
+  return values;
 }
 const names = (broker: ScriptedBroker): readonly string[] =>
   broker.requests.map(({ name }) => name).filter((name) => !['ApiVersions', 'Metadata', 'FindCoordinator'].includes(name));
@@ -112,6 +122,68 @@ describe('sending', () => {
     expect(results.map(({ status }) => status)).toEqual(['fulfilled', 'rejected', 'fulfilled', 'fulfilled']);
     expect(logOf(broker)).toEqual(['v00', 'v02', 'v03']);
     expect(await codeOf(broker, producer.flush())).toBe('ERR_RECORD_TOO_LARGE');
+  });
+
+  test.each([
+    ['outside a transaction', {}],
+    ['in a transaction', { transactionalId: 'tx' }],
+  ])('a batch larger than the topic takes is sent in parts, %s: same order, nothing twice, what was behind it after it', async (_what, options) => {
+    const { broker, producer } = await setUp({ ...options, requestBytesMax: 100 });
+    broker.batchBytesMax = 200;
+    producer.begin();
+    const numbered = (from: number, count: number) => Array.from({ length: count }, (_, index) => `v${String(from + index).padStart(4, '0')}`);
+    const groups = [numbered(0, 1), numbered(1, 40), numbered(41, 3), numbered(44, 60), numbered(104, 1)];
+    const acks = await broker.run(Promise.all(groups.map((values) => producer.send('t', 0, batch(...values)))));
+    expect(valuesOf(broker)).toEqual(numbered(0, 105));
+    expect(acks.map(({ baseOffset, nextOffset }) => [baseOffset, nextOffset])).toEqual([
+      [0, 1],
+      [1, 41],
+      [41, 44],
+      [44, 104],
+      [104, 105],
+    ]);
+    expect(producer.inFlight).toEqual({ batches: 0, bytes: 0 });
+    expect(Math.max(...broker.partition('t').batches.map(({ length }) => length))).toBeLessThanOrEqual(200);
+    await broker.run(producer.flush());
+    const before = broker.seen('produce').length;
+    await broker.run(producer.send('t', 0, batch(...numbered(105, 40))));
+    const { length } = broker.partition('t').batches;
+    expect(broker.seen('produce').length - before, 'the next large one is split before it is sent').toBeLessThan(length);
+    expect(valuesOf(broker)).toEqual(numbered(0, 145));
+  });
+
+  test('a single record that is too large is refused with its size; the rest of its batch went out before and after', async () => {
+    const { broker, producer } = await setUp({});
+    broker.batchBytesMax = 300;
+    const big = 'x'.repeat(400);
+    const sent = producer.send('t', 0, batch('a', 'b', big, 'c'));
+    expect(await codeOf(broker, sent)).toBe('ERR_RECORD_TOO_LARGE');
+    const error = (await sent.catch((reason: unknown) => reason)) as MillraceError;
+    expect(error.where).toMatchObject({ topic: 't', partition: 0, kafkaCode: 10 });
+    expect(error.where.bytes).toBeGreaterThan(400);
+    while (producer.inFlight.batches > 0) await broker.time.advance(5);
+    expect(valuesOf(broker)).toEqual(['a', 'b', 'c']);
+    expect(await codeOf(broker, producer.send('t', 0, batch('d')))).toBe('no error');
+  });
+
+  test('what was put back behind a batch that is refused in the end takes its sequence', async () => {
+    const { broker, producer } = await setUp({ requestBytesMax: 10 });
+    broker.script('produce', () => 'default', refuseWith(19));
+    broker.batchBytesMax = 200;
+    const sent = ['v00', 'x'.repeat(300), 'v02', 'v03'].map((value) => producer.send('t', 0, batch(value)));
+    const results = await broker.run(Promise.allSettled(sent));
+    expect(results.map(({ status }) => status)).toEqual(['fulfilled', 'rejected', 'fulfilled', 'fulfilled']);
+    expect(valuesOf(broker)).toEqual(['v00', 'v02', 'v03']);
+  });
+
+  test('an acknowledgement names the leader epoch under which the batch was sent', async () => {
+    const { broker, producer } = await setUp({});
+    expect(await broker.run(producer.send('t', 0, batch('a')))).toMatchObject({ leaderEpoch: 5 });
+    broker.leaderEpoch = 6;
+    broker.script('produce', refuseWith(6));
+    await broker.run(producer.send('t', 0, batch('b')));
+    await broker.time.advance(200); // the metadata that the refusal asked for
+    expect(await broker.run(producer.send('t', 0, batch('c')))).toMatchObject({ leaderEpoch: 6 });
   });
 
   test('out of order with nothing ahead of it ends the producer until it is initialised again', async () => {

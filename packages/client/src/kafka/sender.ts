@@ -6,14 +6,14 @@
 // S6 memory of a batch goes back to its pool only after an acknowledgement: an unanswered one may still be in the socket.
 // Source: KIP-98, KIP-679, KIP-890; lessons 9-14 of the performance notes.
 import { backoffMs, MillraceError, partitionKey, type Timer } from '@millrace/core';
-import { APIS, type BatchBuilder, COMPRESSIONS, sequenceAfter } from '@millrace/protocol';
+import { APIS, type BatchBuilder, BatchPool, COMPRESSIONS, sequenceAfter } from '@millrace/protocol';
 import type { FilledProducerOptions } from '../options.ts';
 import type { ProduceAck } from '../port.ts';
 import type { KafkaCluster } from './cluster.ts';
 import type { BrokerConnection } from './connection.ts';
-import { kafkaFailure, responseTo } from './error-response.ts';
+import { kafkaCodeOf, kafkaFailure, responseTo } from './error-response.ts';
 import { createLatch, type Latch } from './latch.ts';
-import { PartitionQueue, type PendingBatch } from './partition-queue.ts';
+import { PartitionQueue, type PendingBatch, renumber } from './partition-queue.ts';
 import {
   answerFor,
   explanationIn,
@@ -24,6 +24,7 @@ import {
   type ProducerIdentity,
   produceRequest,
 } from './produce-exchange.ts';
+import { splitBatch } from './split-batch.ts';
 
 /** What the sender may ask of the producer. */
 export interface SenderHost {
@@ -53,6 +54,9 @@ const BACKOFF_FIRST_MS = 20;
 const BACKOFF_MS_MAX = 1_000;
 const UNKNOWN_TOPIC = 3;
 const OUT_OF_ORDER_SEQUENCE = 45;
+/** MESSAGE_TOO_LARGE and RECORD_LIST_TOO_LARGE: both are about the batch. */
+const TOO_LARGE: ReadonlySet<number> = new Set([10, 18]);
+
 export class Sender {
   readonly #cluster: KafkaCluster;
   readonly #options: FilledProducerOptions;
@@ -76,6 +80,7 @@ export class Sender {
   #timer: Timer | undefined;
   #timerAtMs = Number.POSITIVE_INFINITY;
   #refreshing = false;
+  readonly #splitPool = new BatchPool();
 
   constructor(cluster: KafkaCluster, options: FilledProducerOptions, host: SenderHost) {
     this.#cluster = cluster;
@@ -143,12 +148,15 @@ export class Sender {
       builder,
       bytes: builder.sizeBytes,
       order: this.#order++,
+      orders: 1,
       queuedAtMs,
       latch,
       baseSequence: -1,
       ordinal: -1,
+      leaderEpoch: -1,
       sealed: undefined,
       failures: 0,
+      doubtful: false,
     };
     queue.waiting.push(batch);
     this.#active.add(queue);
@@ -254,6 +262,7 @@ export class Sender {
       const batches: PendingBatch[] = [];
       let bytes = 0;
       for (const queue of sendable) {
+        this.#fitHead(queue);
         const head = queue.waiting[0] as PendingBatch;
         if (bytes > 0 && bytes + head.bytes > this.#options.requestBytesMax) continue;
         bytes += head.bytes;
@@ -288,6 +297,7 @@ export class Sender {
     const body = produceRequest(batches, identity, transactionalId, this.#compression, this.#cluster.options.requestTimeoutMs);
     const versionMax = implicitRegistration ? PRODUCE_IMPLICIT_MAX : PRODUCE_EXPLICIT_MAX;
     const life = this.#life;
+    for (const batch of batches) batch.leaderEpoch = this.#cluster.topic(batch.queue.topic)?.leaders[batch.queue.partition]?.epoch ?? -1;
     lane.requests++;
     connection.request(APIS.produce, body, { versionMax }).then(
       (answer) => {
@@ -320,20 +330,31 @@ export class Sender {
 
   #acknowledge(batch: PendingBatch, answer: PartitionAnswer): void {
     const { queue } = batch;
+    const { count } = batch.builder;
     queue.leaveFlight(batch);
     queue.proven = true;
     if (queue.waiting.length === 0 || !queue.draining) queue.retryAtMs = 0;
-    if (queue.resumeSequence !== undefined) queue.resumeSequence = sequenceAfter(batch.baseSequence, batch.builder.count);
+    if (queue.resumeSequence !== undefined) queue.resumeSequence = sequenceAfter(batch.baseSequence, count);
     batch.builder.release();
     // Sound: offsets on the wire are read as safe integers.
     this.#finish(batch);
-    batch.latch.resolve({ baseOffset: answer.baseOffset as ProduceAck['baseOffset'], logAppendTime: answer.logAppendTimeMs });
+    batch.latch.resolve({
+      baseOffset: answer.baseOffset as ProduceAck['baseOffset'],
+      nextOffset: (answer.baseOffset + count) as ProduceAck['nextOffset'],
+      logAppendTime: answer.logAppendTimeMs,
+      leaderEpoch: batch.leaderEpoch,
+    });
   }
 
   #refused(batch: PendingBatch, answer: PartitionAnswer): void {
     const { queue } = batch;
     const code = answer.errorCode;
-    const where = { topic: queue.topic, partition: queue.partition };
+    const tooLarge = TOO_LARGE.has(code);
+    if (tooLarge && batch.builder.count > 1 && this.#givingUp === undefined) {
+      this.#split(batch);
+      return;
+    }
+    const where = { topic: queue.topic, partition: queue.partition, ...(tooLarge ? { bytes: batch.bytes } : {}) };
     const failure = kafkaFailure(code, `Writing to ${partitionKey(queue.topic, queue.partition)}`, where, explanationIn(answer));
     const { reaction, error } = responseTo(code);
     const outOfOrder = code === OUT_OF_ORDER_SEQUENCE;
@@ -343,6 +364,37 @@ export class Sender {
       this.#tryAgain(batch, failure);
     } else if (error === 'ERR_PRODUCER_FENCED' || (error === 'ERR_SEQUENCE' && this.#mode.transactionalId === undefined)) this.#host.broken(failure);
     else this.#refuse(batch, failure);
+  }
+
+  /** Larger than the topic takes (max.message.bytes counts a whole batch): the same records again, in two batches. */
+  #split(batch: PendingBatch): void {
+    const { queue } = batch;
+    queue.refusedBytes = Math.min(queue.refusedBytes, batch.bytes);
+    queue.leaveFlight(batch);
+    // Behind a hole it would have been renumbered, had the broker looked at its sequence.
+    this.#replace(batch, queue.resumeSequence === undefined ? batch.baseSequence : -1);
+    queue.drain();
+  }
+
+  /** What the topic will not take anyway is split before it is first sent. */
+  #fitHead(queue: PartitionQueue): void {
+    for (let head = queue.waiting[0]; head !== undefined && head.baseSequence < 0 && head.bytes >= queue.refusedBytes; head = queue.waiting[0]) {
+      if (head.builder.count === 1) return;
+      queue.waiting.shift();
+      this.#replace(head, -1);
+    }
+  }
+
+  #replace(batch: PendingBatch, sequence: number): void {
+    this.#outstanding.delete(batch);
+    this.#bytes -= batch.bytes;
+    const parts = splitBatch(batch, sequence, this.#splitPool);
+    for (const part of parts) {
+      this.#outstanding.add(part);
+      this.#bytes += part.bytes;
+    }
+    batch.queue.replace(batch, parts);
+    this.#active.add(batch.queue);
   }
 
   /** Refused for good. */
@@ -357,8 +409,7 @@ export class Sender {
   /** Behind a batch that was refused for good: not appended for certain, so it may take another sequence. */
   #renumber(batch: PendingBatch): void {
     batch.queue.leaveFlight(batch);
-    batch.baseSequence = -1;
-    batch.sealed = undefined;
+    renumber(batch);
     batch.queue.putBack(batch, 0);
     this.#active.add(batch.queue);
   }
@@ -385,6 +436,8 @@ export class Sender {
     const nowMs = clock.monotonicMs();
     queue.leaveFlight(batch);
     batch.failures++;
+    // [45] says that it is not there; anything else may be the answer to a second copy.
+    batch.doubtful = kafkaCodeOf(failure) !== OUT_OF_ORDER_SEQUENCE;
     const overdue = nowMs - batch.queuedAtMs > this.#options.deliveryTimeoutMs;
     // A hole in the sequences and an unknown outcome behind it: no sequence would be right for what follows.
     const stuck = queue.resumeSequence !== undefined;

@@ -49,6 +49,8 @@ export class ScriptedBroker {
   producerId = 1000;
   producerEpoch = -1;
   leaderEpoch = 5;
+  /** Larger batches are refused with [10]. */
+  batchBytesMax = Number.POSITIVE_INFINITY;
   /** The group of one member, ours. */
   generation = 0;
   readonly port = 9092;
@@ -198,6 +200,8 @@ export class ScriptedBroker {
         return this.#fetch(body);
       case 'ListOffsets':
         return this.#listOffsets(body);
+      case 'OffsetForLeaderEpoch':
+        return this.#epochEnds(body);
       default:
         return { errorCode: 0 };
     }
@@ -268,6 +272,7 @@ export class ScriptedBroker {
   }
 
   #appendChecked(topic: string, partition: number, view: RecordBatchView, records: Buffer): { readonly errorCode: number; readonly baseOffset: number } {
+    if (records.length > this.batchBytesMax) return { errorCode: 10, baseOffset: -1 };
     const stored = this.partition(topic, partition);
     const old = stored.sequences.get(view.producerId);
     const known = old !== undefined && old.epoch === view.producerEpoch ? old : undefined;
@@ -328,6 +333,23 @@ export class ScriptedBroker {
       logStartOffset: stored.start,
       abortedTransactions: stored.aborted,
       records: batches.length === 0 ? null : Buffer.concat(batches),
+    };
+  }
+
+  /** From the batches that are there: the end of the newest epoch that is not newer than the one asked for. */
+  #epochEnds(body: {
+    readonly topics: readonly { readonly topic: string; readonly partitions: readonly { readonly partition: number; readonly leaderEpoch: number }[] }[];
+  }): object {
+    return {
+      topics: body.topics.map(({ topic, partitions }) => ({
+        topic,
+        partitions: partitions.map(({ partition, leaderEpoch }) => {
+          const stored = this.partition(topic, partition);
+          const newer = stored.batches.find((batch) => batch.readInt32BE(12) > leaderEpoch);
+          const endOffset = leaderEpoch > this.leaderEpoch ? -1 : newer === undefined ? stored.end : Number(newer.readBigInt64BE(0));
+          return { partition, errorCode: 0, leaderEpoch, endOffset };
+        }),
+      })),
     };
   }
 

@@ -2,7 +2,7 @@
 // Drains emit buffers (all tasks first: what they forward belongs to this span), then stores into the changelog, then positions.
 import type { OffsetToCommit } from '@millrace/client';
 import { type Offset, partitionKey } from '@millrace/core';
-import type { Outbox, SpanOutput } from '../outbox.ts';
+import type { LogPosition, Outbox, SpanOutput } from '../outbox.ts';
 import type { Task } from '../task/task.ts';
 import { encodeOffsetMetadata } from './offset-metadata.ts';
 
@@ -11,7 +11,7 @@ export interface SpanTask {
   readonly task: Task;
   readonly offsets: readonly OffsetToCommit[];
   /** Input position by topic: the checkpoint of stores whose changelog is a source topic. */
-  readonly inputs: ReadonlyMap<string, number>;
+  readonly inputs: ReadonlyMap<string, LogPosition>;
   /** The same as JSON text by partition: kept with the checkpoint. */
   readonly inputPositions: string;
 }
@@ -43,12 +43,12 @@ export function closeSpan(id: number, tasks: Iterable<Task>, outbox: Outbox, mon
 
 function freeze(task: Task): SpanTask {
   const offsets: OffsetToCommit[] = [];
-  const inputs = new Map<string, number>();
+  const inputs = new Map<string, LogPosition>();
   const { progress: processors, pendingOutside } = task;
   for (const queue of task.group.queues) {
     const { topic, partition, position, partitionTime, leaderEpoch } = queue;
     offsets.push({ topic, partition, offset: position as Offset, leaderEpoch, metadata: encodeOffsetMetadata({ partitionTime, processors, pendingOutside }) });
-    inputs.set(topic, position);
+    inputs.set(topic, { offset: position, leaderEpoch });
   }
   return { task, offsets, inputs, inputPositions: inputPositionsOf(task) };
 }

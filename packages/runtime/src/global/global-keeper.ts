@@ -5,7 +5,18 @@
 // K2 rows do not tell their partition: if one partition cannot be trusted, the whole store is emptied and read again.
 // K3 memory is bounded by what the consumer may buffer; the thread is given back after every fetched partition.
 import type { FetchedPartition, LogAdmin, LogConsumer, PartitionStart, PollEvent } from '@millrace/client';
-import { asBuffer, type Clock, explainError, type Logger, MillraceError, type Offset, partitionKey, sleep, type Timers } from '@millrace/core';
+import {
+  asBuffer,
+  type Clock,
+  explainError,
+  type Logger,
+  MillraceError,
+  type Offset,
+  partitionKey,
+  sleep,
+  type Timers,
+  type TopicPartition,
+} from '@millrace/core';
 import { RecordReader } from '@millrace/protocol';
 import { type Checkpoint, type Database, META_STORE, putCheckpoint, readCheckpoint, WriteBatch } from '@millrace/state';
 import type { GlobalStore, Topology } from '@millrace/topology';
@@ -36,6 +47,14 @@ interface Part {
   readonly topicId: string;
   position: number;
   leaderEpoch: number;
+}
+
+/** What the brokers say of the topic's partitions, by `partitionKey`. */
+interface LogBounds {
+  readonly starts: ReadonlyMap<string, Offset>;
+  readonly ends: ReadonlyMap<string, Offset>;
+  readonly epochEnds: ReadonlyMap<string, Offset>;
+  readonly deleteRetentionMs: number;
 }
 
 const POLL_MS = 500;
@@ -113,14 +132,21 @@ export class GlobalKeeper {
     const ends = await admin.listOffsets(parts, 'latest');
     for (const global of topology.globals) {
       const deleteRetentionMs = Number((await admin.topicConfig(global.topic))['delete.retention.ms'] ?? DAY_MS);
-      this.#beginAt(global, starts, ends, deleteRetentionMs);
+      const mine = parts.filter((part) => part.global === global);
+      const epochEnds = await admin.epochEnds(mine.flatMap((part) => this.#epochOf(part)));
+      this.#beginAt(global, mine, { starts, ends, epochEnds, deleteRetentionMs });
     }
     return ends;
   }
 
-  #beginAt(global: GlobalStore, starts: ReadonlyMap<string, Offset>, ends: ReadonlyMap<string, Offset>, deleteRetentionMs: number): void {
+  #epochOf(part: Part): readonly (TopicPartition & { readonly leaderEpoch: number })[] {
+    const checkpoint = readCheckpoint(this.#options.database, checkpointName(part));
+    if (checkpoint === undefined || checkpoint === 'corrupt' || checkpoint.leaderEpoch < 0) return [];
+    return [{ topic: part.topic, partition: part.partition, leaderEpoch: checkpoint.leaderEpoch }];
+  }
+
+  #beginAt(global: GlobalStore, parts: readonly Part[], { starts, ends, epochEnds, deleteRetentionMs }: LogBounds): void {
     const { database, clock, log, rows } = this.#options;
-    const parts = [...this.#parts.values()].filter((part) => part.global === global);
     const hasRows = someRow(database, global.store);
     let distrust: string | undefined;
     for (const part of parts) {
@@ -133,7 +159,7 @@ export class GlobalKeeper {
         hasRows,
         nowMs: clock.nowMs(),
         deleteRetentionMs,
-        epochEnd: undefined,
+        epochEnd: epochEnds.get(key),
       });
       if (plan.kind === 'quarantine-and-replay') distrust = plan.reason;
       part.position = plan.from;

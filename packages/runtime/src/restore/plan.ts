@@ -11,7 +11,7 @@ export interface RestoreFacts {
   readonly hasRows: boolean;
   readonly nowMs: number;
   readonly deleteRetentionMs: number;
-  /** End of the checkpoint's leader epoch as the broker knows it; undefined where nobody can say. */
+  /** End of the checkpoint's leader epoch as the broker knows it, -1 where it knows of no such epoch; undefined where nobody can say. */
   readonly epochEnd: number | undefined;
 }
 

@@ -47,6 +47,8 @@ export async function startTasks(tasks: readonly Task[], options: StartOptions):
 interface LogFacts {
   readonly starts: ReadonlyMap<string, Offset>;
   readonly ends: ReadonlyMap<string, Offset>;
+  /** Of the epochs that checkpoints name. */
+  readonly epochEnds: ReadonlyMap<string, Offset>;
   readonly topicIds: ReadonlyMap<string, string>;
   readonly deleteRetentionMs: ReadonlyMap<string, number>;
 }
@@ -58,7 +60,7 @@ async function describeLogs(tasks: readonly Task[], options: StartOptions): Prom
     task.stores.all.flatMap(({ log }) => (log.kind === 'none' ? [] : [{ topic: log.topic, partition: task.partition }])),
   );
   const topics = [...new Set(partitions.map(({ topic }) => topic))];
-  if (partitions.length === 0) return { starts: new Map(), ends: new Map(), topicIds: new Map(), deleteRetentionMs: new Map() };
+  if (partitions.length === 0) return { starts: new Map(), ends: new Map(), epochEnds: new Map(), topicIds: new Map(), deleteRetentionMs: new Map() };
   const described = await options.admin.describeTopics(topics);
   for (const topic of topics) {
     if (!described.has(topic))
@@ -71,10 +73,20 @@ async function describeLogs(tasks: readonly Task[], options: StartOptions): Prom
   const starts = await options.admin.listOffsets(partitions, 'earliest');
   // The log end, not the last stable offset: a marker may be late here, and replaying waits for it.
   const ends = await options.admin.listOffsets(partitions, 'latest');
+  const epochEnds = await options.admin.epochEnds(tasks.flatMap((task) => task.stores.all.flatMap((store) => epochOf(task, store))));
   const retentions = await Promise.all(
     topics.map(async (topic) => [topic, Number((await options.admin.topicConfig(topic))['delete.retention.ms'] ?? DAY_MS)] as const),
   );
-  return { starts, ends, topicIds: new Map([...described].map(([name, { topicId }]) => [name, topicId])), deleteRetentionMs: new Map(retentions) };
+  const topicIds = new Map([...described].map(([name, { topicId }]) => [name, topicId]));
+  return { starts, ends, epochEnds, topicIds, deleteRetentionMs: new Map(retentions) };
+}
+
+/** Under which epoch the store stood where its checkpoint says: a leader elected uncleanly may not have what was written then (KIP-320). */
+function epochOf(task: Task, { log, spec }: TaskStore): readonly (TopicPartition & { readonly leaderEpoch: number })[] {
+  if (log.kind === 'none' || task.distrusted) return [];
+  const checkpoint = readCheckpoint(task.stores.database, spec.name);
+  if (checkpoint === undefined || checkpoint === 'corrupt' || checkpoint.leaderEpoch < 0) return [];
+  return [{ topic: log.topic, partition: task.partition, leaderEpoch: checkpoint.leaderEpoch }];
 }
 
 async function startTask(
@@ -132,7 +144,7 @@ async function restoreStore(task: Task, store: TaskStore, positions: ReadonlyMap
       hasRows,
       nowMs,
       deleteRetentionMs: logs.deleteRetentionMs.get(log.topic) ?? DAY_MS,
-      epochEnd: undefined,
+      epochEnd: logs.epochEnds.get(key),
     });
     if (plan.kind === 'quarantine-and-replay') {
       if (hasRows || checkpoint !== undefined)

@@ -17,7 +17,7 @@ import {
   WriteBatch,
 } from '@millrace/state';
 import { type KeyValueSpec, type StoreSpec, type Topology, topicName } from '@millrace/topology';
-import type { OutputLane, SpanOutput } from '../outbox.ts';
+import type { LogPosition, OutputLane } from '../outbox.ts';
 import type { TaskCursor } from './cursor.ts';
 
 /** Where the changes of a store can be read again. */
@@ -33,6 +33,7 @@ export interface TaskStore {
   readonly sink: ChangelogSink | undefined;
   /** Id of the topic behind `log`; empty until restore has looked it up. */
   topicId: string;
+  /** Under which `checkpointOffset` was in that log; -1 unknown. */
   leaderEpoch: number;
   checkpointOffset: number;
 }
@@ -90,13 +91,15 @@ export class TaskStores {
   }
 
   /** The closing span is committed: `ends` are its acknowledged changelog offsets, `inputs` its input positions by topic. */
-  committed(ends: SpanOutput['ends'], inputs: ReadonlyMap<string, number>): void {
+  committed(ends: ReadonlyMap<OutputLane, LogPosition>, inputs: ReadonlyMap<string, LogPosition>): void {
     for (const one of this.all) {
       one.store.committed();
       const end = one.log.kind === 'changelog' ? ends.get(one.log.lane) : one.log.kind === 'sourceTopic' ? inputs.get(one.log.topic) : undefined;
       if (end === undefined) continue;
-      assert(end >= one.checkpointOffset, `the changelog of ${one.spec.name} went back from ${one.checkpointOffset} to ${end}`);
-      one.checkpointOffset = end;
+      assert(end.offset >= one.checkpointOffset, `the changelog of ${one.spec.name} went back from ${one.checkpointOffset} to ${end.offset}`);
+      if (end.offset === one.checkpointOffset) continue; // the epoch of what was read before stays
+      one.checkpointOffset = end.offset;
+      one.leaderEpoch = end.leaderEpoch;
     }
     if (this.all.length > 0) this.#unsettled = true;
   }

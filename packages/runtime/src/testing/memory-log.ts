@@ -44,13 +44,14 @@ class MemoryPartition {
   start = 0;
   end = 0;
   entries: Entry[] = [];
+  leaderEpoch = 0;
   constructor(topic: string, partition: number) {
     this.topic = topic;
     this.partition = partition;
   }
   append(bytes: Buffer, transaction: Transaction | undefined): number {
     const copy = Buffer.from(bytes);
-    patchBaseOffset(copy, 0, this.end, 0);
+    patchBaseOffset(copy, 0, this.end, this.leaderEpoch);
     const view = readBatches(copy, 0, copy.length, { checkCrc: true })[0];
     assert(view !== undefined, 'a whole batch is appended');
     this.entries.push({ base: this.end, last: view.lastOffset, view, transaction });
@@ -60,6 +61,16 @@ class MemoryPartition {
   marker(): void {
     this.entries.push({ base: this.end, last: this.end, view: undefined, transaction: undefined });
     this.end += 1;
+  }
+  /** An unclean leader change: the new leader never had what lies at or after `end`. */
+  loseTail(end: number): void {
+    this.entries = this.entries.filter(({ last }) => last < end);
+    this.end = Math.min(this.end, end);
+    this.leaderEpoch += 1;
+  }
+  endOfEpoch(epoch: number): number {
+    if (epoch > this.leaderEpoch) return -1;
+    return this.entries.find(({ view }) => view !== undefined && view.leaderEpoch > epoch)?.base ?? this.end;
   }
   get lastStable(): number {
     return this.entries.find(({ transaction }) => transaction?.state === 'open')?.base ?? this.end;
@@ -198,6 +209,8 @@ export class MemoryLog {
               }),
             ),
         ),
+      epochEnds: async (questions) =>
+        new Map(questions.map((one) => [partitionKey(one.topic, one.partition), this.partition(one).endOfEpoch(one.leaderEpoch) as Offset])),
       committedOffsets: (_group, partitions) =>
         this.call(
           { kind: 'committedOffsets' },
@@ -308,7 +321,7 @@ class MemoryProducer implements LogProducer {
         transaction?.touched.add(log);
         const baseOffset = log.append(bytes, transaction) as Offset;
         this.#log.changed();
-        return { baseOffset, logAppendTime: -1 };
+        return { baseOffset, nextOffset: (baseOffset + count) as Offset, logAppendTime: -1, leaderEpoch: log.leaderEpoch };
       }),
     );
     this.#queue = sent.catch((error: unknown) => {

@@ -80,6 +80,7 @@ export interface RigOptions {
   readonly timing?: Partial<WorkerTiming>;
   readonly disk?: Disk;
   readonly errors?: WorkerOptions['errors'];
+  readonly warn?: (fields: object, text: string) => void;
   readonly onPoint?: (name: string) => void;
   readonly onStep?: (step: number, span: number, detail: unknown) => void;
 }
@@ -147,7 +148,7 @@ export function startRig(options: RigOptions = {}): Rig {
       clock: systemClock,
       timers: systemTimers,
       chance: systemChance,
-      log: silentLogger,
+      log: options.warn === undefined ? silentLogger : { ...silentLogger, warn: options.warn },
       events: {
         taskState: (task, state) => void rig.states.push([task, state]),
         restoreProgress: (progress) => void rig.restores.push(progress),
