@@ -133,7 +133,8 @@ function findJars() {
   return existsSync(folder) && readdirSync(folder).some((name) => name === `kafka_2.13-${KAFKA_VERSION}.jar`) ? folder : undefined;
 }
 
-async function jars() {
+/** The folder with Kafka's jars; fetches them with Maven the first time. */
+export async function jars() {
   const there = findJars();
   if (there !== undefined) return there;
   process.stderr.write(`Fetching Apache Kafka ${KAFKA_VERSION} with Maven (126 MB, once) …\n`);
@@ -155,7 +156,8 @@ async function jars() {
   return folder;
 }
 
-async function freePorts(count) {
+/** Ports that were free a moment ago. */
+export async function freePorts(count) {
   const servers = await Promise.all(
     Array.from(
       { length: count },
@@ -173,7 +175,7 @@ async function freePorts(count) {
 }
 
 /** The only sign of readiness that cannot lie: an answer to a request. */
-function answersApiVersions(port) {
+export function answersApiVersions(port) {
   return new Promise((resolve) => {
     const socket = connect(port, '127.0.0.1');
     const done = (ready) => {

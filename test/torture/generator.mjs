@@ -1,16 +1,14 @@
 // Writes numbered input with an ordinary KafkaJS producer and remembers which records were acknowledged.
-// One generator is one producer: per key its numbers only grow. What was sent and never acknowledged may be there or not.
+// One generator is one producer with one source: per key its numbers only grow. What was sent and never acknowledged may be there or not.
 import { Kafka, logLevel } from 'kafkajs';
 
-const TOPIC = 'torture-in';
-const KEYS = 40;
 const BATCH = 20;
-const START_MS = Date.UTC(2024, 0, 1);
+const FAILURES_MAX = 20;
 
-export function kafkaAt(address) {
+export function kafkaAt(addresses) {
   return new Kafka({
     clientId: 'torture',
-    brokers: [address],
+    brokers: addresses,
     logLevel: logLevel.NOTHING,
     connectionTimeout: 1000,
     requestTimeout: 5000,
@@ -18,52 +16,56 @@ export function kafkaAt(address) {
   });
 }
 
-/** Fills the table side of the join; every key has a name before the first input. */
-export async function writeNames(kafka) {
-  const producer = kafka.producer({ idempotent: true, maxInFlightRequests: 1, allowAutoTopicCreation: false });
+const onWire = ({ key, value, timestamp }) => ({ key, value: value === null ? null : JSON.stringify(value), timestamp: String(timestamp) });
+const options = { idempotent: true, maxInFlightRequests: 1, allowAutoTopicCreation: false };
+
+export async function writeOnce(kafka, { topic, messages }) {
+  const producer = kafka.producer(options);
   await producer.connect();
-  const messages = Array.from({ length: KEYS }, (_, at) => ({ key: `key-${at}`, value: JSON.stringify({ name: `name-${at}` }), timestamp: '0' }));
-  await producer.send({ topic: 'torture-names', acks: -1, messages });
+  await producer.send({ topic, acks: -1, messages: messages.map(onWire) });
   await producer.disconnect();
 }
 
-export function startGenerator(kafka, name, chance, perSecond) {
+/** Sends until `stop`. `acts` put in with `ask` ride on the next records, for sources whose part heeds them. */
+export function startGenerator(kafka, name, source, chance, perSecond) {
   const acknowledged = new Set();
   const sent = new Set();
-  let stopping = false;
+  const acts = [];
   const failures = [];
+  let stopping = false;
   const done = (async () => {
-    const producer = kafka.producer({ idempotent: true, maxInFlightRequests: 1, allowAutoTopicCreation: false });
+    const producer = kafka.producer(options);
     await producer.connect();
     for (let s = 0; !stopping; ) {
       const ids = [];
       const messages = [];
       for (let at = 0; at < BATCH; at++, s++) {
-        const id = `${name}/${s}`;
-        ids.push(id);
-        sent.add(id);
-        messages.push({
-          key: `key-${Math.floor(chance() * KEYS)}`,
-          value: JSON.stringify({ g: name, s, amount: 1 + (s % 5), at: START_MS + s * 20 }),
-          timestamp: String(START_MS + s * 20),
-        });
+        const message = source.make(name, s, chance);
+        if (message.value !== null) {
+          ids.push(`${name}/${s}`);
+          if (acts.length > 0) message.value.act = acts.shift();
+        }
+        messages.push(onWire(message));
       }
+      for (const id of ids) sent.add(id);
       try {
-        await producer.send({ topic: TOPIC, acks: -1, messages });
+        await producer.send({ topic: source.topic, acks: -1, messages });
         for (const id of ids) acknowledged.add(id);
       } catch (error) {
         failures.push(error);
-        if (failures.length > 20) throw error;
+        if (failures.length > FAILURES_MAX) throw error;
       }
-      await new Promise((resolve) => setTimeout(resolve, (1000 * BATCH) / perSecond));
+      await new Promise((resolve) => setTimeout(resolve, (1000 * BATCH) / (perSecond * source.share)));
     }
     await producer.disconnect().catch(() => undefined);
   })();
   done.catch(() => undefined);
   return {
+    topic: source.topic,
     acknowledged,
     sent,
     failures,
+    ask: (act) => acts.push(act),
     async stop() {
       stopping = true;
       await done;

@@ -5,17 +5,23 @@ import { createWriteStream } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
+const STDOUT_MAX = 64 * 1024;
 const program = (name) => fileURLToPath(new URL(name, import.meta.url));
 
-/** Starts `module` with `args`; both streams go to `logPath`, and `printed` waits for a text on standard output. */
-export function startProcess(name, module, args, logPath, onExit) {
-  const child = spawn(process.execPath, [program(module), ...args], { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, MILLRACE_TORTURE_LOG: '1' } });
+/** Starts a module of ours with `args`. */
+function startModule(name, module, args, logPath, onExit, env = {}) {
+  return startProgram(name, process.execPath, [program(module), ...args], logPath, onExit, { MILLRACE_TORTURE_LOG: '1', ...env });
+}
+
+/** Starts `command`; both streams go to `logPath`, and `printed` waits for a text on standard output. */
+export function startProgram(name, command, args, logPath, onExit, env = {}) {
+  const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, ...env } });
   const file = createWriteStream(logPath, { flags: 'a' });
   file.write(`--- ${name} pid ${child.pid}\n`);
-  let stdout = '';
+  let stdout = ''; // its beginning: what is waited for comes early
   const watchers = new Set();
   child.stdout.on('data', (chunk) => {
-    stdout += chunk;
+    if (stdout.length < STDOUT_MAX) stdout += chunk;
     file.write(chunk);
     for (const watcher of [...watchers]) watcher();
   });
@@ -52,13 +58,13 @@ export function startProcess(name, module, args, logPath, onExit) {
 }
 
 export async function startBrokerProcess(dataDir, port, folder, onExit) {
-  const one = startProcess('broker', './broker.mjs', [join(dataDir, '$broker'), String(port)], join(folder, 'broker.log'), onExit);
+  const one = startModule('broker', './broker.mjs', [dataDir, String(port)], join(folder, 'broker.log'), onExit);
   await one.printed('ready ');
   const match = /ready (\d+)/.exec(one.stdout());
   if (match === null) throw new Error('the broker did not start; see broker.log');
   return { process: one, port: Number(match[1]) };
 }
 
-export function startInstance(name, options, folder, onExit) {
-  return startProcess(name, './instance.mjs', [JSON.stringify(options)], join(folder, `${name}.log`), onExit);
+export function startInstance(name, options, folder, onExit, env) {
+  return startModule(name, './instance.mjs', [JSON.stringify(options)], join(folder, `${name}.log`), onExit, env);
 }

@@ -1,19 +1,29 @@
-// Kills, stops and restarts real processes under load, then reads the topics and says whether each input was counted once.
-// One seed gives one sequence of faults; the timing is the machine's.  Owns: the faults and the findings.
-// Every fault is one that may happen to a pod: SIGKILL, SIGTERM, a freeze longer than the session, a lost disk, a broker that dies.
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+// Does things to real processes, their network, their disks and their code under load, then reads the topics and says whether all is as it should be.
+// One seed gives one sequence of faults; the timing is the machine's.  Owns: the run from start to audit, the findings.
+// Never: knows a fault (process-, network-, disk-, state- and code-faults.mjs) or a topology (parts/).
+import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
-import { kafkaAt, startGenerator, writeNames } from './generator.mjs';
-import { startBrokerProcess, startInstance } from './processes.mjs';
-import { openReader, verify } from './verify.mjs';
+import { allInSync, startBrokers } from './brokers.mjs';
+import { seeded, within } from './chance.mjs';
+import { codeFaults } from './code-faults.mjs';
+import { kafkaAt, startGenerator, writeOnce } from './generator.mjs';
+import { networkFaults } from './network-faults.mjs';
+import { partsOf } from './parts.mjs';
+import { brokerFaults, processFaults } from './process-faults.mjs';
+import { startInstance } from './processes.mjs';
+import { createProxy } from './proxy.mjs';
+import { openReader } from './reader.mjs';
+import { verify } from './verify.mjs';
 
 const TERM_MS = 10_000;
 const DRAIN_MS = 90_000;
-const START_MS = 30_000;
+const START_MS = 60_000;
+const HEAL_MS = 120_000;
+const FINDINGS_MAX = 20;
 
-/** @returns {Promise<{ findings: string[], faults: Record<string, number>, acknowledged: number, folder: string }>} */
+/** @returns {Promise<{ findings: string[], faults: Record<string, number>, hits: Record<string, number>, acknowledged: number, folder: string }>} */
 export async function torture(options, say = () => {}) {
   const run = new Torture(options, say);
   try {
@@ -23,86 +33,93 @@ export async function torture(options, say = () => {}) {
   }
 }
 
-/** A small seeded generator (mulberry32): uniform in [0, 1). */
-function seeded(seed) {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4294967296;
+/** The faults that make sense under these options, by name. */
+export function faultsFor({ shared, proxy, parts }) {
+  return {
+    ...processFaults,
+    ...(shared ? {} : brokerFaults),
+    ...(proxy ? networkFaults : {}),
+    ...((parts ?? ['counts']).includes('counts') ? codeFaults : {}),
   };
-}
-
-/** True when `promise` is fulfilled in time. */
-async function within(promise, ms) {
-  const over = new AbortController();
-  try {
-    const late = wait(ms, false, { signal: over.signal }).catch(() => false);
-    return await Promise.race([promise.then(() => true), late]);
-  } finally {
-    over.abort();
-  }
 }
 
 class Torture {
   constructor(options, say) {
-    this.options = options;
+    this.options = { kafka: false, brokers: 1, proxy: false, ...options };
     this.say = say;
     this.chance = seeded(options.seed);
+    this.parts = partsOf(options.parts);
     this.folder = mkdtempSync(join(tmpdir(), 'millrace-torture-'));
     this.dataDir = join(this.folder, 'data');
-    mkdirSync(this.dataDir);
+    this.folders = join(this.dataDir, 'torture');
+    this.acts = join(this.folder, 'acts');
+    for (const folder of [this.dataDir, this.acts]) mkdirSync(folder);
     this.findings = [];
     this.faults = {};
+    this.hits = {};
     this.instances = new Map();
     this.all = new Set();
-    this.broker = undefined;
-    this.address = undefined;
+    this.brokers = [];
+    this.generators = [];
     this.nextName = 0;
+    this.nextAct = 0;
     this.committed = new Map();
   }
 
   async run() {
-    const { kills } = this.options;
-    const began = Date.now();
-    if (!this.options.shared) await this.startBroker(0);
-    this.launch(this.options.instances);
-    if (this.options.shared) this.address = await this.sharedAddress();
-    if (!(await within([...this.instances.values()][0].printed('running'), START_MS))) this.find('the first instance does not run');
-    const kafka = kafkaAt(this.address);
-    await writeNames(kafka);
-    const generators = ['a', 'b'].map((name, at) => startGenerator(kafka, name, seeded(this.options.seed + at + 1), this.options.perSecond));
-    this.reader = openReader(this.address);
-    this.watching = this.watchOffsets();
-    for (let fault = 0; fault < kills; fault++) {
-      await wait(100 + -Math.log(1 - this.chance()) * this.options.pauseMs);
-      const name = this.choose();
-      this.faults[name] = (this.faults[name] ?? 0) + 1;
-      this.say(`${((Date.now() - began) / 1000).toFixed(1)} s  fault ${fault + 1}/${kills}: ${name}`);
-      await this[name]();
-      if (this.findings.length > 20) break;
-    }
-    this.launch(1);
-    if (!(await within(Promise.all(generators.map((one) => one.stop())), DRAIN_MS))) this.find('a generator could not write any more');
+    this.began = Date.now();
+    await this.start();
+    for (let fault = 0; fault < this.options.kills && this.findings.length <= FINDINGS_MAX; fault++) await this.doOne(fault);
+    await this.launch(1);
+    if (!(await within(Promise.all(this.generators.map((one) => one.stop())), DRAIN_MS))) this.find('a generator could not write any more');
     const healed = Date.now();
     await this.drained();
     this.say(`level after ${Date.now() - healed} ms`);
     this.watchingOver = true;
     await this.watching;
-    const acknowledged = new Set(generators.flatMap((one) => [...one.acknowledged]));
-    const sent = new Set(generators.flatMap((one) => [...one.sent]));
     const exactlyOnce = this.options.guarantee === 'exactly-once';
-    this.findings.push(...(await verify(this.reader, { acknowledged, sent, exactlyOnce })));
-    await this.reader.close();
-    this.reader = undefined;
+    this.findings.push(...(await verify(this.reader, { parts: this.parts, generators: this.generators, exactlyOnce })));
     for (const one of [...this.instances.values()]) await this.terminate(one);
-    return { findings: this.findings, faults: this.faults, acknowledged: acknowledged.size, folder: this.folder };
+    const acknowledged = this.generators.reduce((sum, one) => sum + one.acknowledged.size, 0);
+    return { findings: this.findings, faults: this.faults, hits: this.hits, acknowledged, folder: this.folder };
+  }
+
+  async start() {
+    const { seed, perSecond, proxy, shared } = this.options;
+    if (!shared) await this.startBrokers();
+    if (proxy) this.proxy = createProxy();
+    await this.launch(this.options.instances);
+    if (shared) this.addresses = [await this.sharedAddress()];
+    if (!(await within(Promise.any([...this.instances.values()].map((one) => one.printed('running'))), START_MS))) this.find('no instance runs');
+    const kafka = kafkaAt(this.addresses);
+    this.kafka = kafka;
+    for (const part of this.parts) if (part.before !== undefined) await writeOnce(kafka, part.before());
+    const sources = this.parts.flatMap((part) => part.sources);
+    this.generators = sources.flatMap((source, at) =>
+      ['a', 'b'].map((name, which) => startGenerator(kafka, name, source, seeded(seed + 2 * at + which + 1), perSecond / sources.length)),
+    );
+    this.reader = openReader(
+      this.addresses,
+      this.parts.flatMap((part) => part.inputs),
+    );
+    this.watching = this.watchOffsets();
+  }
+
+  async doOne(fault) {
+    await wait(100 + -Math.log(1 - this.chance()) * this.options.pauseMs);
+    const [name, { run }] = this.choose();
+    this.faults[name] = (this.faults[name] ?? 0) + 1;
+    this.say(`${((Date.now() - this.began) / 1000).toFixed(1)} s  fault ${fault + 1}/${this.options.kills}: ${name}`);
+    await run(this);
+    await this.launch(this.options.instances);
   }
 
   async cleanUp() {
+    this.watchingOver = true;
     await this.reader?.close().catch(() => undefined);
     for (const one of this.all) if (!one.over) await one.end('SIGKILL');
+    for (const { process } of this.brokers) if (process !== undefined && !process.over) await process.end('SIGKILL');
+    this.proxy?.close();
     if (this.findings.length === 0 && !this.options.keep) rmSync(this.folder, { recursive: true, force: true });
   }
 
@@ -111,13 +128,29 @@ class Torture {
     this.say(`FOUND ${text}`);
   }
 
+  /** What a fault really hit, by name. */
+  note(hits) {
+    for (const [name, count] of Object.entries(hits)) this.hits[name] = (this.hits[name] ?? 0) + count;
+    if (Object.keys(hits).length > 0) this.say(`    hit ${JSON.stringify(hits)}`);
+  }
+
   // ---- processes --------------------------------------------------------------------------------------------------------
 
-  async startBroker(port) {
-    const started = await startBrokerProcess(this.dataDir, port, this.folder, (one, code, signal) => this.ended(one, code, signal));
-    this.broker = started.process;
-    this.all.add(started.process);
-    this.address = `127.0.0.1:${started.port}`;
+  async startBrokers() {
+    const { kafka, brokers } = this.options;
+    this.brokers = await startBrokers({ kafka, brokers, folder: this.folder, onExit: (one, code, signal) => this.ended(one, code, signal) });
+    for (const { process } of this.brokers) this.all.add(process);
+    this.addresses = this.brokers.map((one) => one.address);
+  }
+
+  /** Waits until every replica is in sync: the promise of a replicated log holds for one broker lost at a time. */
+  async brokersHealed() {
+    if (this.brokers.length < 2) return;
+    const deadline = Date.now() + HEAL_MS;
+    while (!(await allInSync(this.kafka, this.brokers.length))) {
+      if (Date.now() > deadline) return this.find(`the brokers' replicas are not in sync ${HEAL_MS} ms after a fault`);
+      await wait(200);
+    }
   }
 
   async sharedAddress() {
@@ -132,41 +165,49 @@ class Torture {
   }
 
   ended(one, code, signal) {
-    this.instances.delete(one.name);
+    if (this.instances.delete(one.name)) this.proxy?.closeDoor(one.name);
     if (one.wanted === undefined) this.find(`${one.name} ended by itself with ${code ?? signal}; see ${one.logPath}`);
   }
 
   /** Brings the number of instances up to `count`, all at once. */
-  launch(count) {
-    const { shared, workers, engine, guarantee, sessionMs } = this.options;
-    const before = this.instances.size;
-    for (let at = before; at < count; at++) {
-      const name = `instance-${this.nextName++}`;
-      const one = startInstance(
-        name,
-        {
-          stateDir: this.dataDir,
-          workers,
-          engine,
-          guarantee,
-          commitInterval: 50,
-          settleInterval: 200,
-          createTopics: true,
-          connectionTimeout: 15_000, // an instance may start while the broker is away
-          tuning: { sessionTimeout: sessionMs, purgeInterval: 2000, transactionTimeout: 5000 },
-          ...(shared ? {} : { brokers: [this.address] }),
-        },
-        this.folder,
-        (process, code, signal) => this.ended(process, code, signal),
-      );
+  async launch(count) {
+    const missing = Array.from({ length: Math.max(0, count - this.instances.size) }, () => `instance-${this.nextName++}`);
+    const brokersOf = new Map();
+    for (const name of missing) brokersOf.set(name, (await this.proxy?.openDoor(name, this.addresses)) ?? this.addresses);
+    for (const name of missing) {
+      const env = { MILLRACE_TORTURE_PARTS: this.parts.map((part) => part.name).join(','), MILLRACE_TORTURE_ACTS: this.acts };
+      const onExit = (process, code, signal) => this.ended(process, code, signal);
+      const one = startInstance(name, this.instanceOptions(brokersOf.get(name)), this.folder, onExit, env);
       this.all.add(one);
       this.instances.set(name, one);
     }
   }
 
+  instanceOptions(brokers) {
+    const { shared, workers, engine, guarantee, sessionMs } = this.options;
+    return {
+      stateDir: this.dataDir,
+      workers,
+      engine,
+      guarantee,
+      commitInterval: 50,
+      settleInterval: 200,
+      createTopics: true,
+      connectionTimeout: 15_000, // an instance may start while the broker is away
+      requestTimeout: 6_000, // an answer may be lost in silence
+      tuning: { sessionTimeout: sessionMs, purgeInterval: 2000, transactionTimeout: 5000 },
+      ...(shared ? {} : { brokers }),
+    };
+  }
+
   any() {
     const living = [...this.instances.values()];
     return living[Math.floor(this.chance() * living.length)];
+  }
+
+  /** The name of an instance's folder, once it runs. */
+  instanceIdOf(one) {
+    return /running (\S+)/.exec(one?.stdout() ?? '')?.[1];
   }
 
   async terminate(one) {
@@ -182,89 +223,11 @@ class Torture {
     if (code !== 0 && !young) this.find(`${one.name} ended with ${code ?? signal} after SIGTERM; see ${one.logPath}`);
   }
 
-  // ---- faults -----------------------------------------------------------------------------------------------------------
-
   choose() {
-    const weights = {
-      killOne: 30,
-      killTwiceAtOnce: 8,
-      killAll: 5,
-      freeze: 14,
-      stopOne: 10,
-      scale: 8,
-      killWhileRestoring: 10,
-      killAtStart: 7,
-      ...(this.options.shared ? {} : { killBroker: 8 }),
-    };
-    const allowed = Object.entries(weights).filter(([name]) => this.options.faults === undefined || this.options.faults.includes(name));
-    let left = this.chance() * allowed.reduce((sum, [, weight]) => sum + weight, 0);
-    for (const [name, weight] of allowed) if ((left -= weight) < 0) return name;
-    return allowed[0][0];
-  }
-
-  async killOne() {
-    await this.any()?.end('SIGKILL');
-    await this.refill();
-  }
-  async killTwiceAtOnce() {
-    await Promise.all([this.any()?.end('SIGKILL'), this.any()?.end('SIGKILL')]);
-    await this.refill();
-  }
-  async killAll() {
-    await Promise.all([...this.instances.values()].map((one) => one.end('SIGKILL')));
-    await this.refill();
-  }
-  /** Longer than its session: the others take over, and what it held must not come back. */
-  async freeze() {
-    const one = this.any();
-    if (one === undefined) return;
-    one.child.kill('SIGSTOP');
-    await wait(this.options.sessionMs * (1.2 + 1.8 * this.chance()));
-    if (!one.over) one.child.kill('SIGCONT');
-  }
-  async stopOne() {
-    const one = this.any();
-    if (one !== undefined) await this.terminate(one);
-    await this.refill();
-  }
-  async scale() {
-    const others = [...this.instances.values()].slice(1);
-    await Promise.all(others.map((one) => this.terminate(one)));
-    await wait(this.chance() * 1500);
-    this.launch(this.options.instances);
-  }
-  /** A state folder goes with its instance; whoever gets the tasks has to restore, and is killed while it does. */
-  async killWhileRestoring() {
-    await Promise.all([...this.instances.values()].map((one) => within(one.printed('running'), START_MS))); // nobody is choosing a folder now
-    const one = this.any();
-    await one?.end('SIGKILL');
-    const folders = join(this.dataDir, 'torture');
-    const id = /running (\S+)/.exec(one?.stdout() ?? '')?.[1];
-    if (id !== undefined && readdirSync(folders).includes(id)) rmSync(join(folders, id), { recursive: true, force: true });
-    this.launch(this.options.instances);
-    await wait(300 + this.chance() * 700);
-    await this.any()?.end('SIGKILL');
-    await this.refill();
-  }
-  async killAtStart() {
-    await this.any()?.end('SIGKILL');
-    this.launch(this.options.instances);
-    const youngest = [...this.instances.values()].at(-1);
-    await wait(50 + this.chance() * 1000);
-    await youngest?.end('SIGKILL');
-    await this.refill();
-  }
-  async killBroker() {
-    if (this.broker === undefined) return;
-    const port = Number(this.address.split(':')[1]);
-    await this.broker.end('SIGKILL');
-    await wait(this.chance() * 1000);
-    await this.startBroker(port);
-  }
-
-  async refill() {
-    await wait(this.chance() * this.options.sessionMs);
-    this.launch(this.options.instances);
+    const allowed = Object.entries(faultsFor(this.options)).filter(([name]) => this.options.faults === undefined || this.options.faults.includes(name));
+    let left = this.chance() * allowed.reduce((sum, [, { weight }]) => sum + weight, 0);
+    for (const one of allowed) if ((left -= one[1].weight) < 0) return one;
+    return allowed[0];
   }
 
   // ---- what must hold while it runs -------------------------------------------------------------------------------------
