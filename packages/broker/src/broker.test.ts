@@ -52,6 +52,11 @@ async function createTopic(client: RawClient, name: string, config: Record<strin
 }
 const simple = (value: string): Buffer => clientBatch({ records: [['k', value]] });
 
+test('the address is one that clients take, an IPv6 host in brackets', async () => {
+  expect((await start()).broker.address).toMatch(/^127\.0\.0\.1:\d+$/);
+  expect((await start(testPorts(), { advertisedHost: '::1' })).broker.address).toMatch(/^\[::1\]:\d+$/);
+});
+
 describe('the wire', () => {
   test('ApiVersions of a version that is too new is answered in the form of version 0 with error 35 and one entry', async () => {
     const { client } = await start();

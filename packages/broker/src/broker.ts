@@ -39,7 +39,7 @@ export interface Broker {
   /** What clients connect to. */
   readonly host: string;
   readonly port: number;
-  /** `host:port`. */
+  /** `host:port`; an IPv6 host stands in brackets. */
   readonly address: string;
   readonly clusterId: string;
   /** True when the last broker on this data directory did not close cleanly, so that the log was recovered. */
@@ -156,7 +156,7 @@ export async function startBroker(options: BrokerOptions, ports: Ports): Promise
     return {
       host: facts.host,
       port: facts.port,
-      address: `${facts.host}:${facts.port}`,
+      address: `${facts.host.includes(':') ? `[${facts.host}]` : facts.host}:${facts.port}`,
       clusterId: facts.clusterId,
       recovered: !dir.clean,
       metrics: () => metrics.snapshot(),

@@ -12,7 +12,6 @@ import {
   systemTimers,
 } from '@millrace/core';
 import { type Api, correlationIdOf, decodeResponse, encodeRequest, type RequestInput, type ResponseBody } from '@millrace/protocol';
-import { FrameReader } from '../server/frame-reader.ts';
 
 export interface TestPorts extends Ports {
   readonly disk: MemoryDisk;
@@ -24,8 +23,10 @@ export function testPorts(disk: MemoryDisk = memoryDisk()): TestPorts {
   return { clock: systemClock, timers: systemTimers, chance: seededChance(1), network: memoryNetwork(systemTimers), disk, log: silentLogger };
 }
 
+const SIZE_BYTES = 4;
+
 export class RawClient {
-  readonly #frames = new FrameReader(100_000_000);
+  #received: Buffer = Buffer.alloc(0);
   readonly #waiting = new Map<number, (frame: Buffer) => void>();
   /** Correlation ids in the order in which answers came. */
   readonly answered: number[] = [];
@@ -73,8 +74,12 @@ export class RawClient {
   }
 
   #take(chunk: Buffer): void {
-    this.#frames.push(chunk);
-    for (let frame = this.#frames.next(); frame !== undefined; frame = this.#frames.next()) {
+    this.#received = this.#received.length === 0 ? chunk : Buffer.concat([this.#received, chunk]);
+    while (this.#received.length >= SIZE_BYTES) {
+      const end = SIZE_BYTES + this.#received.readInt32BE(0);
+      if (this.#received.length < end) return;
+      const frame = this.#received.subarray(SIZE_BYTES, end);
+      this.#received = this.#received.subarray(end);
       const id = correlationIdOf(frame);
       this.answered.push(id);
       this.#waiting.get(id)?.(frame);

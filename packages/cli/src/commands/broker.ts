@@ -39,7 +39,7 @@ SIGTERM and SIGINT stop it cleanly, a second one at once; SIGHUP reads the TLS f
     }
     const forgetReload = deps.onReload?.(() => reload(broker, deps));
     const page = metrics === undefined ? '' : `, metrics on http://127.0.0.1:${metrics.port}/metrics`;
-    deps.printLine(`broker ready on ${broker.host}:${broker.port}, data in ${options.dataDir}${page}`);
+    deps.printLine(`broker ready on ${broker.address}, data in ${options.dataDir}${page}`);
     await stopped;
     forgetReload?.();
     await metrics?.close();
