@@ -92,6 +92,6 @@ export class FoldRows implements TableRows {
   view(): RowView {
     const store = this.#store;
     const open = { keyValue: readStored, window: readStoredWindows, session: readStoredSessions }[this.#kind];
-    return { stores: [store], open: (context) => open(context, store) };
+    return { stores: [store], open: (context, asOf) => open(context, store, asOf) };
   }
 }

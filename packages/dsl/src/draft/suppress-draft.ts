@@ -72,7 +72,7 @@ class SuppressedRows implements TableRows {
   view(): RowView {
     const parent = this.#parent.view();
     const store = this.#store;
-    return { stores: [store, ...parent.stores], open: (context) => readUnsuppressed(parent.open(context), context, store) };
+    return { stores: [store, ...parent.stores], open: (context, asOf) => readUnsuppressed(parent.open(context, asOf), context, store) };
   }
 }
 

@@ -125,9 +125,9 @@ class DerivedRows implements TableRows {
 
   view(): RowView {
     const store = this.#store;
-    if (store !== undefined) return { stores: [store], open: (context) => readStored(context, store) };
+    if (store !== undefined) return { stores: [store], open: (context, asOf) => readStored(context, store, asOf) };
     const parent = this.#parent.view();
-    return { stores: [...new Set([...parent.stores, ...this.#connected])], open: (context) => this.#read(parent.open(context), context) };
+    return { stores: [...new Set([...parent.stores, ...this.#connected])], open: (context, asOf) => this.#read(parent.open(context, asOf), context) };
   }
 }
 

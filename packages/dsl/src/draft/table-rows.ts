@@ -11,10 +11,17 @@ export interface RowReader {
   readonly timestamp: number;
 }
 
+/**
+ * Which row of a key: the newest one, or the one that the table has last handed on to those who listen. Where changes wait for a commit
+ * the two differ until then, and who keeps results of changes of both sides must not see what has not been handed on yet.
+ */
+export type RowsAsOf = 'newest' | 'shown';
+
 export interface RowView {
   /** Stores to connect to whoever reads. */
   readonly stores: readonly string[];
-  open(context: NodeContext): RowReader;
+  /** The newest rows unless told otherwise. */
+  open(context: NodeContext, asOf?: RowsAsOf): RowReader;
 }
 
 export interface TableRows {

@@ -73,7 +73,7 @@ export class SourceRows implements TableRows {
   view(): RowView {
     this.#kept = true;
     const { name } = this.#store;
-    return { stores: [name], open: (context) => readStored(context, name) };
+    return { stores: [name], open: (context, asOf) => readStored(context, name, asOf) };
   }
 
   resolve(isRead: boolean, emit: ImmediateEmit | undefined): { readonly stores: readonly string[]; readonly create: ReturnType<typeof tableSourceOperator> } {

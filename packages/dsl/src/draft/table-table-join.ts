@@ -109,12 +109,12 @@ class JoinRows implements TableRows {
 
   view(): RowView {
     const store = this.#store;
-    if (store !== undefined) return { stores: [store], open: (context) => readStored(context, store) };
+    if (store !== undefined) return { stores: [store], open: (context, asOf) => readStored(context, store, asOf) };
     const left = this.#left.view();
     const right = this.#right.view();
     return {
       stores: [...new Set([...left.stores, ...right.stores])],
-      open: (context) => new JoinedRow(left.open(context), right.open(context), this.#sides),
+      open: (context, asOf) => new JoinedRow(left.open(context, asOf), right.open(context, asOf), this.#sides),
     };
   }
 }

@@ -3,7 +3,7 @@
 import type { Windowed } from '@millrace/core';
 import type { StagedKeyValueStore, StagedSessionStore, StagedVersionedStore, StagedWindowStore, Written } from '@millrace/state';
 import type { NodeContext } from '@millrace/topology';
-import type { RowReader } from '../draft/table-rows.ts';
+import type { RowReader, RowsAsOf } from '../draft/table-rows.ts';
 import type { ErasedRowMapper, ErasedRowPredicate } from '../erased.ts';
 
 /** Sound: the runtime opens a store of the shape its spec says, and the node connected to it knows that spec. */
@@ -44,11 +44,18 @@ class StoredRow implements RowReader {
   value: unknown = undefined;
   timestamp = -1;
   readonly #store: StagedKeyValueStore<unknown, unknown>;
-  constructor(store: StagedKeyValueStore<unknown, unknown>) {
+  readonly #isShown: boolean;
+  constructor(store: StagedKeyValueStore<unknown, unknown>, asOf: RowsAsOf) {
     this.#store = store;
+    this.#isShown = asOf === 'shown';
   }
   find(key: unknown): boolean {
     const entry = this.#store.find(key);
+    if (this.#isShown && this.#store.awaitsDrain(entry)) {
+      this.value = entry.priorValue;
+      this.timestamp = entry.priorTimestamp;
+      return entry.priorPresent;
+    }
     this.value = entry.value;
     this.timestamp = entry.timestamp;
     return entry.present;
@@ -74,13 +81,20 @@ class StoredWindowRow implements RowReader {
   value: unknown = undefined;
   timestamp = -1;
   readonly #store: StagedWindowStore<unknown, unknown>;
-  constructor(store: StagedWindowStore<unknown, unknown>) {
+  readonly #isShown: boolean;
+  constructor(store: StagedWindowStore<unknown, unknown>, asOf: RowsAsOf) {
     this.#store = store;
+    this.#isShown = asOf === 'shown';
   }
   find(key: unknown): boolean {
     const windowed = key as Windowed<unknown>;
     const entry = this.#store.find(windowed.key, windowed.window.start);
     if (entry === undefined) return false;
+    if (this.#isShown && this.#store.awaitsDrain(entry)) {
+      this.value = entry.priorValue;
+      this.timestamp = entry.priorTimestamp;
+      return entry.priorPresent;
+    }
     this.value = entry.value;
     this.timestamp = entry.timestamp;
     return entry.present;
@@ -91,15 +105,18 @@ class StoredSessionRow implements RowReader {
   value: unknown = undefined;
   timestamp = -1;
   readonly #store: StagedSessionStore<unknown, unknown>;
-  constructor(store: StagedSessionStore<unknown, unknown>) {
+  readonly #isShown: boolean;
+  constructor(store: StagedSessionStore<unknown, unknown>, asOf: RowsAsOf) {
     this.#store = store;
+    this.#isShown = asOf === 'shown';
   }
   find(key: unknown): boolean {
     const session = key as Windowed<unknown>;
     const entry = this.#store.find(session.key, session.window);
-    this.value = entry.value;
+    const isOlder = this.#isShown && this.#store.awaitsDrain(entry);
+    this.value = isOlder ? entry.priorValue : entry.value;
     this.timestamp = session.window.end;
-    return entry.present;
+    return isOlder ? entry.priorPresent : entry.present;
   }
 }
 
@@ -142,11 +159,13 @@ class MappedRow implements RowReader {
 }
 
 /** Rows of a table's store, plain or versioned. */
-export function readStored(context: NodeContext, store: string): RowReader {
+export function readStored(context: NodeContext, store: string, asOf: RowsAsOf = 'newest'): RowReader {
   const opened = context.store(store) as { readonly kind: string };
-  return opened.kind === 'versioned' ? new StoredVersion(versionedStore(context, store)) : new StoredRow(keyValueStore(context, store));
+  return opened.kind === 'versioned' ? new StoredVersion(versionedStore(context, store)) : new StoredRow(keyValueStore(context, store), asOf);
 }
-export const readStoredWindows = (context: NodeContext, store: string): RowReader => new StoredWindowRow(windowStore(context, store));
-export const readStoredSessions = (context: NodeContext, store: string): RowReader => new StoredSessionRow(sessionStore(context, store));
+export const readStoredWindows = (context: NodeContext, store: string, asOf: RowsAsOf = 'newest'): RowReader =>
+  new StoredWindowRow(windowStore(context, store), asOf);
+export const readStoredSessions = (context: NodeContext, store: string, asOf: RowsAsOf = 'newest'): RowReader =>
+  new StoredSessionRow(sessionStore(context, store), asOf);
 export const readFiltered = (parent: RowReader, predicate: ErasedRowPredicate, keep: boolean): RowReader => new FilteredRow(parent, predicate, keep);
 export const readMapped = (parent: RowReader, mapper: ErasedRowMapper): RowReader => new MappedRow(parent, mapper);

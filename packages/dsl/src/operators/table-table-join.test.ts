@@ -8,7 +8,10 @@ import { tableJoinSideOperator } from './table-table-join.ts';
 
 const text = serde.string() as ErasedSerde;
 const other: StoreSpec = { kind: 'keyValue', name: 'other', key: text, value: text, changelog: false, queryable: false };
-const view = { stores: ['other'], open: (context: Parameters<typeof readStored>[0]) => readStored(context, 'other') };
+const view = {
+  stores: ['other'],
+  open: (context: Parameters<typeof readStored>[0], asOf?: Parameters<typeof readStored>[2]) => readStored(context, 'other', asOf),
+};
 const joiner = (own: unknown, there: unknown): unknown => `${String(own)}+${String(there)}`;
 
 function side(aloneHere: boolean, aloneThere: boolean): Promise<LoneNode> {
@@ -47,5 +50,19 @@ describe('a side of a table join', () => {
     node.keyValue('other').write('k', 'x', 1);
     node.process('k', change(null, 'A'), 2);
     expect(node.take().map(({ value }) => value)).toEqual([{ kind: 'put', value: 'undefined+x', priorKind: 'present', prior: 'A+x' }]);
+  });
+
+  test('a change of the other side that waits for the commit is not seen before it is handed on', async () => {
+    const node = await side(false, false);
+    const there = node.keyValue('other');
+    there.keepPrior();
+    there.write('k', 'x', 1);
+    there.forEachOpen(() => undefined); // handed on
+    there.write('k', null, 7); // waits
+    node.process('k', change(null, 'A'), 5);
+    expect(node.take()).toEqual([{ key: 'k', value: { kind: 'delete', value: null, priorKind: 'present', prior: 'A+x' }, at: 5 }]);
+    there.forEachOpen(() => undefined);
+    node.process('k', change('B', null), 8);
+    expect(node.take()).toEqual([]);
   });
 });

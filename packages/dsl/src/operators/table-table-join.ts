@@ -1,4 +1,6 @@
 // Joins of two tables by equal keys: a change of either side meets the row of the other side as it is now (semantics 12.2).
+// "Now" is what the other side has handed on: a change of it that still waits for the commit will meet this one in its turn. Would both
+// already see each other, then no delete would be handed on where both rows go within one commit, and rows before would never have been shown.
 // One operator per side. The time of a result is the later of both; equal results are not swallowed; a delete is handed on even
 // where no result had been shown, except where it can be told that there was none.
 import type { NodeProcessor, ProcessorFactory } from '@millrace/topology';
@@ -22,7 +24,7 @@ export interface TableJoinSideSettings {
 export function tableJoinSideOperator(settings: TableJoinSideSettings): ProcessorFactory {
   const { view, joiner, aloneHere, aloneThere, sendsPrior } = settings;
   return (context): NodeProcessor => {
-    const rows = view.open(context);
+    const rows = view.open(context, 'shown');
     const cell = new ChangeCell();
     const { record } = context;
     return {

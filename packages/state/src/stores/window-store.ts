@@ -166,6 +166,11 @@ export class StagedWindowStore<K, V> implements WindowStore<K, V>, StagedStore {
     if (currentHeaders !== undefined) this.#staging.keepHeaders(currentHeaders);
   }
 
+  /** True of an entry whose last change waits for a drain: those who take the drained rows know the prior one. */
+  awaitsDrain(entry: StagedEntry<V, K>): boolean {
+    return this.#keepPrior && entry.pending;
+  }
+
   /** Visits what the open span has written, in order of last write. `visit` may write to any store, this one included. */
   forEachOpen(visit: (entry: StagedEntry<V, K>) => void): void {
     this.#staging.drain(visit);
