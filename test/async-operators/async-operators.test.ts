@@ -91,7 +91,7 @@ test('order input: calls run side by side, results in input order', async () => 
 
 test('a commit does not wait for a slow call: the input offset passes it, the pending store holds it, and what came and went is never written', async () => {
   const world = new World();
-  const rig = startRig({ log: logOf(['a', 'slow'], ['b', 'quick']), topology: calling(world), timing: { commitIntervalMs: 30 } });
+  const rig = startRig({ log: logOf(['a', 'slow'], ['b', 'quick']), topology: calling(world), timing: { commitIntervalMs: 500 } });
   await rig.worker.assign(assignmentOf(rig.log, ['0_0']));
   await until(() => world.asked.length === 2);
   world.answer('quick');
@@ -285,4 +285,21 @@ test('an operator without a bound, or with one out of range, is refused when the
   expect(() => calling(world, { concurrency: undefined as never })).toThrow(/concurrency/);
   expect(() => calling(world, { concurrency: 0 })).toThrow(/ask: concurrency is 0/);
   expect(() => calling(world, { order: 'sorted' as never })).toThrow(/'key', 'input' or 'none'/);
+});
+
+test('a call that does not listen to its signal holds its place until it ends, and is counted meanwhile', async () => {
+  const world = new World();
+  const skipping = calling(world, { concurrency: 2, timeout: '400ms', onError: 'skip', order: 'none' });
+  const rig = startRig({ topology: skipping, log: logOf(['a', 'a'], ['b', 'b'], ['c', 'c'], ['d', 'd']) });
+  await rig.worker.assign(assignmentOf(rig.log, ['0_0']));
+  const stray = () => rig.buffers.find(({ buffer }) => buffer === 'async-stray')?.held;
+  await until(() => stray() === 2);
+  expect(world.values()).toEqual(['a', 'b']); // their time is up, their records were skipped, and they still run
+  world.answer('a');
+  await until(() => world.values().length === 3);
+  world.answer('b', 'c');
+  await until(() => world.values().length === 4);
+  world.answer('d');
+  await until(() => inputAt(rig) === 4 && stray() === 0);
+  await rig.worker.stop(10_000);
 });

@@ -124,6 +124,7 @@ function start(disk: Map<string, OpenDatabase>) {
           committed += facts.records;
         },
         settled: () => undefined,
+        buffers: () => undefined,
         membershipLost: () => undefined,
       },
     },

@@ -59,6 +59,8 @@ export interface LogConsumer {
   position(partition: TopicPartition): Offset | undefined;
   /** Log end (read_committed: last stable offset) as of the last answer for this partition; undefined before the first. */
   endOffset(partition: TopicPartition): Offset | undefined;
+  /** Fetched and not yet released, over all partitions. */
+  readonly bufferedBytes: number;
   /** Resolves with what has come, at the latest after `maxWaitMs`, at once after `wake()`. Fetching goes on between polls within the byte bound. */
   poll(maxWaitMs: number): Promise<readonly PollEvent[]>;
   wake(): void;

@@ -5,6 +5,7 @@ import { createHash } from 'node:crypto';
 import { type ConnectionOptions, createAdmin, createConsumer, createGroupMember, type LogAdmin } from '@millrace/client';
 import { type ErasedSerde, explainError, type Logger, MetricRegistry, MillraceError, type Ports, type Threads } from '@millrace/core';
 import { type Topology, topicName } from '@millrace/topology';
+import { BufferGauges } from './buffer-gauges.ts';
 import { waitUntilDrained } from './drain.ts';
 import { type ChosenEngine, chooseEngine, type EngineCandidate } from './engines.ts';
 import { type Feed, Publisher } from './feed.ts';
@@ -93,6 +94,7 @@ class AppOnInstance implements RunningApp {
   readonly states = new Publisher<AppState>();
   readonly events = new Publisher<AppEvent>();
   readonly metrics = new MetricRegistry();
+  readonly #buffers = new BufferGauges(this.metrics);
   readonly reads: ReadFacade;
   readonly #topology: Topology;
   readonly #settings: AppSettings;
@@ -269,6 +271,9 @@ class AppOnInstance implements RunningApp {
       case 'committed':
         this.metrics.counter('process-total', { thread_id: worker }).add(news.records);
         this.metrics.counter('commit-total', { thread_id: worker }).add(1);
+        return;
+      case 'buffers':
+        this.#buffers.told(worker, news.buffers);
         return;
       case 'log':
         this.#log[news.level]({ worker, ...news.fields }, news.text);

@@ -2,6 +2,7 @@
 // Owns: tasks, outbox, ownership, the closing span.  Never: awaits (rebalance.ts and worker.ts do), runs two steps at once.
 // L1 a task is in `tasks` from creation to release, and nowhere else (I7).  L2 at most one span is closing.
 import { assert, MillraceError } from '@millrace/core';
+import { buffersOf } from './buffers.ts';
 import { closeSpan, inputPositionsOf, type Span } from './commit/close.ts';
 import type { CommitPorts } from './commit/execute.ts';
 import type { Ownership } from './commit/plan.ts';
@@ -18,7 +19,7 @@ import type { WorkerAssignment, WorkerOptions, WorkerPorts } from './worker-port
 const TURN_MS = 8;
 const TURN_WHILE_COMMITTING_MS = 2;
 const RECORDS_PER_TURN = 100_000;
-const TELL_DROPS_MS = 1000;
+const TELL_MS = 1000;
 const SETTLE_RETRY_MS = 500;
 
 export interface Waiting<T> {
@@ -68,7 +69,7 @@ export class LoopState {
   #settledAtMs: number;
   #settleFailedAtMs: number | undefined;
   #settleFailingSinceMs: number | undefined;
-  #toldDropsAtMs = 0;
+  #toldAtMs = 0;
   #worked = true;
   #nextSpan = 1;
   #commit: Promise<void> = Promise.resolve();
@@ -385,9 +386,16 @@ export class LoopState {
     return new Promise((resolve, reject) => this.#ownershipWaiters.push({ resolve, reject }));
   }
 
-  tellDrops(evenIfRecent = false): void {
-    if (!evenIfRecent && this.turnMs - this.#toldDropsAtMs < TELL_DROPS_MS) return;
-    this.#toldDropsAtMs = this.turnMs;
+  /** Drops and buffers, about once a second. */
+  tell(): void {
+    const nowMs = this.ports.clock.monotonicMs();
+    if (nowMs - this.#toldAtMs < TELL_MS) return;
+    this.#toldAtMs = nowMs;
+    this.#tellDrops();
+    this.ports.events.buffers(buffersOf(this));
+  }
+
+  #tellDrops(): void {
     for (const task of this.tasks.values()) {
       for (const [key, count] of task.drops) {
         const split = key.indexOf('\n');
@@ -410,7 +418,7 @@ export class LoopState {
       ports.log.warn({ error: String(error) }, 'the last settle failed; the next start restores from the changelog');
     }
     this.intake.close();
-    this.tellDrops(true);
+    this.#tellDrops();
     await this.restorer.close();
     for (const task of this.tasks.values()) task.close();
     this.tasks.clear();

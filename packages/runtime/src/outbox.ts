@@ -179,10 +179,14 @@ export class Outbox {
     for (const { batch } of this.#closing?.waiting ?? []) bytes += batch.sizeBytes;
     return bytes;
   }
+  /** Bytes not yet acknowledged, sent or not. */
+  get heldBytes(): number {
+    return this.#options.producer.inFlight.bytes + this.waitingBytes;
+  }
   /** True while so much is under way that the worker should take no input. */
   get full(): boolean {
     const { bytes } = this.#options.producer.inFlight;
-    return bytes >= OUTPUT_BYTES_MAX || bytes + this.waitingBytes >= OUTPUT_BYTES_MAX;
+    return bytes >= OUTPUT_BYTES_MAX || this.heldBytes >= OUTPUT_BYTES_MAX;
   }
 
   activate(lane: Lane): void {

@@ -208,6 +208,7 @@ function newsEvents(say: (message: FromWorker) => void, clock: Clock): WorkerEve
       const what = isDeadLetter(decision) ? `dead letter to ${decision.topic}` : decision;
       tell({ kind: 'log', level: 'warn', fields: { node, task, stage, source }, text: `${what}: ${explainError(failure.error)}` });
     },
+    buffers: (buffers) => tell({ kind: 'buffers', buffers }),
     committed: (facts) => tell({ kind: 'committed', records: facts.records }),
     settled: () => {},
     membershipLost: (error) => tell({ kind: 'log', level: 'warn', fields: {}, text: `the coordinator no longer knows this member: ${explainError(error)}` }),

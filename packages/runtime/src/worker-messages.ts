@@ -6,6 +6,7 @@ import type { DatabaseTicket } from '@millrace/state';
 import type { ErrorDecision } from '@millrace/topology';
 import type { FailedRecord } from './deliveries.ts';
 import type { WorkerTiming } from './options.ts';
+import type { BufferFact } from './worker-ports.ts';
 
 /** Where an engine is loaded from: a module that exports `engine`. Absent for the memory engine. */
 export interface EngineSource {
@@ -100,6 +101,7 @@ export type WorkerNews =
     }
   | { readonly kind: 'dropped'; readonly taskId: string; readonly node: string; readonly reason: string; readonly count: number }
   | { readonly kind: 'committed'; readonly records: number }
+  | { readonly kind: 'buffers'; readonly buffers: readonly BufferFact[] }
   | { readonly kind: 'failed'; readonly error: ErrorWire }
   | { readonly kind: 'log'; readonly level: 'debug' | 'info' | 'warn' | 'error'; readonly fields: object; readonly text: string };
 

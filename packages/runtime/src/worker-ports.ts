@@ -69,6 +69,8 @@ export interface WorkerEvents {
   dropped(taskId: string, node: string, reason: string, count: number): void;
   /** A policy was asked, or a default applied. */
   failure(failure: Failure, decision: ErrorDecision): void;
+  /** Every buffer of this worker, about once a second. */
+  buffers(buffers: readonly BufferFact[]): void;
   committed(facts: CommitFacts): void;
   settled(taskIds: readonly string[]): void;
   /** The coordinator no longer knows this member: everything has been dropped; an assignment of a new membership will follow. */
@@ -83,6 +85,19 @@ export interface RestoreProgress {
   /** Offsets still to pass. */
   readonly remaining: number;
   readonly etaMs: number | undefined;
+}
+
+/** What a buffer holds just now, and may hold. */
+export interface BufferFact {
+  /** `fetched`, `output`, `staged`, `cached`, `restore`, `idle-batches`; of a node: `async-calls`, `async-pending`, `async-stray`, `suppress`. */
+  readonly buffer: string;
+  readonly unit: 'bytes' | 'items';
+  readonly held: number;
+  /** Infinity: the user has set no bound. */
+  readonly max: number;
+  /** Where it is not the whole worker's. */
+  readonly taskId?: string;
+  readonly node?: string;
 }
 
 export interface CommitFacts {

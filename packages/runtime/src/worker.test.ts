@@ -158,6 +158,17 @@ test('a leader change that lost nothing costs no rebuild', async () => {
   await second.worker.stop(10_000);
 });
 
+test('a worker tells of every buffer with its bound', async () => {
+  const rig = startRig();
+  rig.log.produce('in', 0, lines(30));
+  await rig.worker.assign(assignmentOf(rig.log, ['0_0']));
+  await until(() => inputAt(rig) === 30);
+  await until(() => rig.buffers.some(({ buffer, held }) => buffer === 'cached' && held > 0));
+  expect(rig.buffers.map(({ buffer }) => buffer)).toEqual(['fetched', 'output', 'staged', 'cached', 'restore', 'idle-batches']);
+  for (const { held, max } of rig.buffers) expect(held).toBeLessThanOrEqual(max);
+  await rig.worker.stop(10_000);
+});
+
 test('under exactly-once batches of the open span wait while another is closing; under at-least-once they leave', async () => {
   for (const guarantee of ['exactly-once', 'at-least-once'] as const) {
     const rig = startRig({ guarantee });

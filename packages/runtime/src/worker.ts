@@ -24,7 +24,7 @@ export async function runOnce(worker: LoopState): Promise<void> {
   worker.intake.resumeDrained();
   worker.settleWhenDue(); //                                          a settle that is due by time, or was refused by the disk
   worker.purge.run(worker.turnMs);
-  worker.tellDrops();
+  worker.tell();
   if (!worker.closeIsDue) return worker.outbox.sendFull(); //         never due while a span is closing
   const span = worker.closeSpan(); //                                    6 drain emit buffers; freeze offsets, staging, outputs
   if (span !== undefined) worker.startCommit(() => commitSpan(worker, span)); // beside the next turns; its failure is handled in step 2

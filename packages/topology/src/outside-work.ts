@@ -5,10 +5,16 @@ import type { SourcePosition } from './processor.ts';
 
 /** A node's work as its host sees it. */
 export interface OutsideWork {
+  /** Its name, for metrics. */
+  readonly node: string;
   /** Records taken in whose outcome has not been applied yet. */
   readonly pending: number;
   /** Calls under way just now; the other pending records wait for room, for their turn, or for a pause to end. */
   readonly calling: number;
+  /** Calls that were given up and go on all the same; they count against `callsMax`. */
+  readonly straying: number;
+  readonly callsMax: number;
+  readonly pendingMax: number;
   /** True: the task takes no further record for now; timers and commits go on. */
   readonly full: boolean;
   /** Applies the outcomes that have come and begins what may begin; called between records, after `wake`. Returns how many were applied. */

@@ -74,6 +74,8 @@ export interface NodeProcessor {
   /** At each close, in topological order: forward what an emit buffer holds (`emit: 'onCommit'`). */
   drain?(): void;
   close?(): void;
+  /** Of a node that holds rows back: how much, for metrics. Infinity: no bound; NaN: not counted. */
+  readonly holding?: { readonly rows: number; readonly rowsMax: number; readonly bytes: number; readonly bytesMax: number };
 }
 
 /** Called once per task. Must return a distinct object each time. */

@@ -94,6 +94,10 @@ export class KafkaConsumer implements LogConsumer {
     return this.#options.isolation === 'read_committed' ? cursor?.lastStableOffset : cursor?.highWatermark;
   }
 
+  get bufferedBytes(): number {
+    return this.#heldBytes;
+  }
+
   poll(maxWaitMs: number): Promise<readonly PollEvent[]> {
     return this.#queue.poll(this.#closed ? 0 : maxWaitMs, () => this.#assignment);
   }

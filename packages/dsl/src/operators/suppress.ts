@@ -30,11 +30,12 @@ export function suppressOperator(settings: SuppressSettings): ProcessorFactory {
   const isFinal = until === 'windowClose';
   return (context): NodeProcessor => {
     const { record } = context;
+    const countsBytes = bytesMax !== Number.POSITIVE_INFINITY;
     const buffer = new SuppressBuffer({
       store: bufferStore(context, settings.store),
       key: settings.key,
       value: settings.value,
-      countsBytes: bytesMax !== Number.POSITIVE_INFINITY,
+      countsBytes,
     });
     const cell = new ChangeCell();
     const give = (key: unknown, row: BufferedRow): void => {
@@ -49,6 +50,9 @@ export function suppressOperator(settings: SuppressSettings): ProcessorFactory {
     const isFull = (): boolean => buffer.count > recordsMax || buffer.bytes > bytesMax;
     let observedTime = -1;
     return {
+      get holding() {
+        return { rows: buffer.count, rowsMax: recordsMax, bytes: countsBytes ? buffer.bytes : Number.NaN, bytesMax };
+      },
       process(key, value) {
         const at = record.timestamp;
         if (at > observedTime) observedTime = at;

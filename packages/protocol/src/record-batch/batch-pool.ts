@@ -11,13 +11,14 @@ export interface BatchPoolOptions {
 
 export class BatchPool {
   readonly #initialBytes: number;
-  readonly #idleBytesMax: number;
+  /** Most bytes of idle buffers kept. */
+  readonly idleBytesMax: number;
   readonly #idle: Buffer[] = [];
   #idleBytes = 0;
 
   constructor(options: BatchPoolOptions = {}) {
     this.#initialBytes = Math.max(256, options.initialBytes ?? 16 * 1024);
-    this.#idleBytesMax = options.idleBytesMax ?? 8 * 1024 * 1024;
+    this.idleBytesMax = options.idleBytesMax ?? 8 * 1024 * 1024;
   }
 
   /** Bytes of idle buffers. */
@@ -42,7 +43,7 @@ export class BatchPool {
 
   /** @internal */
   giveBack(buffer: Buffer): void {
-    if (this.#idleBytes + buffer.length > this.#idleBytesMax) return;
+    if (this.#idleBytes + buffer.length > this.idleBytesMax) return;
     this.#idle.push(buffer);
     this.#idleBytes += buffer.length;
   }

@@ -59,6 +59,11 @@ export class Restorer {
     this.#options = options;
   }
 
+  /** Fetched and not yet written. */
+  get bufferedBytes(): number {
+    return this.#consumer?.bufferedBytes ?? 0;
+  }
+
   /** Resolves when the store is level with `job.to`, with the number of records put into it. Rejects ERR_CHANGELOG_TRUNCATED when the log lost what was wanted. */
   restore(job: RestoreJob): Promise<number> {
     if (this.#closed) return Promise.reject(new MillraceError('ERR_ABORTED', 'the worker is closing', { task: job.taskId }));

@@ -73,6 +73,8 @@ export interface TaskGraph {
   readonly currentNode: string;
   /** Forwards what emit buffers hold, parents first. */
   drain(): void;
+  /** What nodes hold back. */
+  readonly holdings: readonly { readonly node: string; readonly holding: NonNullable<NodeProcessor['holding']> }[];
   /** Closes every node even if one throws; the first error is thrown at the end. */
   close(): void;
 }
@@ -119,6 +121,9 @@ export function createGraph(topology: Topology, subtopology: Subtopology, cursor
         processor.drain();
       }
       at.current = -1;
+    },
+    get holdings() {
+      return created.flatMap(({ hop, processor }) => (processor.holding === undefined ? [] : [{ node: hop.name, holding: processor.holding }]));
     },
     close() {
       const errors: unknown[] = [];

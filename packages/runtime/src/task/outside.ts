@@ -42,6 +42,10 @@ export class Outside {
     return calling;
   }
 
+  get works(): readonly OutsideWork[] {
+    return this.#works;
+  }
+
   /** Returns how many outcomes were applied. */
   turn(): number {
     if (!this.#woken) return 0;

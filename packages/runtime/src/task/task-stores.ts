@@ -74,6 +74,11 @@ export class TaskStores {
     for (const { store } of this.all) bytes += store.stagedBytes;
     return bytes;
   }
+  get cachedBytes(): number {
+    let bytes = 0;
+    for (const { store } of this.all) bytes += store.cachedBytes;
+    return bytes;
+  }
   get dirty(): boolean {
     return this.all.some(({ store }) => store.dirty);
   }

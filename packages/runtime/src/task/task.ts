@@ -293,6 +293,13 @@ export class Task implements GraphHost, QueueHost, SinkHost {
   get callingOutside(): number {
     return this.#outside.calling;
   }
+  /** For metrics: what nodes work at outside the turn, and what nodes hold back. */
+  get outsideWorks(): Outside['works'] {
+    return this.#outside.works;
+  }
+  get holdings(): TaskGraph['holdings'] {
+    return this.#graph?.holdings ?? [];
+  }
   get nextTimerMs(): number {
     return this.#punctuations.nextWallClockMs;
   }

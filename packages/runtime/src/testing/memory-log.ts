@@ -404,6 +404,7 @@ class MemoryConsumer implements LogConsumer {
   endOffset(partition: TopicPartition): Offset | undefined {
     return this.#log.partition(partition).lastStable as Offset;
   }
+  readonly bufferedBytes = 0;
   async poll(maxWaitMs: number): Promise<readonly PollEvent[]> {
     let events = this.#fetch();
     if (events.length > 0 || this.#woken || maxWaitMs <= 0) {

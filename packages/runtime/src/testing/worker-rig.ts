@@ -6,7 +6,7 @@ import { type KeyValueStore, META_STORE, memoryEngine, type OpenDatabase } from 
 import { type ErrorPolicy, type Failure, GraphBuilder, type NodeContext, type Topology } from '@millrace/topology';
 import type { WorkerTiming } from '../options.ts';
 import { createWorker } from '../worker.ts';
-import type { CommitFacts, RestoreProgress, TaskState, WorkerAssignment, WorkerOptions, WorkerSeat } from '../worker-ports.ts';
+import type { BufferFact, CommitFacts, RestoreProgress, TaskState, WorkerAssignment, WorkerOptions, WorkerSeat } from '../worker-ports.ts';
 import { MemoryLog } from './memory-log.ts';
 
 export const APPLICATION = 'app';
@@ -67,6 +67,7 @@ export interface Rig {
   readonly commits: CommitFacts[];
   readonly failures: Failure[];
   readonly drops: [node: string, reason: string, count: number][];
+  buffers: readonly BufferFact[];
   lost: Error | undefined;
   /** What `run` rejected with. */
   ended(): Promise<MillraceError | undefined>;
@@ -125,7 +126,7 @@ export function startRig(options: RigOptions = {}): Rig {
   const log = options.log ?? createLog(options.partitions);
   const disk = options.disk ?? new Disk();
   const guarantee = options.guarantee ?? 'exactly-once';
-  const rig = { log, steps: [], points: [], states: [], restores: [], commits: [], failures: [], drops: [], lost: undefined } as unknown as {
+  const rig = { log, steps: [], points: [], states: [], restores: [], commits: [], failures: [], drops: [], buffers: [], lost: undefined } as unknown as {
     -readonly [P in keyof Rig]: Rig[P];
   };
   const worker = createWorker(
@@ -154,6 +155,9 @@ export function startRig(options: RigOptions = {}): Rig {
         restoreProgress: (progress) => void rig.restores.push(progress),
         dropped: (_task, node, reason, count) => void rig.drops.push([node, reason, count]),
         failure: (failure) => void rig.failures.push(failure),
+        buffers: (buffers) => {
+          rig.buffers = buffers;
+        },
         committed: (facts) => void rig.commits.push(facts),
         settled: () => undefined,
         membershipLost: (error) => {

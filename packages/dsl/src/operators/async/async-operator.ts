@@ -11,6 +11,7 @@ import { Call, type Outcome } from './call.ts';
 import { CallLine, type Waiting } from './call-line.ts';
 import type { CallSettings } from './call-settings.ts';
 import type { PendingRecord } from './pending-call.ts';
+import { Strays } from './strays.ts';
 
 /** What user code learns of a call beside the record. */
 export interface CallContext extends RecordContext {
@@ -56,6 +57,7 @@ class AsyncOperator implements NodeProcessor, OutsideWork {
   readonly #line: CallLine<Entry>;
   /** Pauses that are over: the next attempt is made in a turn. */
   readonly #again: Call[] = [];
+  readonly #strays: Strays;
   #out = 0;
   #nextNumber = 0;
   #lastSource = '';
@@ -67,6 +69,8 @@ class AsyncOperator implements NodeProcessor, OutsideWork {
     this.#line = new CallLine(parts.settings.order);
     this.#work = parts.create(context);
     this.#host = context.workOutside(this);
+    const { timers } = this.#host;
+    this.#strays = new Strays({ node: context.node, timeoutMs: parts.settings.timeoutMs, timers, log: context.log, freed: () => this.#host.wake() });
     this.#store = context.store(parts.pendingStore) as KeyValueStore<number, PendingRecord>;
     for (const { key, value } of this.#store.range({})) {
       this.#nextNumber = key + 1;
@@ -83,9 +87,22 @@ class AsyncOperator implements NodeProcessor, OutsideWork {
     for (const entry of this.#line.all()) if (entry.call?.underWay === true) calling += 1;
     return calling;
   }
+  get node(): string {
+    return this.#context.node;
+  }
+  get straying(): number {
+    return this.#strays.count;
+  }
+  get callsMax(): number {
+    return this.#parts.settings.concurrency;
+  }
+  get pendingMax(): number {
+    return this.#parts.settings.pendingMax;
+  }
+
   get full(): boolean {
     const { concurrency, pendingMax } = this.#parts.settings;
-    return this.#out >= concurrency || this.#line.size >= pendingMax;
+    return this.#out + this.#strays.count >= concurrency || this.#line.size >= pendingMax;
   }
 
   process(key: unknown, value: unknown): void {
@@ -95,7 +112,7 @@ class AsyncOperator implements NodeProcessor, OutsideWork {
   }
 
   turn(): number {
-    for (const call of this.#again.splice(0)) call.begin();
+    while (this.#again.length > 0 && this.calling + this.#strays.count < this.#parts.settings.concurrency) this.#again.shift()?.begin();
     let applied = 0;
     for (let entry = this.#line.take(); entry !== undefined; entry = this.#line.take()) {
       this.#apply(entry);
@@ -120,6 +137,7 @@ class AsyncOperator implements NodeProcessor, OutsideWork {
       task: this.#context.taskId,
     });
     for (const entry of this.#line.all()) entry.call?.abandon(reason);
+    this.#strays.clear();
   }
 
   #entryOf(number: number, record: PendingRecord, stored: boolean): Entry {
@@ -127,7 +145,7 @@ class AsyncOperator implements NodeProcessor, OutsideWork {
   }
 
   #begin(): void {
-    while (this.#out < this.#parts.settings.concurrency) {
+    while (this.#out + this.#strays.count < this.#parts.settings.concurrency) {
       const entry = this.#line.next();
       if (entry === undefined) return;
       this.#call(entry);
@@ -164,6 +182,7 @@ class AsyncOperator implements NodeProcessor, OutsideWork {
         this.#line.answered(entry);
         this.#host.wake();
       },
+      strays: () => this.#strays.add(),
     });
     entry.call = call;
     call.begin();

@@ -10,6 +10,7 @@ async function microtasks(): Promise<void> {
 function rig(options: Omit<Parameters<typeof callSettings>[0], 'concurrency'>, attempt: (attempt: number, signal: AbortSignal) => unknown) {
   const time = virtualTime();
   const outcomes: Outcome[] = [];
+  const strays: string[] = [];
   const call: Call = new Call({
     settings: callSettings({ concurrency: 1, ...options }, 'op'),
     timers: time.timers,
@@ -18,8 +19,12 @@ function rig(options: Omit<Parameters<typeof callSettings>[0], 'concurrency'>, a
     attempt,
     again: () => call.begin(),
     done: (outcome) => void outcomes.push(outcome),
+    strays() {
+      strays.push('out');
+      return () => void strays.push('home');
+    },
   });
-  return { time, outcomes, call };
+  return { time, outcomes, call, strays };
 }
 
 test('a plain value, a promise and a throw are outcomes alike', async () => {
@@ -43,7 +48,7 @@ test('a plain value, a promise and a throw are outcomes alike', async () => {
 test('an attempt past its time is aborted and counts as failed; what it says later is not heard', async () => {
   let answer: (value: number) => void = () => undefined;
   let signal: AbortSignal | undefined;
-  const { call, outcomes, time } = rig({ timeout: 50 }, (_attempt, given) => {
+  const { call, outcomes, time, strays } = rig({ timeout: 50 }, (_attempt, given) => {
     signal = given;
     return new Promise((resolve) => {
       answer = resolve;
@@ -56,9 +61,11 @@ test('an attempt past its time is aborted and counts as failed; what it says lat
   expect(outcomes).toHaveLength(1);
   expect(outcomes[0]).toMatchObject({ ok: false, error: { code: 'ERR_CALL_TIMEOUT' } });
   expect(signal?.aborted).toBe(true);
+  expect(strays).toEqual(['out']);
   answer(1);
   await microtasks();
   expect(outcomes).toHaveLength(1);
+  expect(strays).toEqual(['out', 'home']);
 });
 
 test('attempts follow each other with growing pauses, until one succeeds, they are used up, or retryIf refuses', async () => {

@@ -18,6 +18,8 @@ export interface CallParts {
   /** Between two attempts it waits for a turn of the task: `again` is called when the pause is over, and the owner calls `begin` in its turn. */
   readonly again: () => void;
   readonly done: (outcome: Outcome) => void;
+  /** An attempt was given up for its time and goes on all the same; the function it gives back is called when it has come to its end. */
+  readonly strays: () => () => void;
 }
 
 export class Call {
@@ -43,6 +45,10 @@ export class Call {
     const attempt = ++this.#attempt;
     const controller = new AbortController();
     this.#controller = controller;
+    let home: (() => void) | undefined;
+    const over = (): void => {
+      home?.();
+    };
     const late = (): void => {
       const error = new MillraceError(
         'ERR_CALL_TIMEOUT',
@@ -51,6 +57,7 @@ export class Call {
           node,
         },
       );
+      home = this.#parts.strays();
       this.#ended(attempt, { ok: false, error });
       controller.abort(error);
     };
@@ -58,8 +65,14 @@ export class Call {
     try {
       // `then` of the value itself, not of a wrapper: a plain value is an answer too.
       Promise.resolve(this.#parts.attempt(attempt, controller.signal)).then(
-        (answer) => this.#ended(attempt, { ok: true, answer }),
-        (error: unknown) => this.#ended(attempt, { ok: false, error }),
+        (answer) => {
+          over();
+          this.#ended(attempt, { ok: true, answer });
+        },
+        (error: unknown) => {
+          over();
+          this.#ended(attempt, { ok: false, error });
+        },
       );
     } catch (error) {
       this.#ended(attempt, { ok: false, error });
