@@ -1,6 +1,6 @@
-import { memoryDisk, seededChance, virtualTime } from '@millrace/core';
+import { type Disk, memoryDisk, seededChance, virtualTime } from '@millrace/core';
 import type { APIS, RequestBody, ResponseInput } from '@millrace/protocol';
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import type { RequestContext } from '../handler.ts';
 import { appendSpec, logHost, marker } from '../testing/log-fixture.ts';
 import { Topics } from '../topics/topics.ts';
@@ -9,9 +9,9 @@ import { fetchHandler } from './01-fetch.ts';
 type Request = RequestBody<typeof APIS.fetch>;
 type Response = ResponseInput<typeof APIS.fetch>;
 
-function setUp() {
+function setUp(disk: Disk = memoryDisk()) {
   const time = virtualTime();
-  const topics = new Topics({ ...logHost(memoryDisk()), chance: seededChance(1) }, '/data', 0);
+  const topics = new Topics({ ...logHost(disk), chance: seededChance(1) }, '/data', 0);
   topics.create('t', 2, {});
   const { handler } = fetchHandler({ topics, timers: time.timers, fetchBytesMax: 1_000_000 });
   const closeHooks = new Set<() => void>();
@@ -123,4 +123,36 @@ test('the end of the connection takes a parked fetch away with everything it hel
   expect(closeHooks.size).toBe(0);
   appendSpec(log(), record);
   await time.runUntilIdle();
+});
+
+describe('a partition whose file has rotted', () => {
+  /** Ten batches, the third one with a length that no batch has, and a reader at the log end that nobody has read up to. */
+  function rotted() {
+    const disk = memoryDisk();
+    const mine = setUp(disk);
+    for (let at = 0; at < 10; at++) appendSpec(mine.log(), record);
+    const segment = mine.log().segments[0] as { readonly logPath: string; readonly sizeBytes: number };
+    const file = disk.open(segment.logPath, 'open');
+    file.write(Buffer.from([0, 0, 0, 1]), (segment.sizeBytes / 10) * 2 + 8);
+    file.close();
+    return mine;
+  }
+  const codes = (mine: ReturnType<typeof setUp>) => mine.answer()?.responses?.[0]?.partitions.map(({ errorCode }) => errorCode);
+
+  test('a parked fetch that an append wakes is answered with that, and the process goes on', async () => {
+    const mine = rotted();
+    mine.fetch({ minBytes: 5_000 }, [10, 0]);
+    await turn();
+    expect(mine.answer()).toBeUndefined();
+    appendSpec(mine.log(), record);
+    await turn();
+    expect(codes(mine)).toEqual([2, 0]);
+  });
+
+  test('a fetch that asks for much is answered with that, not with the end of its connection', async () => {
+    const mine = rotted();
+    mine.fetch({ minBytes: 5_000 }, [5, 0]);
+    await turn();
+    expect(codes(mine)).toEqual([2, 0]);
+  });
 });

@@ -82,10 +82,19 @@ function isReady(wanted: readonly WantedTopic[], minBytes: number, committed: bo
       if (errorNow(want) !== ERROR_CODES.NONE) return true;
       const log = want.log as PartitionLog;
       const upTo = committed ? log.lastStableOffset : log.logEnd;
-      if (want.asked.fetchOffset < upTo) bytes += minBytes <= 1 ? 1 : log.bytesFrom(want.asked.fetchOffset);
+      if (want.asked.fetchOffset < upTo) bytes += minBytes <= 1 ? 1 : bytesFrom(log, want.asked.fetchOffset);
       if (bytes >= minBytes && bytes > 0) return true;
     }
   return minBytes <= 0;
+}
+
+/** A file that cannot be read is news: the answer says what is wrong with it. Nothing may be thrown here: no request is there to catch it. */
+function bytesFrom(log: PartitionLog, offset: number): number {
+  try {
+    return log.bytesFrom(offset);
+  } catch {
+    return Number.POSITIVE_INFINITY;
+  }
 }
 
 /** Waits for data, time, or the end of the connection. Changes within one turn are looked at once. */
@@ -151,7 +160,7 @@ function answerOne(want: Wanted, bytesMax: number, atLeastOne: boolean, committe
   if (log === undefined || errorCode !== ERROR_CODES.NONE) return { ...common, abortedTransactions: committed ? [] : null, records: NO_RECORDS };
   const upTo = committed ? log.lastStableOffset : log.logEnd;
   const read = readOrDamage(log, asked.fetchOffset, upTo, bytesMax, atLeastOne);
-  if (read === undefined) return { ...common, errorCode: ERROR_CODES.CORRUPT_MESSAGE, abortedTransactions: committed ? [] : null, records: NO_RECORDS };
+  if (typeof read === 'number') return { ...common, errorCode: read, abortedTransactions: committed ? [] : null, records: NO_RECORDS };
   const { bytes, nextOffset } = read;
   const abortedTransactions = !committed
     ? null
@@ -161,12 +170,11 @@ function answerOne(want: Wanted, bytesMax: number, atLeastOne: boolean, committe
   return { ...common, abortedTransactions, records: bytes };
 }
 
-/** Undefined where the file has rotted: the other partitions of the request are answered all the same. */
-function readOrDamage(log: PartitionLog, ...asked: Parameters<PartitionLog['read']>): LogRead | undefined {
+/** An error code where the file has rotted or the disk refuses: the other partitions of the request are answered all the same. */
+function readOrDamage(log: PartitionLog, ...asked: Parameters<PartitionLog['read']>): LogRead | number {
   try {
     return log.read(...asked);
   } catch (error) {
-    if (MillraceError.is(error) && error.code === 'ERR_RECORD_BATCH_CORRUPT') return undefined;
-    throw error;
+    return MillraceError.is(error) && error.code === 'ERR_RECORD_BATCH_CORRUPT' ? ERROR_CODES.CORRUPT_MESSAGE : ERROR_CODES.KAFKA_STORAGE_ERROR;
   }
 }
