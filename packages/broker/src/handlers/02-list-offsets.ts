@@ -1,5 +1,6 @@
 // ListOffsets: log end (-1), log start (-2), the newest timestamp (-3, from version 7), local and tiered offsets (-4, -5, -6), or the first record at a time.
 // Serves versions 1-11. Ignores the replica id and the timeout: nothing is stored elsewhere, so nothing has to be waited for.
+import { MillraceError } from '@millrace/core';
 import { APIS, ERROR_CODES, type RequestBody, type ResponseInput } from '@millrace/protocol';
 import { type Handler, handlerEntry } from '../handler.ts';
 import type { PartitionLog } from '../log/partition-log.ts';
@@ -37,7 +38,8 @@ export function listOffsetsHandler(topics: Topics) {
         if (timestamp < 0 && !((SPECIAL_SINCE[timestamp] ?? Number.POSITIVE_INFINITY) <= version))
           return { partitionIndex, errorCode: ERROR_CODES.UNSUPPORTED_VERSION };
         const upTo = request.isolationLevel === 1 ? log.lastStableOffset : log.logEnd;
-        const found = lookUp(log, timestamp, upTo);
+        const found = lookUpOrDamage(log, timestamp, upTo);
+        if (typeof found === 'number') return { partitionIndex, errorCode: found };
         return {
           partitionIndex,
           errorCode,
@@ -48,6 +50,15 @@ export function listOffsetsHandler(topics: Topics) {
     })),
   });
   return handlerEntry(APIS.listOffsets.key, handler);
+}
+
+/** An error code where a batch cannot be unpacked or the disk refuses: the other partitions of the request are answered all the same. */
+function lookUpOrDamage(...asked: Parameters<typeof lookUp>): ReturnType<typeof lookUp> | number {
+  try {
+    return lookUp(...asked);
+  } catch (error) {
+    return MillraceError.is(error) && error.code === 'ERR_RECORD_BATCH_CORRUPT' ? ERROR_CODES.CORRUPT_MESSAGE : ERROR_CODES.KAFKA_STORAGE_ERROR;
+  }
 }
 
 function lookUp(log: PartitionLog, timestamp: number, upTo: number): { readonly offset: number; readonly timestamp: number } {
