@@ -1,7 +1,7 @@
 // The composition root of the embedded broker: opens the data directory, recovers, starts the coordinators, listens.
 // Owns: the order of start and close.  Never: serves a request before everything below is ready, leaves the lock behind.
 // Start: lock → format → epoch → logs → internal topics → groups → transactions → socket.  Close: the same backwards, then the clean mark.
-import { MetricRegistry, type MetricSnapshot, MillraceError, type Ports } from '@millrace/core';
+import { explainError, MetricRegistry, type MetricSnapshot, MillraceError, type Ports } from '@millrace/core';
 import { openDataDir } from './data-dir.ts';
 import { topicCatalog } from './group/consumer/catalog.ts';
 import { GroupCoordinator } from './group/coordinator.ts';
@@ -149,9 +149,16 @@ export async function startBroker(options: BrokerOptions, ports: Ports): Promise
 
     let closing: Promise<void> | undefined;
     const close = async (): Promise<void> => {
-      await closeParts();
-      dir.markClean();
-      dir.release();
+      try {
+        await closeParts();
+        dir.markClean();
+      } catch (error) {
+        // The device refused: what was acknowledged is there or is found missing by the recovery of the next start. No clean mark.
+        ports.log.error({ dataDir: filled.dataDir, error: explainError(error) }, 'the broker could not close cleanly; the next start recovers');
+        files.closeAll();
+      } finally {
+        dir.release();
+      }
     };
     return {
       host: facts.host,
