@@ -2,7 +2,7 @@
 // Owns: the completions under way, and their repetition until they succeed.  Never: decides an outcome, answers a client.
 // M1 verdict before its markers, markers before Complete: each is durable before the next, so a crash never leaves a marker missing.
 // M2 a completion that fails (disk full) is tried again until it succeeds: the outcome is already promised.
-import { type Logger, sleep, type Timers } from '@millrace/core';
+import { type Logger, partitionKey, sleep, type Timers } from '@millrace/core';
 import { type InternalLog, OFFSETS_TOPIC } from '../internal-log.ts';
 import type { TransactionState } from './state.ts';
 
@@ -65,6 +65,7 @@ export class Completions {
   async #untilDone(transactionalId: string, mayAnswer: () => void): Promise<void> {
     const { timers, log, internalLog, host, markerDelayMs } = this.#parts;
     let decided = false; // an answer promises the outcome, so not before the Prepare record is durable
+    const marked = new Set<string>(); // what has its marker gets no second one while another partition refuses its own
     for (;;) {
       try {
         const prepared = internalLog.durable();
@@ -75,9 +76,9 @@ export class Completions {
           await sleep(timers, markerDelayMs, this.#stopping);
         }
         if (this.#stopping.aborted) return;
-        this.#writeMarkers(host.prepared(transactionalId));
-        const marked = internalLog.durable();
-        if (marked !== undefined) await marked;
+        this.#writeMarkers(host.prepared(transactionalId), marked);
+        const markersDurable = internalLog.durable();
+        if (markersDurable !== undefined) await markersDurable;
         const state = host.prepared(transactionalId);
         if (state !== undefined) host.markersWritten(state);
         return;
@@ -90,17 +91,26 @@ export class Completions {
     }
   }
 
-  /** Again after a failure or a restart: a second marker for a transaction that is over changes nothing. */
-  #writeMarkers(state: TransactionState | undefined): void {
+  /** Every partition is tried, whichever refuses. Again after a restart: a second marker for a transaction that is over changes nothing. */
+  #writeMarkers(state: TransactionState | undefined, marked: Set<string>): void {
     if (state === undefined) return;
+    let refusal: unknown;
     const { internalLog, offsets } = this.#parts;
     const { producerId, producerEpoch } = state;
     const commit = state.status === 'PrepareCommit';
     for (const [topic, partitions] of state.partitions) {
       for (const partition of partitions) {
-        const offset = internalLog.appendMarker(topic, partition, { producerId, producerEpoch, commit, coordinatorEpoch: COORDINATOR_EPOCH });
-        if (offset !== undefined && topic === OFFSETS_TOPIC) offsets.markerWritten(partition, producerId, commit);
+        const key = partitionKey(topic, partition);
+        if (marked.has(key)) continue;
+        try {
+          const offset = internalLog.appendMarker(topic, partition, { producerId, producerEpoch, commit, coordinatorEpoch: COORDINATOR_EPOCH });
+          marked.add(key);
+          if (offset !== undefined && topic === OFFSETS_TOPIC) offsets.markerWritten(partition, producerId, commit);
+        } catch (error) {
+          refusal ??= error;
+        }
       }
     }
+    if (refusal !== undefined) throw refusal;
   }
 }

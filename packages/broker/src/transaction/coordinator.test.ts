@@ -375,3 +375,21 @@ test('after any prefix of a random history a replay gives the same state, once w
     { numRuns: 60 },
   );
 });
+
+test('while one partition refuses its marker, the others get theirs once and no more', async () => {
+  const mine = rig();
+  const producer = await open(mine);
+  const appendMarker = mine.log.appendMarker.bind(mine.log);
+  let broken = true;
+  mine.log.appendMarker = (topic, partition, marker) => {
+    if (broken && partition === T1.partition) throw new Error('EIO');
+    return appendMarker(topic, partition, marker);
+  };
+  expect(await mine.transactions.endTransaction(producer, true)).toBe(E.NONE);
+  await mine.time.advance(60_000);
+  expect(mine.log.markers.map(({ partition }) => partition)).toEqual([T0.partition]);
+  broken = false;
+  await mine.time.advance(2_000);
+  expect(mine.log.markers.map(({ partition }) => partition)).toEqual([T0.partition, T1.partition]);
+  expect(mine.transactions.describe('x')?.status).toBe('CompleteCommit');
+});
