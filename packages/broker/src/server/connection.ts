@@ -66,6 +66,7 @@ export class Connection implements ClientConnection {
   readonly #closeHooks = new Set<() => void>();
   #loginTimer: Timer | undefined;
   #muteTimer: Timer | undefined;
+  #mutedUntilMs = 0;
   #requests = 0;
   #inFlightBytes = 0;
   /** Of answers the peer has not taken. */
@@ -125,10 +126,12 @@ export class Connection implements ClientConnection {
   close(): void {
     if (!this.#closed) this.#socket.destroy();
   }
-  /** Begins nothing for this long: what a quota asks for. */
+  /** Begins nothing for this long: what a quota asks for. Of several the longest counts. */
   mute(ms: number): void {
-    if (this.#closed || ms <= 0) return;
+    const untilMs = this.#shared.clock.monotonicMs() + ms;
+    if (this.#closed || ms <= 0 || (this.#muteTimer !== undefined && untilMs <= this.#mutedUntilMs)) return;
     this.#muteTimer?.cancel();
+    this.#mutedUntilMs = untilMs;
     this.#muteTimer = this.#shared.timers.after(ms, () => {
       this.#muteTimer = undefined;
       this.#pump();

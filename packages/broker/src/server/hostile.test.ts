@@ -479,6 +479,49 @@ describe('quotas', () => {
     ]);
   });
 
+  test('a producer that wants no answer is held back all the same', async () => {
+    const ground = await start();
+    const peer = await Peer.connect(ground);
+    const ops = [{ key: 'producer_byte_rate', value: 10_000, remove: false }];
+    const entries = [{ entity: [{ entityType: 'client-id', entityName: 'peer' }], ops }];
+    await peer.answerTo(peer.request(APIS.alterClientQuotas, 1, { entries, validateOnly: false }));
+    await peer.answerTo(peer.request(APIS.metadata, 9, { topics: [{ name: 't' }] }));
+    const records = clientBatch({ records: [['k', 'v'.repeat(200_000)]] });
+    peer.request(APIS.produce, 9, { acks: 0, timeoutMs: 1_000, topicData: [{ name: 't', partitionData: [{ index: 0, records }] }] });
+    const next = peer.request(APIS.metadata, 9, { topics: [] });
+    await ground.time.advance(5_000);
+    expect(peer.closed).toBe(false);
+    expect(peer.answers.map(correlationIdOf)).not.toContain(next);
+    await ground.time.advance(20_000);
+    expect(peer.answers.map(correlationIdOf)).toContain(next);
+  });
+
+  test('of two requests under way the longer quiet counts, whichever is answered last', async () => {
+    const ground = await start({}, { fsync: 'perBatchGroup' }); // so that the first is still under way when the second begins
+    const peer = await Peer.connect(ground);
+    const entries = [
+      { entity: [{ entityType: 'client-id', entityName: 'peer' }], ops: [{ key: 'producer_byte_rate', value: 10_000, remove: false }] },
+      { entity: [{ entityType: 'client-id', entityName: 'other' }], ops: [{ key: 'producer_byte_rate', value: 100, remove: false }] },
+    ];
+    await peer.answerTo(peer.request(APIS.alterClientQuotas, 1, { entries, validateOnly: false }));
+    await peer.answerTo(peer.request(APIS.metadata, 9, { topics: [{ name: 't' }] }));
+    const body = (bytes: number) => {
+      const records = clientBatch({ records: [['k', 'v'.repeat(bytes)]] });
+      return { acks: -1, timeoutMs: 1_000, topicData: [{ name: 't', partitionData: [{ index: 0, records }] }] };
+    };
+    const first = encodeRequest(APIS.produce, 9, { correlationId: 1_001, clientId: 'peer' }, body(200_000));
+    const second = encodeRequest(APIS.produce, 9, { correlationId: 1_002, clientId: 'other' }, body(1_000));
+    peer.socket?.write(Buffer.concat([first, second]));
+    const quiets = [];
+    for (const id of [1_001, 1_002]) quiets.push(decodeResponse(APIS.produce, 9, await peer.answerTo(id)).body.throttleTimeMs);
+    expect(quiets[0]).toBeGreaterThan(5_000);
+    expect(quiets[1]).toBeGreaterThan(0);
+    expect(quiets[1]).toBeLessThan(4_000);
+    const next = peer.request(APIS.metadata, 9, { topics: [] });
+    await ground.time.advance(4_500);
+    expect(peer.answers.map(correlationIdOf)).not.toContain(next);
+  });
+
   test.each([
     [[], 'producer_byte_rate', 1],
     [[{ entityType: 'planet', entityName: 'x' }], 'producer_byte_rate', 1],

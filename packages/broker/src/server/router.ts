@@ -75,10 +75,10 @@ export class Router implements RequestSink {
     const busyMs = meter === undefined ? 0 : meter.nowMs() - startedMs;
     const answer = (response: unknown): Answer => {
       const pieces = encode(known, header, response);
-      if (meter === undefined || pieces === undefined) return pieces;
-      const bytes = pieces.reduce((sum, piece) => sum + piece.length, 0);
+      if (meter === undefined) return pieces;
+      const bytes = (pieces ?? []).reduce((sum, piece) => sum + piece.length, 0);
       const quietMs = meter.charge(connection, { apiKey, clientId, requestBytes: frame.length, answerBytes: bytes, busyMs });
-      return quietMs === 0 ? pieces : encode(known, header, { ...(response as object), throttleTimeMs: quietMs });
+      return quietMs === 0 || pieces === undefined ? pieces : encode(known, header, { ...(response as object), throttleTimeMs: quietMs });
     };
     return result instanceof Promise ? result.then(answer) : answer(result);
   }

@@ -9,6 +9,8 @@ import { Rate } from './rate.ts';
 export const QUOTAS_MAX = 10_000;
 const RATES_MAX = 10_000;
 const MS_PER_PERCENT = 10;
+/** Time is given back sooner than bytes, as with Kafka: one slow request does not shut its client out. */
+const BUSY_QUIET_MS_MAX = 10_000;
 
 /** What one request has cost. */
 export interface RequestCost {
@@ -76,7 +78,7 @@ export class Quotas {
       if (limit === undefined) continue;
       // Whoever shares the quota shares the rate: the names that the entity has, not the defaults in it.
       const sharers = `${entity.user === undefined ? '' : `u${user}`} ${entity.clientId === undefined ? '' : `c${clientId}`}`;
-      return this.#rate(`${key} ${sharers}`).record(this.#clock.monotonicMs(), value, limit);
+      return this.#rate(`${key} ${sharers}`).record(this.#clock.monotonicMs(), value, limit, key === 'request_percentage' ? BUSY_QUIET_MS_MAX : undefined);
     }
     return 0;
   }

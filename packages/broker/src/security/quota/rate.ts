@@ -3,6 +3,8 @@
 
 const WINDOW_MS = 1_000;
 const WINDOWS = 11;
+/** Nobody is held back for longer. */
+const QUIET_MS_MAX = 3_600_000;
 
 export class Rate {
   readonly #sums = new Float64Array(WINDOWS);
@@ -13,8 +15,11 @@ export class Rate {
     this.#newest = Math.floor(nowMs / WINDOW_MS);
   }
 
-  /** Counts `value` now and says how many ms of quiet bring the rate down to `perSecond`; 0 when it is kept. */
-  record(nowMs: number, value: number, perSecond: number): number {
+  /**
+   * Counts `value` now and says how many ms of quiet bring the rate down to `perSecond`; 0 when it is kept. That may be longer than the rate
+   * remembers: else whoever asks for much at a time would have the span's worth many times over.
+   */
+  record(nowMs: number, value: number, perSecond: number, quietMsMax = QUIET_MS_MAX): number {
     this.#moveTo(Math.floor(nowMs / WINDOW_MS));
     const at = this.#newest % WINDOWS;
     this.#sums[at] = (this.#sums[at] as number) + value;
@@ -23,7 +28,8 @@ export class Rate {
     // The whole span counts from the start on, so that the first burst is not taken for a rate.
     const spanMs = (WINDOWS - 1) * WINDOW_MS + (nowMs % WINDOW_MS);
     const observed = (total * 1_000) / spanMs;
-    return observed <= perSecond ? 0 : perSecond === 0 ? spanMs : Math.min(spanMs, Math.ceil(((observed - perSecond) / perSecond) * spanMs));
+    if (observed <= perSecond) return 0;
+    return Math.min(quietMsMax, perSecond === 0 ? spanMs : Math.ceil(((observed - perSecond) / perSecond) * spanMs));
   }
 
   #moveTo(window: number): void {
