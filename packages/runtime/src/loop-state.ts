@@ -336,6 +336,15 @@ export class LoopState {
     this.ports.events.settled(settled);
   }
 
+  /** What is committed of stores without a changelog is in memory alone until it is settled: before a life ends, whatever ended it. */
+  settleUnlogged(tasks: Iterable<Task>): void {
+    try {
+      this.settle([...tasks].filter(({ stores }) => stores.unsettled && stores.someUnlogged));
+    } catch (error) {
+      this.ports.log.warn({ error: String(error) }, 'the last commits of a store without a changelog could not be written to disk: they are lost');
+    }
+  }
+
   /** The disk refuses: what is committed stays in memory, no input is taken, and it is tried again; `taskTimeout` ends it. */
   #settleOrWait(nowMs: number): void {
     try {
@@ -414,6 +423,7 @@ export class LoopState {
     this.disown(new MillraceError('ERR_CLOSED', 'the worker is closing'));
     try {
       if (this.fatal === undefined && this.halted === undefined) this.settle(this.tasks.values());
+      else this.settleUnlogged(this.tasks.values());
     } catch (error) {
       ports.log.warn({ error: String(error) }, 'the last settle failed; the next start restores from the changelog');
     }

@@ -174,6 +174,7 @@ async function answerCommitFailure(state: LoopState): Promise<void> {
  */
 async function dropSpans(state: LoopState, how: 'abort' | 'initialise', close: boolean): Promise<void> {
   const running = [...state.tasks.values()].filter((task) => close || task.state === 'running' || task.state === 'suspended');
+  state.settleUnlogged(running);
   for (const task of running) {
     state.restorer.cancel(task.id);
     task.dropLife();

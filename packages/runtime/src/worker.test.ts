@@ -561,3 +561,24 @@ test('changelog data without committed offsets is refused under exactly-once: th
   await rig.worker.assign(assignmentOf(log, ['0_0']));
   expect((await rig.ended())?.code).toBe('ERR_OFFSETS_EXPIRED');
 });
+
+test('a store without a changelog keeps what was committed when a later span is dropped: nothing else has it', async () => {
+  const disk = new Disk();
+  const rig = startRig({ disk, topology: countTopology({ changelog: false }), timing: { settleIntervalMs: 60_000 } });
+  rig.log.produce('in', 0, lines(3));
+  await rig.worker.assign(assignmentOf(rig.log, ['0_0']));
+  await until(() => inputAt(rig) === 3 && rig.commits.length === 1);
+  let refused = false;
+  rig.log.gate = {
+    before: (call) => {
+      if (call.kind !== 'sendOffsets' || refused) return;
+      refused = true;
+      refuse('ERR_TRANSACTION_ABORTABLE');
+    },
+  };
+  rig.log.produce('in', 0, lines(3, 3));
+  await until(() => inputAt(rig) === 6);
+  await rig.worker.stop(10_000);
+  expect(rig.log.visible('out')).toEqual(['a=1', 'b=1', 'c=1', 'a=2', 'b=2', 'c=2']);
+  expect(await counts(disk)).toEqual({ a: 2, b: 2, c: 2 });
+});

@@ -86,6 +86,10 @@ export class TaskStores {
   get unsettled(): boolean {
     return this.#unsettled;
   }
+  /** True if some store has nothing to be rebuilt from. */
+  get someUnlogged(): boolean {
+    return this.all.some(({ log }) => log.kind === 'none');
+  }
   get settledAtMs(): number {
     return this.#settledAtMs;
   }
