@@ -73,13 +73,16 @@ function release(state: LoopState, task: Task): void {
 async function createTasks(state: LoopState, wanted: readonly TaskAssignment[], assignment: WorkerAssignment): Promise<void> {
   const { options, ports } = state;
   const created: Task[] = [];
+  // An assignment that came meanwhile has the word: what it does not name has no ticket any more, and its database may be closed.
+  const isOurs = (id: string): boolean => state.assigned.has(id) && !state.tasks.has(id) && !state.ended;
   for (const { id, failedBefore } of wanted) {
+    if (!isOurs(id)) continue;
     const [subtopologyId, partition] = id.split('_').map(Number) as [number, number];
     const subtopology = options.topology.subtopologies.find((one) => one.id === subtopologyId);
     if (subtopology === undefined)
       throw new MillraceError('ERR_TOPOLOGY', `task ${id} was assigned, but the topology has no subtopology ${subtopologyId}`, { task: id });
     const database = await ports.openDatabase(id, subtopology.stores);
-    if (!state.assigned.has(id) || state.tasks.has(id) || state.ended) {
+    if (!isOurs(id)) {
       database.detach();
       continue;
     }

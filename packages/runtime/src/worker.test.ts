@@ -454,6 +454,26 @@ test('revocation is a barrier: what left is committed, settled and closed before
   expect(rig.log.framesOut).toBe(0);
 });
 
+test('a task that is taken away before its turn to be opened came is not opened at all: its database may be closed by then', async () => {
+  const held = createHold();
+  const asked: string[] = [];
+  class SlowDisk extends Disk {
+    override async of(taskId: string, stores?: readonly string[]): ReturnType<Disk['of']> {
+      asked.push(taskId);
+      await held.hold;
+      return super.of(taskId, stores);
+    }
+  }
+  const rig = startRig({ partitions: 2, disk: new SlowDisk() });
+  await rig.worker.assign(assignmentOf(rig.log, ['0_0', '0_1']));
+  await until(() => asked.length === 1);
+  await rig.worker.assign(assignmentOf(rig.log, ['0_0'], 2));
+  held.open();
+  await until(() => rig.states.some(([, state]) => state === 'running'));
+  expect(asked).not.toContain('0_1');
+  await rig.worker.stop(10_000);
+});
+
 test('transactional ids of vanished members are initialised before committed offsets are fetched, and those before log ends', async () => {
   const rig = startRig();
   await rig.worker.assign({ ...assignmentOf(rig.log, ['0_0']), fence: ['app-gone-0'] });
