@@ -7,7 +7,7 @@ import { closeSpan, inputPositionsOf, type Span } from './commit/close.ts';
 import type { CommitPorts } from './commit/execute.ts';
 import type { Ownership } from './commit/plan.ts';
 import { closeIsDue, settleIsDue, takesInput } from './commit/policy.ts';
-import { settleTasks } from './commit/settle.ts';
+import { isStale, settleTasks } from './commit/settle.ts';
 import { Intake } from './intake.ts';
 import { Outbox } from './outbox.ts';
 import { Purge } from './purge.ts';
@@ -319,12 +319,19 @@ export class LoopState {
     const due = settleIsDue({
       unsettled: this.unsettled,
       requested: this.#settleFailedAtMs !== undefined,
+      stale: this.#someStale(),
       sinceSettleMs: nowMs - this.#settledAtMs,
       settleIntervalMs: timing.settleIntervalMs,
       stagedBytes: this.stagedBytes,
       stagedBytesMax: timing.stagedBytesMax,
     });
     if (due) this.#settleOrWait(nowMs);
+  }
+
+  /** Some task has been quiet for so long that its checkpoint is to be written anew. */
+  #someStale(): boolean {
+    for (const task of this.tasks.values()) if (isStale(task, this.turnMs)) return true;
+    return false;
   }
 
   /** Throws ERR_STORE_IO. */

@@ -1,6 +1,6 @@
 import { MillraceError } from '@millrace/core';
-import { keyValueView } from '@millrace/state';
-import { expect, test } from 'vitest';
+import { type Checkpoint, keyValueView, readCheckpoint } from '@millrace/state';
+import { expect, test, vi } from 'vitest';
 import { assignmentOf, CHANGELOG, countTopology, createHold, createLog, Disk, lines, type Rig, refuse, startRig, until } from './testing/worker-rig.ts';
 
 const STORE = countTopology().stores.get('counts');
@@ -601,4 +601,22 @@ test('a store without a changelog keeps what was committed when a later span is 
   await rig.worker.stop(10_000);
   expect(rig.log.visible('out')).toEqual(['a=1', 'b=1', 'c=1', 'a=2', 'b=2', 'c=2']);
   expect(await counts(disk)).toEqual({ a: 2, b: 2, c: 2 });
+});
+
+test('the checkpoint of a worker without any input is kept fresh: after a day of quiet and a crash its stores are not rebuilt', async () => {
+  const disk = new Disk();
+  const rig = startRig({ disk });
+  rig.log.produce('in', 0, lines(3));
+  await rig.worker.assign(assignmentOf(rig.log, ['0_0']));
+  const database = await disk.of('0_0');
+  const levelAt = () => (readCheckpoint(database, 'counts') as Checkpoint | undefined)?.levelAtMs ?? 0;
+  await until(() => inputAt(rig) === 3 && rig.points.includes('after-settle'));
+  const later = Date.now() + 11 * 60_000;
+  const clock = vi.spyOn(Date, 'now').mockReturnValue(later);
+  try {
+    await until(() => levelAt() === later);
+  } finally {
+    clock.mockRestore();
+  }
+  await rig.worker.stop(10_000);
 });

@@ -29,7 +29,7 @@ test('input is taken up to the bound of staging and output; a cautious worker ta
 });
 
 test('a settle is due by interval, by a quarter of the staging, or when somebody waits', () => {
-  const facts = { unsettled: true, requested: false, sinceSettleMs: 0, settleIntervalMs: 1000, stagedBytes: 0, stagedBytesMax: 1000 };
+  const facts = { unsettled: true, requested: false, stale: false, sinceSettleMs: 0, settleIntervalMs: 1000, stagedBytes: 0, stagedBytesMax: 1000 };
   expect(settleIsDue(facts)).toBe(false);
   expect(settleIsDue({ ...facts, sinceSettleMs: 1000 })).toBe(true);
   expect(settleIsDue({ ...facts, stagedBytes: 250 })).toBe(true);

@@ -39,6 +39,8 @@ export interface SettleFacts {
   readonly unsettled: boolean;
   /** A query, a revocation or a stop waits for it. */
   readonly requested: boolean;
+  /** Nothing to write, but a checkpoint has become old. */
+  readonly stale: boolean;
   readonly sinceSettleMs: number;
   readonly settleIntervalMs: number;
   readonly stagedBytes: number;
@@ -46,5 +48,6 @@ export interface SettleFacts {
 }
 
 export function settleIsDue(facts: SettleFacts): boolean {
+  if (facts.stale && facts.sinceSettleMs >= facts.settleIntervalMs) return true;
   return facts.unsettled && (facts.requested || facts.sinceSettleMs >= facts.settleIntervalMs || facts.stagedBytes * 4 >= facts.stagedBytesMax);
 }
