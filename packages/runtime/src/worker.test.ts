@@ -1,5 +1,5 @@
 import { MillraceError } from '@millrace/core';
-import { type Checkpoint, keyValueView, readCheckpoint } from '@millrace/state';
+import { type Checkpoint, type KeyValueStore, keyValueView, readCheckpoint } from '@millrace/state';
 import { expect, test, vi } from 'vitest';
 import { assignmentOf, CHANGELOG, countTopology, createHold, createLog, Disk, lines, type Rig, refuse, startRig, until } from './testing/worker-rig.ts';
 
@@ -619,4 +619,32 @@ test('the checkpoint of a worker without any input is kept fresh: after a day of
     clock.mockRestore();
   }
   await rig.worker.stop(10_000);
+});
+
+test('an iterator ends with the callback that opened it: a record, a timer', async () => {
+  const opened: { readonly rows: { next(): IteratorResult<unknown> }; readonly by: string }[] = [];
+  const seen: string[] = [];
+  let scheduled = false;
+  const rig = startRig({
+    topology: countTopology({
+      during(context, value) {
+        const store = context.store('counts') as KeyValueStore<string, number>;
+        const open = (by: string): void => {
+          for (const { rows, by: opener } of opened.splice(0)) if (rows.next().done !== true) seen.push(`${by} reads on where ${opener} had begun`);
+          opened.push({ rows: store.range(), by });
+        };
+        open(value);
+        if (scheduled) return;
+        scheduled = true;
+        context.schedule(1, 'wallClock', () => open('timer'));
+      },
+    }),
+  });
+  rig.log.produce('in', 0, lines(30));
+  await rig.worker.assign(assignmentOf(rig.log, ['0_0']));
+  await until(() => inputAt(rig) === 30);
+  rig.log.produce('in', 0, lines(3, 30));
+  await until(() => inputAt(rig) === 33);
+  await rig.worker.stop(10_000);
+  expect(seen).toEqual([]);
 });

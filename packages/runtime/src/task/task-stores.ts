@@ -94,6 +94,12 @@ export class TaskStores {
     return this.#settledAtMs;
   }
 
+  /** The callback that opened iterators has returned. */
+  endRows(): void {
+    const { all } = this;
+    for (let index = 0; index < all.length; index++) (all[index] as TaskStore).store.endRows();
+  }
+
   /** Freezes the open span of every store, in order; logged ones into the outbox. */
   close(): void {
     for (const { store, sink } of this.all) store.close(sink);

@@ -244,6 +244,7 @@ export class Task implements GraphHost, QueueHost, SinkHost {
         this.input = queue;
         const enter = queues.length === 1 ? this.#enter[0] : this.#enter[queues.indexOf(queue)];
         (enter as (key: unknown, value: unknown) => void)(queue.key, queue.value);
+        this.stores.endRows();
         count += 1;
         if ((count & CLOCK_EVERY) === 0 && this.#host.monotonicMs() >= budget.deadlineMs) break;
       }
@@ -270,6 +271,7 @@ export class Task implements GraphHost, QueueHost, SinkHost {
         this.#resetCursor(nowMs);
         fired += this.#punctuations.fireWallClock(nowMs);
       }
+      this.stores.endRows();
       this.fired += fired;
       return fired;
     } catch (error) {
@@ -280,6 +282,7 @@ export class Task implements GraphHost, QueueHost, SinkHost {
   takeOutcomes(): number {
     try {
       const applied = this.#outside.turn();
+      this.stores.endRows();
       this.fired += applied;
       return applied;
     } catch (error) {

@@ -236,6 +236,7 @@ export class StagedKeyValueStore<K, V> implements KeyValueStore<K, V>, StagedSto
 
   /** Ends every iterator still open: its callback has returned. */
   endRows(): void {
+    if (this.#openRows.size === 0) return; // asked after every record
     for (const rows of this.#openRows) rows.return?.();
   }
 

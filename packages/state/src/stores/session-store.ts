@@ -241,6 +241,7 @@ export class StagedSessionStore<K, V> implements SessionStore<K, V>, StagedStore
 
   /** Ends every iterator still open: its callback has returned. */
   endRows(): void {
+    if (this.#openRows.size === 0) return; // asked after every record
     for (const rows of this.#openRows) rows.return?.();
   }
 

@@ -202,6 +202,7 @@ export class StagedVersionedStore<K, V> implements VersionedStore<K, V>, StagedS
   }
 
   endRows(): void {
+    if (this.#openRows.size === 0) return; // asked after every record
     for (const rows of this.#openRows) rows.return?.();
   }
 

@@ -310,6 +310,7 @@ export class StagedWindowStore<K, V> implements WindowStore<K, V>, StagedStore {
 
   /** Ends every iterator still open: its callback has returned. */
   endRows(): void {
+    if (this.#openRows.size === 0) return; // asked after every record
     for (const rows of this.#openRows) rows.return?.();
   }
 
