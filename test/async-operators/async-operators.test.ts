@@ -303,3 +303,30 @@ test('a call that does not listen to its signal holds its place until it ends, a
   await until(() => inputAt(rig) === 4 && stray() === 0);
   await rig.worker.stop(10_000);
 });
+
+test('bytes that wait for an answer are the record’s own: the frame they came in is used again meanwhile', async () => {
+  const raw = { key: serde.bytes(), value: serde.bytes() };
+  const asked: { readonly key: Uint8Array; readonly value: Uint8Array; answer(value: Uint8Array): void }[] = [];
+  const program = topology('async', (t) => {
+    t.stream(topic('in', raw))
+      .mapValuesAsync((value, key) => new Promise<Uint8Array>((answer) => asked.push({ key, value, answer })), {
+        as: 'ask',
+        concurrency: 4,
+        order: 'input',
+        value: serde.bytes(),
+      })
+      .to(topic('out', raw));
+  });
+  const rig = startRig({ log: logOf(['a', 'first'], ['b', 'second']), topology: program });
+  await rig.worker.assign(assignmentOf(rig.log, ['0_0']));
+  await until(() => inputAt(rig) === 2 && rig.log.framesOut === 0);
+  expect(asked.map(({ value }) => Buffer.from(value).toString())).toEqual(['first', 'second']);
+  asked[0]?.answer(Buffer.from('1'));
+  asked[1]?.answer(Buffer.from('2'));
+  await until(() => outputOf(rig).length === 2);
+  expect(rig.log.rows('out').map(({ key, value }) => [key, value])).toEqual([
+    ['a', '1'],
+    ['b', '2'],
+  ]);
+  await rig.worker.stop(10_000);
+});

@@ -50,7 +50,7 @@ export class SuppressBuffer {
     const entry = store.find(key);
     if (!entry.present) {
       store.writeEntry(entry, row, row.timestamp);
-      this.#admit(this.#keyBytes(key), key, row);
+      this.#admit(this.#keyBytes(key), entry.key, row); // the store's own key: the one given may be a view
       return;
     }
     const { prior, bufferTime } = entry.value as BufferedRow;

@@ -111,3 +111,25 @@ describe('the bytes of a buffered row', () => {
     expect(() => rows.deserialize(Buffer.from(recorded, 'hex').subarray(0, 30), info)).toThrow(expect.objectContaining({ code: 'ERR_STORE_CORRUPT' }));
   });
 });
+
+test('bytes that wait are the buffer’s own, keys and values: the batch they came in is used again meanwhile', async () => {
+  const bytes = serde.bytes() as never;
+  const node = await LoneNode.open(
+    suppressOperator({
+      store: 'buffer',
+      key: bytes,
+      value: bytes,
+      until: 'time',
+      waitMs: 10,
+      recordsMax: Number.POSITIVE_INFINITY,
+      bytesMax: Number.POSITIVE_INFINITY,
+      onFull: 'emit',
+    }),
+    { ...spec, key: bytes, value: bufferedRowSerde(bytes) },
+  );
+  const frame = Buffer.from('ab');
+  node.process(frame.subarray(0, 1), new ChangeCell().withPrior(frame.subarray(1), null), 0);
+  frame.fill('?');
+  node.process(Buffer.from('z'), new ChangeCell().withPrior(Buffer.from('y'), null), 10);
+  expect(node.take().map(({ key, value }) => [String(key), String((value as { value: unknown }).value)])).toEqual([['a', 'b']]);
+});

@@ -8,6 +8,7 @@ import type { NodeContext, NodeProcessor, ProcessorFactory } from '@millrace/top
 import { type Change, ChangeCell } from '../change.ts';
 import type { RowReader } from '../draft/table-rows.ts';
 import type { BufferedRow } from './buffered-row.ts';
+import { ownCopy } from './own-copy.ts';
 import { keyValueStore } from './row-readers.ts';
 import { SuppressBuffer } from './suppress-buffer.ts';
 
@@ -67,12 +68,12 @@ export function suppressOperator(settings: SuppressSettings): ProcessorFactory {
 }
 
 function rowOf(change: Change, bufferTime: number, { record }: NodeContext): BufferedRow {
-  const old = change.priorKind === 'present' ? change.prior : null;
+  const old = change.priorKind === 'present' ? ownCopy(change.prior) : null;
   const { source } = record;
   return {
     prior: old,
     old,
-    value: change.value,
+    value: ownCopy(change.value),
     bufferTime,
     timestamp: record.timestamp,
     headers: record.headers,

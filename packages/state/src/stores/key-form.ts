@@ -65,9 +65,14 @@ export function createKeyForm(serde: ErasedSerde, store: string, topic: string):
     textOf: (key) => asBuffer(bytesOf(key)).latin1Slice(),
     own(key, text) {
       const bytes = Buffer.from(text, 'latin1');
-      return { text, bytes, key: keyIsBytes ? bytes : key };
+      return { text, bytes, key: keyIsBytes ? bytes : holdsBytes(key) ? fromBytes(bytes) : key };
     },
     bytesOf,
     fromBytes,
   };
+}
+
+/** Bytes inside a key (of a windowed one, say) may be a view on the batch that it came in. */
+function holdsBytes(key: unknown): boolean {
+  return typeof key === 'object' && key !== null && Object.values(key).some((part) => part instanceof Uint8Array);
 }

@@ -7,6 +7,7 @@
 import { type ErasedSerde, encodeWith, MillraceError } from '@millrace/core';
 import type { KeyValueStore } from '@millrace/state';
 import type { NodeContext, NodeProcessor, OutsideHost, OutsideWork, ProcessorFactory, RecordContext } from '@millrace/topology';
+import { ownCopy } from '../own-copy.ts';
 import { Call, type Outcome } from './call.ts';
 import { CallLine, type Waiting } from './call-line.ts';
 import type { CallSettings } from './call-settings.ts';
@@ -106,7 +107,7 @@ class AsyncOperator implements NodeProcessor, OutsideWork {
   }
 
   process(key: unknown, value: unknown): void {
-    const record: PendingRecord = { ...this.#host.earlier(), key, value, idempotencyKey: this.#idempotencyKey() };
+    const record: PendingRecord = { ...this.#host.earlier(), key: ownCopy(key), value: ownCopy(value), idempotencyKey: this.#idempotencyKey() };
     this.#line.add(this.#entryOf(this.#nextNumber++, record, false));
     this.#begin();
   }
