@@ -209,11 +209,15 @@ export function processor(name: string, handles: readonly CaseStore[], stores: S
   return { stores: connected, create: (context) => ({ process: make(context, argument, stores) }) };
 }
 
-export function fixedKeyProcessor(name: string): FixedKeyProcessorSpec<unknown, unknown, unknown> {
+export function fixedKeyProcessor(name: string, handles: readonly CaseStore[], stores: StoreLookup): FixedKeyProcessorSpec<unknown, unknown, unknown> {
   const [op = '', ...argument] = name.split(':');
+  const connected = handles.map(({ handle }) => handle);
+  const counting = op === 'count' || op === 'dedup' ? free[op] : undefined;
+  // Both forward the record that they were given, so the key cannot have changed.
+  if (counting !== undefined) return { stores: connected, create: (context) => ({ process: counting(context as unknown as Context, argument, stores) as never }) };
   const make = either[op];
   if (make === undefined) throw new NotExpressible(`fixed-key processor ${op}`);
-  return { create: (context) => ({ process: (record) => make(argument.join(':'))(record as unknown as Plain, (out) => context.forward(out as never), context) }) };
+  return { stores: connected, create: (context) => ({ process: (record) => make(argument.join(':'))(record as unknown as Plain, (out) => context.forward(out as never), context) }) };
 }
 
 /** Transformers of table values. */
@@ -224,6 +228,7 @@ export function transformer(name: string, handles: readonly CaseStore[], stores:
     const map = valueMapper(op);
     return { stores: connected, create: () => (value, key) => map(key, value) };
   }
+  if (op === 'ts') return { stores: connected, create: (context) => (value) => (isNothing(value) ? null : `${str(value)}@${context.timestamp}`) };
   if (op !== 'calls') throw new NotExpressible(`transformer ${op}`);
   const { handle } = stores(counted);
   return {

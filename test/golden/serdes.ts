@@ -16,7 +16,7 @@ function plain(name: SerdeName): Serde<unknown> {
     case 'json':
       return erase(serde.string());
     case 'long':
-      return erase(serde.safeInt());
+      return erase(anyLong);
     case 'integer':
       return erase(serde.int32());
     case 'double':
@@ -26,6 +26,18 @@ function plain(name: SerdeName): Serde<unknown> {
   }
   throw new NotExpressible(`serde ${JSON.stringify(name)}`);
 }
+
+/** Numbers where they are exact, as the functions of the cases want them; beyond 2^53 a bigint that passes through. */
+const wide = serde.int64();
+const narrow = serde.safeInt();
+const anyLong: Serde<number | bigint> = serde.of({
+  format: narrow.format,
+  serialize: (value: number | bigint, info) => (typeof value === 'bigint' ? wide.serialize(value, info) : narrow.serialize(value, info)),
+  deserialize(bytes, info) {
+    const exact = wide.deserialize(bytes, info);
+    return BigInt.asIntN(54, exact) === exact && Number.isSafeInteger(Number(exact)) ? Number(exact) : exact;
+  },
+});
 
 /** The cases are data: types are checked by the recorded results. */
 const erase = (typed: unknown): Serde<unknown> => typed as Serde<unknown>;
@@ -47,7 +59,7 @@ export function fromCase(name: SerdeName, value: unknown): unknown {
     return { key: fromCase(name.inner, key), window: { start, end } };
   }
   if (name === 'bytes') return Buffer.from(String(value), 'hex');
-  if (name === 'long' && typeof value === 'string') throw new NotExpressible('64-bit integers beyond 2^53');
+  if (name === 'long' && typeof value === 'string') return BigInt(value);
   return value;
 }
 
@@ -55,6 +67,7 @@ export function fromCase(name: SerdeName, value: unknown): unknown {
 export function toCase(value: unknown): unknown {
   if (value === undefined) return null;
   if (value instanceof Uint8Array) return Buffer.from(value).toString('hex');
+  if (typeof value === 'bigint') return String(value);
   if (typeof value === 'object' && value !== null && 'window' in value) {
     const { key, window } = value as { key: unknown; window: { start: number; end: number } };
     return { key: toCase(key), start: window.start, end: endText(window.end) };

@@ -69,7 +69,8 @@ function keyValueCommand(store: KeyValueStore<unknown, unknown>, key: unknown, v
     case 'prefixScan':
       return list(store.range({ prefix: args[0] }), pair);
     case 'putAll':
-      for (let at = 0; at + 1 < args.length; at += 2) put(args[at], args[at + 1] ?? null);
+      if (args.includes(null)) for (let at = 0; at + 1 < args.length; at += 2) put(args[at], args[at + 1] ?? null);
+      else store.putAll(Array.from({ length: args.length >> 1 }, (_, at) => ({ key: args[2 * at], value: args[2 * at + 1] })));
       return 'ok';
   }
   throw new NotExpressible(`store command ${verb}`);
@@ -112,6 +113,13 @@ interface AllSessions {
   fetchAll(): Rows<Row>;
 }
 
+/** Java's in-memory store of sessions: by end, then by key, then the shortest first. */
+function asInMemory(left: Row, right: Row): number {
+  const { key: a, window: one } = windowed(left);
+  const { key: b, window: other } = windowed(right);
+  return one.end - other.end || Buffer.compare(Buffer.from(str(a)), Buffer.from(str(b))) || other.start - one.start;
+}
+
 function sessionCommand(store: SessionStore<unknown, unknown>, key: unknown, verb: string, args: Args, isInMemory: boolean): string {
   const between = (from: string | null | undefined, to: string | null | undefined, earliestEnd: number, latestStart: number): readonly Row[] => {
     const fits = (row: Row): boolean => {
@@ -119,8 +127,9 @@ function sessionCommand(store: SessionStore<unknown, unknown>, key: unknown, ver
       return (from == null || str(own) >= from) && (to == null || str(own) <= to) && window.end >= earliestEnd && window.start <= latestStart;
     };
     const rows = [...(store as unknown as AllSessions).fetchAll()].filter(fits);
-    return isInMemory ? rows.sort((a, b) => windowed(a).window.end - windowed(b).window.end) : rows;
+    return isInMemory ? rows.sort(asInMemory) : rows;
   };
+  const arranged = (rows: Rows<Row>): Iterable<Row> => (isInMemory ? [...rows].sort(asInMemory) : rows);
   const line = (row: Row): string => `${str(row.key)}=${str(row.value)}`;
   const session = (start: string | null | undefined, end: string | null | undefined) => ({ key, window: { start: Number(start), end: Number(end) } });
   switch (verb) {
@@ -132,17 +141,17 @@ function sessionCommand(store: SessionStore<unknown, unknown>, key: unknown, ver
       store.delete(session(args[0], args[1]));
       return 'ok';
     case 'find':
-      return list(store.findSessions(key, { earliestEnd: Number(args[0]), latestStart: Number(args[1]) }), line);
+      return list(arranged(store.findSessions(key, { earliestEnd: Number(args[0]), latestStart: Number(args[1]) })), line);
     case 'findRange':
       return list(between(args[0], args[1], Number(args[2]), Number(args[3])), line);
     case 'fetchRange':
       return list(between(args[0], args[1], 0, Number.MAX_SAFE_INTEGER), line);
     case 'backwardFind':
-      return list([...store.findSessions(key, { earliestEnd: Number(args[0]), latestStart: Number(args[1]) })].reverse(), line);
+      return list([...arranged(store.findSessions(key, { earliestEnd: Number(args[0]), latestStart: Number(args[1]) }))].reverse(), line);
     case 'fetch':
-      return list(store.fetch(key), line);
+      return list(arranged(store.fetch(key)), line);
     case 'backwardFetch':
-      return list(store.fetch(key, { reverse: true }), line);
+      return list([...arranged(store.fetch(key))].reverse(), line);
     case 'fetchSession': {
       const found = store.get(key, session(args[0], args[1]).window);
       return str(found);
@@ -166,7 +175,7 @@ function versionedCommand(store: VersionedStore<unknown, unknown>, key: unknown,
       const time = Number(args[1]);
       const written = store.put(key, args[0] ?? null, time);
       if (written === 'tooOld') return `put=${NOT_WRITTEN}`;
-      return `put=${[...store.versions(key, { from: time, to: time })][0]?.validTo ?? -1}`;
+      return `put=${[...store.versions(key, { from: time })].find(({ validFrom }) => validFrom > time)?.validFrom ?? -1}`;
     }
     case 'delete': {
       const before = at(Number(args[0]));

@@ -168,7 +168,7 @@ class Translation {
       case 'repartition':
         return made(stream.repartition(keyed));
       case 'toTable':
-        return { kind: 'table', it: asTable(stream.toTable(this.#tableOptions(step, 'keyValue', true))) };
+        return { kind: 'table', it: asTable(stream.toTable(this.#tableOptions(step, 'keyValue'))) };
       case 'groupByKey':
         return { kind: 'group', it: stream.groupByKey(keyed) };
       case 'groupBy': {
@@ -183,9 +183,10 @@ class Translation {
         const connected = (step.stores ?? []).map((name) => this.#store(name));
         return made(stream.process(processor(fn, connected, (name) => this.#store(name)), named));
       }
-      case 'processValues':
-        if (step.stores !== undefined) throw new NotExpressible('processValues with stores');
-        return made(stream.processValues(fixedKeyProcessor(fn), named));
+      case 'processValues': {
+        const connected = (step.stores ?? []).map((name) => this.#store(name));
+        return made(stream.processValues(fixedKeyProcessor(fn, connected, (name) => this.#store(name)), named));
+      }
       case 'to':
         if (step.topic === undefined) return this.#toChosen(stream, step);
         stream.to(this.#sinkTopic(step.topic, step), named);
@@ -276,7 +277,7 @@ class Translation {
     const join = functions.joiner(step.joiner as string);
     // Joins of tables give the recorded joiners no key.
     const joiner = (l: unknown, r: unknown): unknown => join(null, l, r);
-    const given = this.#tableOptions(step, 'keyValue', true);
+    const given = this.#tableOptions(step, 'keyValue');
     const foreignKey = step.foreignKey ?? step.foreignKeyWithKey;
     if (foreignKey !== undefined) {
       const select = functions.keySelector(foreignKey);
@@ -294,20 +295,20 @@ class Translation {
     switch (step.op) {
       case 'filter': {
         const test = functions.predicate(fn);
-        return { kind: 'table', it: asTable(table.filter((v, k) => test(k, v), this.#tableOptions(step, 'keyValue', true))) };
+        return { kind: 'table', it: asTable(table.filter((v, k) => test(k, v), this.#tableOptions(step, 'keyValue'))) };
       }
       case 'filterNot': {
         const test = functions.predicate(fn);
-        return { kind: 'table', it: asTable(table.filterNot((v, k) => test(k, v), this.#tableOptions(step, 'keyValue', true))) };
+        return { kind: 'table', it: asTable(table.filterNot((v, k) => test(k, v), this.#tableOptions(step, 'keyValue'))) };
       }
       case 'mapValues': {
         const map = functions.valueMapper(fn);
-        return { kind: 'table', it: asTable(table.mapValues<unknown>((v, k) => map(k, v), this.#tableOptions(step, 'keyValue', true))) };
+        return { kind: 'table', it: asTable(table.mapValues<unknown>((v, k) => map(k, v), this.#tableOptions(step, 'keyValue'))) };
       }
       case 'transformValues': {
         const connected = (step.stores ?? []).map((name) => this.#store(name));
         const spec = transformer(fn, connected, (name) => this.#store(name));
-        return { kind: 'table', it: asTable(table.transformValues(spec, this.#tableOptions(step, 'keyValue', true))) };
+        return { kind: 'table', it: asTable(table.transformValues(spec, this.#tableOptions(step, 'keyValue'))) };
       }
       case 'groupBy': {
         const map = functions.mapper(fn);
@@ -338,11 +339,11 @@ class Translation {
     if (first === undefined) throw new NotExpressible('an empty cogroup');
     const all = more.reduce((cogrouped, { group, add }) => cogrouped.cogroup(group, add), first.group.cogroup<unknown>({ initial: () => initial(), add: first.add }));
     const { windows: windowed } = given;
-    if (windowed === undefined) return { kind: 'table', it: asTable(all.aggregate(this.#tableOptions(step, 'keyValue', false))) };
-    if (windowed.type !== 'session') return { kind: 'table', it: asTable(all.windowedBy(windowsOf(windowed)).aggregate(this.#tableOptions(step, 'window', false))) };
+    if (windowed === undefined) return { kind: 'table', it: asTable(all.aggregate(this.#tableOptions(step, 'keyValue'))) };
+    if (windowed.type !== 'session') return { kind: 'table', it: asTable(all.windowedBy(windowsOf(windowed)).aggregate(this.#tableOptions(step, 'window'))) };
     const merge = functions.sessionMerger(step.merger as string);
     const sessions = all.windowedBy(windows.session({ gap: windowed.gap as number, grace: windowed.grace ?? 0 }));
-    return { kind: 'table', it: asTable(sessions.aggregate({ merge: (a, b, k) => merge(k, a, b), ...this.#tableOptions(step, 'session', false) })) };
+    return { kind: 'table', it: asTable(sessions.aggregate({ merge: (a, b, k) => merge(k, a, b), ...this.#tableOptions(step, 'session') })) };
   }
 
   #suppress(table: Table, step: Step): object {
@@ -353,7 +354,7 @@ class Translation {
   }
 
   #foldTable(group: TableGroup, step: Step): Table {
-    const given = this.#tableOptions(step, 'keyValue', false);
+    const given = this.#tableOptions(step, 'keyValue');
     switch (step.op) {
       case 'count':
         return asTable(group.count(given));
@@ -373,7 +374,7 @@ class Translation {
   }
 
   #fold(group: Group | Windowed, step: Step, kind: 'keyValue' | 'window', emit?: WindowEmit): Table {
-    const given = { ...this.#tableOptions(step, kind, false), ...options({ emit: emit ?? this.#emitOf(step.materialized) }) };
+    const given = { ...this.#tableOptions(step, kind), ...options({ emit: emit ?? this.#emitOf(step.materialized) }) };
     switch (step.op) {
       case 'count':
         return asTable(group.count(given));
@@ -391,7 +392,7 @@ class Translation {
   }
 
   #foldSessions(sessions: Sessions, step: Step, emit?: WindowEmit): Table {
-    const given = { ...this.#tableOptions(step, 'session', false), ...options({ emit: emit ?? this.#emitOf(step.materialized) }) };
+    const given = { ...this.#tableOptions(step, 'session'), ...options({ emit: emit ?? this.#emitOf(step.materialized) }) };
     switch (step.op) {
       case 'count':
         return asTable(sessions.count(given));
@@ -409,15 +410,15 @@ class Translation {
     throw new NotExpressible(`sessions.${step.op}`);
   }
 
-  #tableOptions(step: Step, kind: 'keyValue' | 'window' | 'session', derived: boolean): object {
+  #tableOptions(step: Step, kind: 'keyValue' | 'window' | 'session'): object {
     const { materialized, named: as } = step;
     const emit = this.#emitOf(materialized);
     if (materialized === undefined) return options({ as, emit });
     if (materialized.name !== undefined || materialized.supplier !== undefined) return options({ as, emit, store: this.#handle(materialized, kind) });
-    if (materialized.retention !== undefined || materialized.logging !== undefined) throw new NotExpressible('an unnamed store with retention or logging');
-    // Serdes without a name: on derived tables they take an index, which an empty Materialized does as well.
-    const key = serdeOr(materialized.key) ?? (derived ? serdeNamed(this.#case.config['default.key.serde'] as string) : undefined);
-    return options({ as, emit, key, value: serdeOr(materialized.value) });
+    const key = serdeOr(materialized.key);
+    // An empty Materialized says something too: where names are counted, it counts.
+    const kept = { retention: kind === 'keyValue' ? undefined : materialized.retention, changelog: materialized.logging ?? true };
+    return options({ as, emit, key, value: serdeOr(materialized.value), ...kept });
   }
 
   #handle(materialized: Materialized | undefined, kind: 'keyValue' | 'window' | 'session'): unknown {
@@ -433,9 +434,25 @@ class Translation {
   }
 
   #supplied(materialized: Materialized, supplier: StoreCase): unknown {
-    if (supplier.type !== 'versioned') throw new NotExpressible(`store suppliers of type ${supplier.type}`);
-    const { name, historyRetention: history = 0 } = supplier;
-    return store.versioned(name, { history, ...options({ key: serdeOr(materialized.key), value: serdeOr(materialized.value) }) } as never);
+    const { name, type } = supplier;
+    // What Java's adapter over a plain persistent store forgets, ours keeps: the times of rows.
+    if ((type === 'kv' || type === 'window') && supplier.memory !== true) throw new NotExpressible(`a table over a plain persistent store (${type}), which forgets times`);
+    const { topicConfig, logging } = materialized;
+    const changelog = logging === false ? false : topicConfig === undefined ? undefined : { config: topicConfig };
+    const common = options({ key: serdeOr(materialized.key), value: serdeOr(materialized.value), changelog }) as never;
+    const { retention, windowSize, historyRetention: history = 0, capacity: entriesMax } = supplier;
+    switch (type) {
+      case 'versioned':
+        return store.versioned(name, { ...(common as object), history } as never);
+      case 'window':
+      case 'timestampedWindow':
+        return store.window(name, { ...(common as object), ...options({ retention, windowSize }) } as never);
+      case 'session':
+        return store.session(name, { ...(common as object), ...options({ retention }) } as never);
+    }
+    const handle = store.keyValue(name, { ...(common as object), ...options({ entriesMax }) } as never);
+    this.#stores.set(name, { handle: handle as CaseStore['handle'], isTimestamped: true });
+    return handle;
   }
 
   #emitOf(materialized: Materialized | undefined): Emit {

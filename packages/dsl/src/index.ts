@@ -73,6 +73,8 @@ export type {
   StreamTableJoinOptions,
   TableOptions,
   TableSourceOptions,
+  UnnamedStoreOptions,
+  UnnamedWindowStoreOptions,
   ValueOptions,
   WindowEmit,
   WindowTableOptions,

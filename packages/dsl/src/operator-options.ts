@@ -81,8 +81,17 @@ export type StreamJoinOptions<K, V, VO, R> = JoinWindow & StreamJoinSettings<K, 
 export type Emit = 'onUpdate' | 'onCommit' | { readonly every: Duration };
 /** onWindowClose: one final result per window, once stream time passes its end and grace; it needs further input to notice. */
 export type WindowEmit = Emit | 'onWindowClose';
+/** A store without a name. One with a name says where it is declared how it is kept. */
+export interface UnnamedStoreOptions {
+  /** True (default): every write is logged. False: the rows are lost with their disk. */
+  readonly changelog?: boolean;
+}
+export interface UnnamedWindowStoreOptions extends UnnamedStoreOptions {
+  /** How long rows are kept; default and minimum is what the windows need. */
+  readonly retention?: Duration;
+}
 /** Where state lives. Give a `store` to name it, query it and keep it over refactorings; or only serdes for an anonymous one. */
-export interface TableOptions<K, V> extends KeyedOptions<K, V> {
+export interface TableOptions<K, V> extends KeyedOptions<K, V>, UnnamedStoreOptions {
   readonly store?: KeyValueHandle<K, V> | VersionedHandle<K, V>;
   readonly emit?: Emit;
 }
@@ -93,11 +102,11 @@ export interface ForeignKeyJoinOptions<K, V, F, R> extends TableOptions<K, R> {
   readonly partitioner?: Partitioner<K, unknown>;
   readonly otherPartitioner?: Partitioner<F, unknown>;
 }
-export interface WindowTableOptions<K, V> extends KeyedOptions<K, V> {
+export interface WindowTableOptions<K, V> extends KeyedOptions<K, V>, UnnamedWindowStoreOptions {
   readonly store?: WindowHandle<K, V>;
   readonly emit?: WindowEmit;
 }
-export interface SessionTableOptions<K, V, E extends WindowEmit = WindowEmit> extends KeyedOptions<K, V> {
+export interface SessionTableOptions<K, V, E extends WindowEmit = WindowEmit> extends KeyedOptions<K, V>, UnnamedWindowStoreOptions {
   readonly store?: SessionHandle<K, V>;
   readonly emit?: E;
 }

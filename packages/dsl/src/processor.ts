@@ -42,6 +42,8 @@ export interface TaskContext extends StoreAccess {
   readonly partition: number;
   /** Of the current record; undefined in create and in punctuators. */
   readonly source: SourcePosition | undefined;
+  /** Event time of the current record; in a punctuator the time it runs at. -1 in create. */
+  readonly timestamp: number;
   /** Largest event time of the task so far, the current record included; -1 before the first. */
   readonly streamTime: number;
   /** Wall clock, ms, as of this turn of the worker. */

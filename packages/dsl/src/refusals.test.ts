@@ -127,6 +127,25 @@ const cases: readonly (readonly [name: string, build: (t: TopologyBuilder) => vo
     'ERR_TOPOLOGY',
     /keeps every row of its topic/,
   ],
+  [
+    'repartitions of a join with counts that differ',
+    (t) => {
+      const left = t.stream(words).repartition({ as: 'left', partitions: 2 });
+      left.join(t.stream(other).repartition({ as: 'right', partitions: 3 }), (a, b) => a + b, { within: 5, grace: 0 });
+    },
+    'ERR_TOPOLOGY',
+    /"left-repartition" \(2 partitions\) and "right-repartition" \(3\) meet in a join/,
+  ],
+  [
+    'settings of a store beside its handle',
+    (t) =>
+      void t
+        .stream(words)
+        .groupByKey()
+        .count({ store: store.keyValue('counts', { key: serde.string(), value: serde.safeInt() }), changelog: false }),
+    'ERR_OPTION',
+    /\{ changelog \} is given beside \{ store \}/,
+  ],
   ['a choice among no topics', (t) => t.stream(words).to(() => other, { topics: [] }), 'ERR_OPTION', /not the topics it chooses from/],
   [
     'windows that no windows.* has made',

@@ -10,6 +10,8 @@ test('durations become milliseconds', () => {
     firstStart: 0,
   });
   expect(windowSettings(windows.tumbling({ size: 5, grace: 0 }))).toMatchObject({ sizeMs: 5, advanceMs: 5, graceMs: 0 });
+  // Sessions of one moment: allowed, as in Kafka Streams.
+  expect(windowSettings(windows.session({ gap: 0, grace: 0 }))).toMatchObject({ gapMs: 0 });
 });
 
 test.each([
@@ -18,7 +20,7 @@ test.each([
   ['an advance of 0', () => windows.hopping({ size: 5, advance: 0, grace: 0 })],
   ['a negative grace', () => windows.tumbling({ size: 5, grace: -1 })],
   ['a sliding difference of nothing', () => windows.sliding({ difference: 0, grace: 0 })],
-  ['a session gap of nothing', () => windows.session({ gap: 0, grace: 0 })],
+  ['a negative session gap', () => windows.session({ gap: -1, grace: 0 })],
   ['a start before the epoch', () => windows.unlimited({ start: -1 })],
   ['no grace, from JavaScript', () => windows.tumbling({ size: 5 } as never)],
 ])('%s is refused', (_name, make) => {

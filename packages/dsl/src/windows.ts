@@ -89,7 +89,6 @@ export const windows = {
   },
   session(options: SessionOptions): SessionWindows {
     const gapMs = durationMs(options.gap, 'windows.session: gap');
-    if (gapMs === 0) throw new MillraceError('ERR_OPTION', 'windows.session: gap is 0; it must be at least 1 ms.', { option: 'gap' });
     const settings: SessionSettings = { kind: 'session', grace: options.grace, gapMs, graceMs: graceOf('session', options.grace) };
     return Object.freeze(settings);
   },

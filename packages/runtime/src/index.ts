@@ -9,6 +9,7 @@ export type { AppState } from './lifecycle.ts';
 export type { AppOptions, Connection, ErrorPolicies, Overrides, Tuning } from './options.ts';
 export type { OutputLane } from './outbox.ts';
 export type { Located, ReadFacade, StoreFacts } from './read-facade.ts';
+export { EarliestFirst } from './task/earliest-first.ts';
 export type { OutsidePorts } from './task/outside.ts';
 export { Task, type TaskHost } from './task/task.ts';
 export { serveThread, type ThreadService } from './thread-service.ts';

@@ -74,7 +74,22 @@ export function checkNewStore(spec: StoreSpec, stores: ReadonlyMap<string, Store
   }
 }
 
+/** Repartition topics that were given counts of their own, and must agree. What has none follows; user topics are counted at start. */
+function checkCopartitions({ copartitionGroups, internalTopics }: Topology): void {
+  for (const group of copartitionGroups) {
+    const given = internalTopics.filter(({ name, partitions }) => partitions !== undefined && group.some((topic) => topic.internal && topic.name === name));
+    const [first] = given;
+    const other = given.find(({ partitions }) => partitions !== first?.partitions);
+    if (first === undefined || other === undefined) continue;
+    throw topologyError(
+      `Repartition topics "${first.name}" (${first.partitions} partitions) and "${other.name}" (${other.partitions}) meet in a join or a cogroup, which needs equal counts: equal keys must lie in equal partitions. Give both the same { partitions }, or one of them none.`,
+      { topic: first.name },
+    );
+  }
+}
+
 export function checkTopology(topology: Topology): void {
+  checkCopartitions(topology);
   const used = new Set<string>();
   let sources = 0;
   for (const node of topology.nodes.values()) {

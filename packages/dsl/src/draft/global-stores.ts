@@ -7,7 +7,7 @@ import { tableSourceOperator } from '../operators/table-source.ts';
 import type { GlobalStorePlan, SourceReading } from '../plan/nodes.ts';
 import type { PlanDraft } from './plan-draft.ts';
 import { firstSerde } from './serde-hints.ts';
-import { keyValueSpec, nameStore } from './store-draft.ts';
+import { keyValueSpec, nameStore, storeDraft } from './store-draft.ts';
 import type { ErasedOptions } from './stream-node.ts';
 import type { TableSourceOptionsErased } from './table-sources.ts';
 
@@ -71,7 +71,7 @@ export function sourceStore(draft: PlanDraft, reading: SourceReading, spec: Eras
   const sourceName = draft.names.suffixed(options.as, '-source', 'KSTREAM-SOURCE-');
   const name = draft.names.nodeUnlessGiven(options.as, 'KSTREAM-PROCESSOR-');
   const source = draft.add({ kind: 'source', name: sourceName, parents: [], reading });
-  draft.addStore(store, () => keyValueSpec(draft, { name: store, declared, key, value }, key, value, topic));
+  draft.addStore(store, () => keyValueSpec(draft, storeDraft(store, declared, {}), key, value, topic));
   const create = processOperator(spec, 'free');
   draft.add({
     kind: 'operator',
@@ -116,7 +116,7 @@ function addGlobal(draft: PlanDraft, node: Omit<GlobalStorePlan, 'id' | 'kind' |
 
 function specOf(draft: PlanDraft, declared: StoreDeclaration): KeyValueSpec {
   const { name, key, value } = declared;
-  return keyValueSpec(draft, { name, declared, key, value }, key, value);
+  return keyValueSpec(draft, storeDraft(name, declared, {}), key, value);
 }
 
 /** Its topic is where a global store comes from, and comes back from. */

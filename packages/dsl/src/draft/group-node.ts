@@ -10,7 +10,7 @@ import { createFold, FoldRows, type FoldWindows, foldedKey, foldSpec, graceOf, t
 import type { PlanDraft } from './plan-draft.ts';
 import { planRepartition } from './repartition-draft.ts';
 import { firstSerde } from './serde-hints.ts';
-import { nameStore, type StoreDraft } from './store-draft.ts';
+import { isUnnamedStore, nameStore, type StoreDraft } from './store-draft.ts';
 import type { StreamNode, TableNode } from './stream-node.ts';
 import type { TableSourceOptionsErased } from './table-sources.ts';
 
@@ -41,6 +41,8 @@ export function foldGroup(group: GroupNode, wish: FoldWish): TableNode {
   const { draft } = stream;
   const { options, windows, fold } = wish;
   const prefix = wish.kind === 'reduce' ? 'KSTREAM-REDUCE-' : 'KSTREAM-AGGREGATE-';
+  // As in Kafka Streams: a count with settings for an unnamed store takes one index more, but not over sliding windows.
+  if (wish.kind === 'count' && windows?.kind !== 'sliding' && isUnnamedStore(options)) draft.names.store(prefix);
   const store = nameStore(draft, prefix, options, storeKindOf(windows));
   const name = draft.names.node(options.as, prefix);
   const { parent, sources } = repartitionGroup(group, store, wish.kind === 'reduce' ? store.value : undefined);

@@ -2,7 +2,7 @@
 import { type StoreDeclaration, storeDeclaration } from '@millrace/topology';
 import { type ErasedProcessorSpec, processOperator } from '../operators/process.ts';
 import type { PlanDraft } from './plan-draft.ts';
-import { ownWindowSpec, rowsSpec } from './store-draft.ts';
+import { ownWindowSpec, rowsSpec, storeDraft } from './store-draft.ts';
 import { type ErasedOptions, type StreamNode, streamNode } from './stream-node.ts';
 
 /** `fixed`: the key stays, so what follows by key needs no repartition. */
@@ -29,7 +29,7 @@ export function connectStore(draft: PlanDraft, declared: StoreDeclaration): stri
   const { name, key, value } = declared;
   draft.connectStore(declared, () => {
     if (declared.kind === 'window' || declared.kind === 'session') return ownWindowSpec(draft, declared);
-    return rowsSpec(draft, { name, declared, key, value }, key, value);
+    return rowsSpec(draft, storeDraft(name, declared, {}), key, value);
   });
   return name;
 }

@@ -1,5 +1,5 @@
 // The store behind a table operator: its name, given or generated, and its spec once the serdes are known.
-import { type ErasedSerde, MillraceError } from '@millrace/core';
+import { type Duration, durationMs, type ErasedSerde, MillraceError } from '@millrace/core';
 import {
   type KeyValueSpec,
   type SessionSpec,
@@ -17,6 +17,9 @@ export interface StoreOptionsErased {
   readonly key?: ErasedSerde;
   readonly value?: ErasedSerde;
   readonly store?: StoreHandle;
+  /** Of a store that nobody named. */
+  readonly changelog?: boolean;
+  readonly retention?: Duration;
 }
 
 export interface StoreDraft {
@@ -25,12 +28,42 @@ export interface StoreDraft {
   readonly declared: StoreDeclaration | undefined;
   readonly key: ErasedSerde | undefined;
   readonly value: ErasedSerde | undefined;
+  readonly changelog: StoreDeclaration['changelog'];
+  readonly queryable: boolean;
+  /** Undefined: what the windows need. */
+  readonly retentionMs: number | undefined;
 }
 
 /** Name and serdes of a store; takes an index for a generated name when the user gave no handle. */
 export function nameStore(draft: PlanDraft, prefix: string, options: StoreOptionsErased, kind: StoreHandle['kind']): StoreDraft {
   const declared = declaredStore(options, kind);
-  return { name: declared?.name ?? draft.names.store(prefix), declared, key: declared?.key ?? options.key, value: declared?.value ?? options.value };
+  return storeDraft(declared?.name ?? draft.names.store(prefix), declared, options);
+}
+
+/** Is anything said of a store that is not named? */
+export function isUnnamedStore({ store, key, value, changelog, retention }: StoreOptionsErased): boolean {
+  return store === undefined && [key, value, changelog, retention].some((each) => each !== undefined);
+}
+
+export function storeDraft(name: string, declared: StoreDeclaration | undefined, options: StoreOptionsErased): StoreDraft {
+  if (declared !== undefined) {
+    checkSaidOnce(declared, options);
+    const { key, value, changelog, queryable, retentionMs } = declared;
+    return { name, declared, key: key ?? options.key, value: value ?? options.value, changelog, queryable, retentionMs };
+  }
+  const { key, value, changelog, retention } = options;
+  const retentionMs = retention === undefined ? undefined : durationMs(retention, 'retention');
+  return { name, declared, key, value, changelog: changelog === false ? false : { config: {} }, queryable: false, retentionMs };
+}
+
+/** A store with a name says itself how it is kept. */
+function checkSaidOnce(declared: StoreDeclaration, options: StoreOptionsErased): void {
+  const twice = (['changelog', 'retention'] as const).find((option) => options[option] !== undefined);
+  if (twice === undefined) return;
+  throw new MillraceError('ERR_OPTION', `{ ${twice} } is given beside { store }: move it to where store "${declared.name}" is declared.`, {
+    store: declared.name,
+    option: twice,
+  });
 }
 
 export function declaredStore(options: StoreOptionsErased, kind: StoreHandle['kind']): StoreDeclaration | undefined {
@@ -46,8 +79,6 @@ export function declaredStore(options: StoreOptionsErased, kind: StoreHandle['ki
   return declared;
 }
 
-export const UNNAMED = { changelog: { config: {} }, queryable: false } as const;
-
 export function keyValueSpec(
   draft: PlanDraft,
   store: StoreDraft,
@@ -55,7 +86,7 @@ export function keyValueSpec(
   value: ErasedSerde | undefined,
   sourceTopic?: string,
 ): KeyValueSpec {
-  const { changelog, queryable } = store.declared ?? UNNAMED;
+  const { changelog, queryable } = store;
   return Object.freeze({
     kind: 'keyValue',
     name: store.name,
@@ -82,7 +113,7 @@ export function windowSpec(
   key: ErasedSerde | undefined,
   value: ErasedSerde | undefined,
 ): WindowSpec {
-  const { changelog, queryable } = store.declared ?? UNNAMED;
+  const { changelog, queryable } = store;
   const retentionMs = retentionOf(store, retentionNeededMs(windows), `windows (${windows.kind === 'sliding' ? 'twice the difference' : 'size'} + grace)`);
   return Object.freeze({
     kind: 'window',
@@ -104,13 +135,13 @@ export function sessionSpec(
   key: ErasedSerde | undefined,
   value: ErasedSerde | undefined,
 ): SessionSpec {
-  const { changelog, queryable } = store.declared ?? UNNAMED;
+  const { changelog, queryable } = store;
   const retentionMs = retentionOf(store, windows.gapMs + windows.graceMs, 'sessions (gap + grace)');
   return Object.freeze({ kind: 'session', name: store.name, key: draft.keySerde(key), value: draft.valueSerde(value), changelog, queryable, retentionMs });
 }
 
 function retentionOf(store: StoreDraft, needed: number, what: string): number {
-  const retentionMs = store.declared?.retentionMs ?? needed;
+  const retentionMs = store.retentionMs ?? needed;
   if (retentionMs >= needed) return retentionMs;
   throw new MillraceError(
     'ERR_OPTION',

@@ -76,6 +76,7 @@ function nameJoin(draft: PlanDraft, kind: StreamJoinKind, options: StreamJoinOpt
   const thisJoin = draft.names.generated(kind === 'outer' ? 'KSTREAM-OUTERTHIS-' : 'KSTREAM-JOINTHIS-');
   const otherJoin = draft.names.generated(kind === 'inner' ? 'KSTREAM-JOINOTHER-' : 'KSTREAM-OUTEROTHER-');
   const result = draft.names.suffixed(as, '-merge', 'KSTREAM-MERGE-');
+  const sharedBase = thisStore?.name ?? base;
   return {
     thisBuffer,
     otherBuffer,
@@ -84,7 +85,7 @@ function nameJoin(draft: PlanDraft, kind: StreamJoinKind, options: StreamJoinOpt
     result,
     thisStore: thisStore?.name ?? (base === undefined ? `${thisJoin}-store` : `${base}${thisSuffix}-store`),
     otherStore: otherStore?.name ?? (base === undefined ? `${otherJoin}-store` : `${base}${otherSuffix}-store`),
-    sharedStore: base === undefined ? `KSTREAM-OUTERSHARED-${thisJoin.slice(-10)}-store` : `${base}-${kind}-shared-join-store`,
+    sharedStore: sharedBase === undefined ? `KSTREAM-OUTERSHARED-${thisJoin.slice(-10)}-store` : `${sharedBase}-${kind}-shared-join-store`,
   };
 }
 
@@ -110,7 +111,7 @@ function addStores(draft: PlanDraft, names: JoinNames, facts: StoreFacts): void 
   const retentionMs = Math.min(sizeMs + window.graceMs, Number.MAX_SAFE_INTEGER);
   checkBuffers(options, sizeMs, retentionMs);
   const buffer = (name: string, value: ErasedSerde, given: StoreHandle | undefined): StoreSpec => {
-    const logging = given === undefined ? shared : { ...shared, changelog: storeDeclaration(given).changelog };
+    const logging = given === undefined ? shared : { ...shared, changelog: ownBufferChangelog(given) };
     return Object.freeze({ kind: 'window', name, key, value, ...logging, windowSizeMs: sizeMs, retentionMs, duplicates: true });
   };
   draft.addStore(names.thisStore, () => buffer(names.thisStore, left, options.thisStore));
@@ -119,6 +120,12 @@ function addStores(draft: PlanDraft, names: JoinNames, facts: StoreFacts): void 
   draft.addStore(names.sharedStore, () =>
     Object.freeze({ kind: 'keyValue', name: names.sharedStore, key: unmatchedKeySerde(key), value: unmatchedValuesSerde(left, right), ...shared }),
   );
+}
+
+/** The changelog of a user's own buffer is compacted as well, which changes nothing: its keys are never repeated. So it is in Kafka Streams. */
+function ownBufferChangelog(handle: StoreHandle): StoreSpec['changelog'] {
+  const { changelog } = storeDeclaration(handle);
+  return changelog === false ? false : { config: { 'cleanup.policy': 'compact,delete', ...changelog.config } };
 }
 
 /** Throws ERR_TOPOLOGY unless buffers of the user fit the window: every record must be found as long as it may have a partner, and no record replaces another. */

@@ -13,7 +13,7 @@ import type { NamePrefix } from '../plan/names.ts';
 import { emissionOf } from './emission.ts';
 import { connectStore } from './process-draft.ts';
 import { firstSerde } from './serde-hints.ts';
-import { declaredStore, rowsSpec } from './store-draft.ts';
+import { declaredStore, isUnnamedStore, rowsSpec, storeDraft } from './store-draft.ts';
 import { type ErasedOptions, type StreamNode, streamNode, type TableNode } from './stream-node.ts';
 import type { RowReader, RowView, TableRows } from './table-rows.ts';
 import type { TableSourceOptionsErased } from './table-sources.ts';
@@ -76,12 +76,12 @@ export function transformTable(table: TableNode, spec: ErasedTransformerSpec, op
 function deriveTable(table: TableNode, derivation: Derivation, options: TableSourceOptionsErased): TableNode {
   const { draft } = table;
   const declared = declaredStore(options, 'keyValue');
-  // As in Kafka Streams: serdes without a store materialise nothing, but take the index of a store name.
-  if (declared === undefined && (options.key !== undefined || options.value !== undefined)) draft.names.store(derivation.prefix);
+  // As in Kafka Streams: serdes without a store materialise nothing, but take the index of a store name; not so for transformValues.
+  if (derivation.prefix !== 'KTABLE-TRANSFORMVALUES-' && isUnnamedStore(options)) draft.names.store(derivation.prefix);
   const name = draft.names.node(options.as, derivation.prefix);
   const key = firstSerde(declared?.key, options.key, table.key);
   const value = firstSerde(declared?.value, options.value, derivation.value);
-  if (declared !== undefined) draft.addStore(declared.name, () => rowsSpec(draft, { name: declared.name, declared, key, value }, key, value));
+  if (declared !== undefined) draft.addStore(declared.name, () => rowsSpec(draft, storeDraft(declared.name, declared, options), key, value));
   const connected = derivation.stores ?? [];
   const rows = new DerivedRows(table.rows, declared, derivation.read, connected);
   // A filter asks its parent, not its own store: so does Kafka Streams, and it decides how many deletes are shown.

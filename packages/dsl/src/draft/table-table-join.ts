@@ -7,7 +7,7 @@ import { JoinedRow, type JoinedRowSettings, tableJoinSideOperator } from '../ope
 import { emissionOf } from './emission.ts';
 import { checkEqualKeys } from './join-keys.ts';
 import { firstSerde } from './serde-hints.ts';
-import { declaredStore, rowsSpec, type StoreDraft } from './store-draft.ts';
+import { isUnnamedStore, nameStore, rowsSpec, type StoreDraft } from './store-draft.ts';
 import type { TableNode } from './stream-node.ts';
 import type { RowView, TableRows } from './table-rows.ts';
 import type { TableSourceOptionsErased } from './table-sources.ts';
@@ -51,10 +51,7 @@ export function joinTables(left: TableNode, right: TableNode, joiner: ErasedJoin
 
 /** Serdes alone make a store with a generated name here, other than for filters (semantics 9.4). */
 function resultStore(table: TableNode, options: TableSourceOptionsErased): StoreDraft | undefined {
-  const declared = declaredStore(options, 'keyValue');
-  if (declared !== undefined) return { name: declared.name, declared, key: declared.key, value: declared.value };
-  if (options.key === undefined && options.value === undefined) return undefined;
-  return { name: table.draft.names.store('KTABLE-MERGE-'), declared: undefined, key: options.key, value: options.value };
+  return options.store !== undefined || isUnnamedStore(options) ? nameStore(table.draft, 'KTABLE-MERGE-', options, 'keyValue') : undefined;
 }
 
 function addSide(table: TableNode, name: string, rows: JoinRows, side: 'left' | 'right', options: TableSourceOptionsErased): number {

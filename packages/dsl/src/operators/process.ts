@@ -76,6 +76,9 @@ export class NodeTaskContext implements TaskContext {
   get source(): SourcePosition | undefined {
     return this.node.record.source;
   }
+  get timestamp(): number {
+    return this.node.record.timestamp;
+  }
   get streamTime(): number {
     return this.node.record.streamTime;
   }

@@ -52,6 +52,29 @@ test('of two that fall due together, the one that has waited longer goes first',
   expect(fired).toEqual(['a0', 'b0', 'b5', 'a10', 'b10']);
 });
 
+test('one that is made while others fire, and is due, fires as well', () => {
+  const timers = new Punctuations();
+  const fired: string[] = [];
+  const first = timers.schedule(
+    10,
+    'streamTime',
+    (at) => {
+      fired.push(`first${at}`);
+      first.cancel();
+      timers.schedule(10, 'streamTime', (later) => fired.push(`second${later}`), 0);
+    },
+    0,
+  );
+  timers.fireStreamTime(7);
+  expect(fired).toEqual(['first7', 'second7']);
+});
+
+test('many cancelled timers are not kept', () => {
+  const timers = new Punctuations();
+  for (let at = 0; at < 1000; at++) timers.schedule(1000, 'wallClock', () => undefined, at).cancel();
+  expect(timers.nextWallClockMs).toBe(Number.POSITIVE_INFINITY);
+});
+
 test('a period below a millisecond is refused', () => {
   expect(() => new Punctuations().schedule(0, 'wallClock', () => undefined, 0)).toThrow(/least is 1 ms/);
 });

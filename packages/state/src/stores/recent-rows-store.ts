@@ -12,12 +12,14 @@ export interface RecentRowsStoreOptions extends KeyValueStoreOptions {
 
 export class RecentRowsStore<K, V> extends StagedKeyValueStore<K, V> {
   readonly #entriesMax: number;
+  readonly #now: () => number;
   /** Keys of present rows by their map key, used longest ago first; undefined until something asks. */
   #used: Map<string, K> | undefined;
 
   constructor(options: RecentRowsStoreOptions) {
     super(options);
     this.#entriesMax = options.entriesMax;
+    this.#now = options.currentTimestamp;
   }
 
   override find(key: K): StagedEntry<V, K> {
@@ -37,6 +39,15 @@ export class RecentRowsStore<K, V> extends StagedKeyValueStore<K, V> {
     return super.writeEntry(found, value, timestamp);
   }
 
+  /** Room for all of them first: a changelog of every write shows the deletes in front. */
+  override putAll(entries: Iterable<{ readonly key: K; readonly value: V }>): void {
+    const rows = [...entries];
+    const used = this.#order();
+    const fresh = new Set(rows.map(({ key }) => super.find(key).text).filter((text) => !used.has(text)));
+    if (fresh.size > 0) this.#makeRoom(used, this.#now(), Math.min(fresh.size, this.#entriesMax));
+    super.putAll(rows);
+  }
+
   override drop(): void {
     this.#used = undefined;
     super.drop();
@@ -53,9 +64,9 @@ export class RecentRowsStore<K, V> extends StagedKeyValueStore<K, V> {
     used.set(text, key);
   }
 
-  #makeRoom(used: Map<string, K>, timestamp: number): void {
+  #makeRoom(used: Map<string, K>, timestamp: number, rows = 1): void {
     for (const [text, key] of used) {
-      if (used.size < this.#entriesMax) return;
+      if (used.size + rows <= this.#entriesMax) return;
       used.delete(text);
       super.writeEntry(super.find(key), undefined, timestamp);
     }
