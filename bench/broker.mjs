@@ -1,24 +1,30 @@
 // Question: what does the embedded broker carry, what does a record cost it, and what does Apache Kafka cost on the same machine, under
-// the same generator, in the same minutes? `npm run bench -- broker [CASE …] [--no-kafka] [--quick]`, one JSON line per result.
+// the same generator, in the same minutes? `npm run bench -- broker [CASE …] [--no-kafka] [--quick] [--write]`, one JSON line per result;
+// with --write docs/broker-benchmarks.md gets them as tables.
 // Workload: 100-byte random values without keys, in batches; broker and load are separate processes; the data directories lie in the temporary folder.
 // Durability is the default of both: the page cache. Every record that is read is compared with what was written; a wrong byte ends the run.
 // Leaves out: network latency, replication, TLS, consumer groups, disks slower than the page cache.
 import { mkdtempSync, rmSync } from 'node:fs';
-import { cpus, tmpdir } from 'node:os';
+import { cpus, loadavg, tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { COMPRESSIONS } from '@millrace/protocol';
 import { KAFKA_VERSION, whyNoKafka } from '../scripts/kafka.mjs';
 import { latencies, percentile } from './broker/latency.mjs';
 import { createTopics, fetchAndVerify, makeBatches, produce } from './broker/load.mjs';
 import { memoryMiB, metered, startApacheKafka, startMillrace } from './broker/processes.mjs';
+import { writeTables } from './broker/table.mjs';
 
 const args = process.argv.slice(2);
 const quick = args.includes('--quick');
+const beganAt = process.hrtime.bigint();
+const loadAtStart = loadavg()[0];
 const wanted = args.filter((arg) => !arg.startsWith('--'));
 const folder = mkdtempSync(join(tmpdir(), 'millrace-bench-'));
 const round = (value, digits = 0) => (value === undefined ? undefined : Number(value.toFixed(digits)));
 const machine = { cpu: cpus()[0].model, cores: cpus().length, node: process.version };
 const kept = new Map();
+const results = [];
 let failed = false;
 
 /** Prints a result, with the ratio to Kafka's once both are there: above 1, ours is dearer. */
@@ -29,19 +35,15 @@ function report(broker, name, facts, { costName, target, ok = true } = {}) {
   if (broker.name === 'millrace') kept.set(name, facts);
   failed ||= !ok && broker.name === 'millrace';
   const version = broker.name === 'kafka' ? KAFKA_VERSION : undefined;
-  console.log(
-    JSON.stringify({
-      bench: 'broker',
-      case: name,
-      broker: broker.name,
-      version,
-      ...facts,
-      target,
-      ok: broker.name === 'millrace' ? ok : undefined,
-      ...ratio,
-      ...machine,
-    }),
-  );
+  const result = {
+    ...{ bench: 'broker', case: name, broker: broker.name, version },
+    ...facts,
+    ...{ target, ok: broker.name === 'millrace' ? ok : undefined },
+    ...ratio,
+    ...machine,
+  };
+  results.push(result);
+  console.log(JSON.stringify(result));
 }
 
 const PARTITIONS = 4;
@@ -155,10 +157,10 @@ async function start() {
 }
 
 const CASES = {
-  small: (broker) => throughput(broker, '16-KiB-batches', { records: 148, total: 4_000_000, produceTarget: 1_000_000, fetchTarget: 2_000_000 }),
-  large: (broker) => throughput(broker, '1000-record-batches', { records: 1000, total: 6_000_000, produceTarget: 1_000_000, fetchTarget: 2_000_000 }),
-  gzip: (broker) => throughput(broker, '1000-record-batches-gzip', { records: 1000, total: 6_000_000, compression: COMPRESSIONS.gzip }),
-  lz4: (broker) => throughput(broker, '1000-record-batches-lz4', { records: 1000, total: 6_000_000, compression: COMPRESSIONS.lz4 }),
+  small: (broker) => throughput(broker, '16-KiB-batches', { records: 148, total: 2_000_000, produceTarget: 1_000_000, fetchTarget: 2_000_000 }),
+  large: (broker) => throughput(broker, '1000-record-batches', { records: 1000, total: 4_000_000, produceTarget: 1_000_000, fetchTarget: 2_000_000 }),
+  gzip: (broker) => throughput(broker, '1000-record-batches-gzip', { records: 1000, total: 4_000_000, compression: COMPRESSIONS.gzip }),
+  lz4: (broker) => throughput(broker, '1000-record-batches-lz4', { records: 1000, total: 4_000_000, compression: COMPRESSIONS.lz4 }),
   latency,
   idle,
 };
@@ -182,4 +184,8 @@ try {
 } finally {
   rmSync(folder, { recursive: true, force: true });
 }
+const seconds = Math.round(Number(process.hrtime.bigint() - beganAt) / 1e9);
+console.error(`${results.length} results in ${seconds} s`);
+if (args.includes('--write'))
+  writeTables(fileURLToPath(new URL('../docs/broker-benchmarks.md', import.meta.url)), results, { date: new Date().toISOString().slice(0, 10), seconds, load: loadAtStart });
 if (failed) process.exitCode = 1;

@@ -4,6 +4,7 @@ import {
   explainError,
   isSpawnedThread,
   jsonLogger,
+  type MetricSnapshot,
   MillraceError,
   nodeDisk,
   nodeNetwork,
@@ -68,6 +69,8 @@ export interface App {
   readonly states: Feed<AppState>;
   /** Assignments, restore progress, failures of workers; ends with the app. */
   readonly events: Feed<AppEvent>;
+  /** What this instance has counted so far; docs/metrics.md lists the names. */
+  readonly metrics: { snapshot(): MetricSnapshot };
   /** Bootstrap addresses of the broker in use; empty before `start`. */
   readonly brokers: readonly string[];
   /** Base address of the queries, `http://127.0.0.1:7070`; empty before `start` and with `http: false`. */
@@ -182,6 +185,9 @@ class FacadeApp implements App {
   }
   get events(): Feed<AppEvent> {
     return this.#running.events;
+  }
+  get metrics(): { snapshot(): MetricSnapshot } {
+    return this.#running.metrics;
   }
   get brokers(): readonly string[] {
     return this.#brokers;

@@ -4,6 +4,7 @@ export {
   explainError,
   type Json,
   type Logger,
+  type MetricSnapshot,
   MillraceError,
   type NotJson,
   type RecordHeaders,
