@@ -187,5 +187,9 @@ try {
 const seconds = Math.round(Number(process.hrtime.bigint() - beganAt) / 1e9);
 console.error(`${results.length} results in ${seconds} s`);
 if (args.includes('--write'))
-  writeTables(fileURLToPath(new URL('../docs/broker-benchmarks.md', import.meta.url)), results, { date: new Date().toISOString().slice(0, 10), seconds, load: loadAtStart });
+  writeTables(fileURLToPath(new URL('../docs/broker-benchmarks.md', import.meta.url)), results, {
+    date: new Date().toISOString().slice(0, 10),
+    seconds,
+    load: loadAtStart,
+  });
 if (failed) process.exitCode = 1;
