@@ -7,10 +7,11 @@ import { orExplain, prepare, Refusal, root } from './prepare.mjs';
 
 const USAGE = `npm run torture -- --kills N [--seed S] [--instances 3] [--workers 1] [--engine auto|rocksdb|lmdb|memory]
   [--guarantee exactly-once|at-least-once] [--shared] [--session MS] [--pause MS] [--rate PER_SECOND] [--parts counts,ledger,meetings,foreign]
-  [--kafka [--brokers 1|3]] [--proxy] [--faults NAME,…] [--keep]
+  [--kafka [--brokers 1|3]] [--proxy] [--disks] [--faults NAME,…] [--keep]
 --shared: the instances share the embedded broker of their folder, and it dies with the one that runs it.
 --kafka: Apache Kafka from Maven's jars, one node or a cluster of three (replication factor 3, two in sync), in place of the embedded broker.
 --proxy: instances reach the brokers through a proxy that cuts, delays, holds, loses and damages what passes it.
+--disks: state and the embedded broker's log each on a small disk (a tmpfs: Linux, root) that fills, fails (strace) and turns read-only.
 --faults: only these; without it, all that make sense with the other options. A name that is none lists them.`;
 
 await orExplain(async () => {
@@ -32,6 +33,7 @@ await orExplain(async () => {
       brokers: text,
       kafka: flag,
       proxy: flag,
+      disks: flag,
       shared: flag,
       keep: flag,
       help: flag,
@@ -44,6 +46,7 @@ await orExplain(async () => {
     return value;
   };
   if (process.env.MILLRACE_TORTURE_BUILT === undefined) await prepare('.');
+  const { whyNoDisks, whyNoStrace } = await import(pathToFileURL(join(root, 'test/torture/disks.mjs')).href);
   const { torture, faultsFor } = await import(pathToFileURL(join(root, 'test/torture/torture.mjs')).href);
   const options = {
     kills: number('kills', 20),
@@ -60,17 +63,19 @@ await orExplain(async () => {
     kafka: values.kafka,
     brokers: number('brokers', 1),
     proxy: values.proxy,
+    disks: values.disks,
     shared: values.shared,
     keep: values.keep,
   };
-  if (options.shared && (options.kafka || options.proxy)) throw new Refusal(`--shared goes with neither --kafka nor --proxy.\n${USAGE}`);
+  if (options.shared && (options.kafka || options.proxy || options.disks)) throw new Refusal(`--shared goes with none of --kafka, --proxy, --disks.\n${USAGE}`);
+  if (options.disks && options.kafka) throw new Refusal(`--disks is for the embedded broker.\n${USAGE}`);
   if (options.brokers !== 1 && !(options.kafka && options.brokers === 3)) throw new Refusal(`--brokers is 1, or 3 with --kafka.\n${USAGE}`);
   const known = Object.keys(faultsFor(options));
   const unknown = options.faults?.find((name) => !known.includes(name));
   if (unknown !== undefined) throw new Refusal(`--faults: ${unknown} is none of ${known.join(', ')}.`);
-  const reason = options.kafka ? whyNoKafka() : undefined;
+  const reason = (options.kafka ? whyNoKafka() : undefined) ?? (options.disks ? (whyNoDisks() ?? whyNoStrace()) : undefined);
   if (reason !== undefined) {
-    process.stdout.write(`skipped: torture on Apache Kafka: ${reason}\n`);
+    process.stdout.write(`skipped: torture: ${reason}\n`);
     return;
   }
   const say = (line) => process.stderr.write(`${line}\n`);

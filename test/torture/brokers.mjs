@@ -1,6 +1,5 @@
 // The brokers under torture, whatever they are: one embedded broker in its own process, one node of Apache Kafka, or three.
 // Each can be killed, frozen and started again at the same address.  Never: decides when.
-import { join } from 'node:path';
 import { startKafkaNodes } from './kafka-nodes.mjs';
 import { startBrokerProcess } from './processes.mjs';
 
@@ -10,7 +9,7 @@ export async function startBrokers({ kafka, brokers, folder, brokerDir, onExit }
   const node = { id: 1, address: undefined, process: undefined };
   node.start = async () => {
     const port = node.address === undefined ? 0 : Number(node.address.split(':')[1]);
-    const started = await startBrokerProcess(brokerDir ?? join(folder, 'data', '$broker'), port, folder, onExit);
+    const started = await startBrokerProcess(brokerDir, port, folder, onExit);
     node.process = started.process;
     node.address = `127.0.0.1:${started.port}`;
   };

@@ -116,3 +116,9 @@ export const brokerFaults = {
     },
   },
 };
+
+/** The same where a cluster is what is tried: more often. */
+export const brokersOneAfterAnother = {
+  killBroker: { ...brokerFaults.killBroker, weight: 30 },
+  freezeBroker: { ...brokerFaults.freezeBroker, weight: 10 },
+};

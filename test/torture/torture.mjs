@@ -2,25 +2,31 @@
 // One seed gives one sequence of faults; the timing is the machine's.  Owns: the run from start to audit, the findings.
 // Never: knows a fault (process-, network-, disk-, state- and code-faults.mjs) or a topology (parts/).
 import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { availableParallelism, loadavg, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { allInSync, startBrokers } from './brokers.mjs';
 import { seeded, within } from './chance.mjs';
 import { codeFaults } from './code-faults.mjs';
+import { diskFaults, isExcused } from './disk-faults.mjs';
+import { openDisk } from './disks.mjs';
 import { kafkaAt, startGenerator, writeOnce } from './generator.mjs';
 import { networkFaults } from './network-faults.mjs';
 import { partsOf } from './parts.mjs';
-import { brokerFaults, processFaults } from './process-faults.mjs';
+import { brokerFaults, brokersOneAfterAnother, processFaults } from './process-faults.mjs';
 import { startInstance } from './processes.mjs';
 import { createProxy } from './proxy.mjs';
 import { openReader } from './reader.mjs';
+import { stateFaults } from './state-faults.mjs';
 import { verify } from './verify.mjs';
 
 const TERM_MS = 10_000;
 const DRAIN_MS = 90_000;
 const START_MS = 60_000;
 const HEAL_MS = 120_000;
+/** Those are for a machine with nothing else to do; where others compete for it, all of them stretch. */
+const STRETCH_MAX = 8;
+const stretched = (ms) => ms * Math.min(STRETCH_MAX, Math.max(1, loadavg()[0] / (2 * availableParallelism())));
 const FINDINGS_MAX = 20;
 
 /** @returns {Promise<{ findings: string[], faults: Record<string, number>, hits: Record<string, number>, acknowledged: number, folder: string }>} */
@@ -34,11 +40,13 @@ export async function torture(options, say = () => {}) {
 }
 
 /** The faults that make sense under these options, by name. */
-export function faultsFor({ shared, proxy, parts }) {
+export function faultsFor({ shared, proxy, parts, brokers, engine, disks }) {
   return {
     ...processFaults,
-    ...(shared ? {} : brokerFaults),
+    ...(shared ? {} : brokers > 1 ? brokersOneAfterAnother : brokerFaults),
     ...(proxy ? networkFaults : {}),
+    ...(engine === 'memory' ? {} : stateFaults),
+    ...(disks ? diskFaults : {}),
     ...((parts ?? ['counts']).includes('counts') ? codeFaults : {}),
   };
 }
@@ -53,7 +61,13 @@ class Torture {
     this.dataDir = join(this.folder, 'data');
     this.folders = join(this.dataDir, 'torture');
     this.acts = join(this.folder, 'acts');
+    this.brokerDir = join(this.dataDir, '$broker');
     for (const folder of [this.dataDir, this.acts]) mkdirSync(folder);
+    if (options.disks) {
+      this.brokerDir = join(this.folder, 'broker');
+      this.stateDisk = openDisk(this.dataDir);
+      this.brokerDisk = openDisk(this.brokerDir);
+    }
     this.findings = [];
     this.faults = {};
     this.hits = {};
@@ -61,6 +75,8 @@ class Torture {
     this.all = new Set();
     this.brokers = [];
     this.generators = [];
+    this.excuses = []; // why a program may end by itself just now
+    this.copies = new Map(); // of task databases as they once were
     this.nextName = 0;
     this.nextAct = 0;
     this.committed = new Map();
@@ -71,7 +87,7 @@ class Torture {
     await this.start();
     for (let fault = 0; fault < this.options.kills && this.findings.length <= FINDINGS_MAX; fault++) await this.doOne(fault);
     await this.launch(1);
-    if (!(await within(Promise.all(this.generators.map((one) => one.stop())), DRAIN_MS))) this.find('a generator could not write any more');
+    if (!(await within(Promise.all(this.generators.map((one) => one.stop())), stretched(DRAIN_MS)))) this.find('a generator could not write any more');
     const healed = Date.now();
     await this.drained();
     this.say(`level after ${Date.now() - healed} ms`);
@@ -90,7 +106,7 @@ class Torture {
     if (proxy) this.proxy = createProxy();
     await this.launch(this.options.instances);
     if (shared) this.addresses = [await this.sharedAddress()];
-    if (!(await within(Promise.any([...this.instances.values()].map((one) => one.printed('running'))), START_MS))) this.find('no instance runs');
+    if (!(await within(Promise.any([...this.instances.values()].map((one) => one.printed('running'))), stretched(START_MS)))) this.find('no instance runs');
     const kafka = kafkaAt(this.addresses);
     this.kafka = kafka;
     for (const part of this.parts) if (part.before !== undefined) await writeOnce(kafka, part.before());
@@ -120,6 +136,7 @@ class Torture {
     for (const one of this.all) if (!one.over) await one.end('SIGKILL');
     for (const { process } of this.brokers) if (process !== undefined && !process.over) await process.end('SIGKILL');
     this.proxy?.close();
+    for (const disk of [this.stateDisk, this.brokerDisk]) disk?.close(); // what was on them is gone; the logs are elsewhere
     if (this.findings.length === 0 && !this.options.keep) rmSync(this.folder, { recursive: true, force: true });
   }
 
@@ -138,7 +155,13 @@ class Torture {
 
   async startBrokers() {
     const { kafka, brokers } = this.options;
-    this.brokers = await startBrokers({ kafka, brokers, folder: this.folder, onExit: (one, code, signal) => this.ended(one, code, signal) });
+    this.brokers = await startBrokers({
+      kafka,
+      brokers,
+      folder: this.folder,
+      brokerDir: this.brokerDir,
+      onExit: (one, code, signal) => this.ended(one, code, signal),
+    });
     for (const { process } of this.brokers) this.all.add(process);
     this.addresses = this.brokers.map((one) => one.address);
   }
@@ -146,9 +169,9 @@ class Torture {
   /** Waits until every replica is in sync: the promise of a replicated log holds for one broker lost at a time. */
   async brokersHealed() {
     if (this.brokers.length < 2) return;
-    const deadline = Date.now() + HEAL_MS;
+    const deadline = Date.now() + stretched(HEAL_MS);
     while (!(await allInSync(this.kafka, this.brokers.length))) {
-      if (Date.now() > deadline) return this.find(`the brokers' replicas are not in sync ${HEAL_MS} ms after a fault`);
+      if (Date.now() > deadline) return this.find(`the brokers' replicas are not in sync long after a fault`);
       await wait(200);
     }
   }
@@ -156,7 +179,7 @@ class Torture {
   async sharedAddress() {
     for (let attempt = 0; attempt < 300; attempt++) {
       try {
-        return `127.0.0.1:${JSON.parse(readFileSync(join(this.dataDir, '$broker', 'address.json'), 'utf8')).port}`;
+        return `127.0.0.1:${JSON.parse(readFileSync(join(this.brokerDir, 'address.json'), 'utf8')).port}`;
       } catch {
         await wait(100);
       }
@@ -166,7 +189,9 @@ class Torture {
 
   ended(one, code, signal) {
     if (this.instances.delete(one.name)) this.proxy?.closeDoor(one.name);
-    if (one.wanted === undefined) this.find(`${one.name} ended by itself with ${code ?? signal}; see ${one.logPath}`);
+    if (one.wanted !== undefined) return;
+    if (isExcused(this, one, code)) this.note({ 'ended with a reason': 1 });
+    else this.find(`${one.name} ended by itself with ${code ?? signal}; see ${one.logPath}`);
   }
 
   /** Brings the number of instances up to `count`, all at once. */
@@ -184,7 +209,7 @@ class Torture {
   }
 
   instanceOptions(brokers) {
-    const { shared, workers, engine, guarantee, sessionMs } = this.options;
+    const { kafka, shared, workers, engine, guarantee, sessionMs } = this.options;
     return {
       stateDir: this.dataDir,
       workers,
@@ -193,7 +218,7 @@ class Torture {
       commitInterval: 50,
       settleInterval: 200,
       createTopics: true,
-      connectionTimeout: 15_000, // an instance may start while the broker is away
+      connectionTimeout: kafka ? 90_000 : 15_000, // an instance may start while the broker is away
       requestTimeout: 6_000, // an answer may be lost in silence
       tuning: { sessionTimeout: sessionMs, purgeInterval: 2000, transactionTimeout: 5000 },
       ...(shared ? {} : { brokers }),
@@ -212,10 +237,11 @@ class Torture {
 
   async terminate(one) {
     if (one.over) return;
+    const bound = stretched(TERM_MS);
     const ending = one.end('SIGTERM');
     const young = !one.said(); // the signal came before Node had begun to run the program
-    if (!(await within(ending, TERM_MS))) {
-      this.find(`${one.name} did not end within ${TERM_MS} ms of SIGTERM; see ${one.logPath}`);
+    if (!(await within(ending, bound))) {
+      this.find(`${one.name} did not end within ${bound} ms of SIGTERM; see ${one.logPath}`);
       await one.end('SIGKILL');
       return;
     }
@@ -245,13 +271,14 @@ class Torture {
   }
 
   async drained() {
-    const deadline = Date.now() + DRAIN_MS;
+    const bound = stretched(DRAIN_MS);
+    const deadline = Date.now() + bound;
     let behind;
     while (Date.now() < deadline) {
       behind = await this.reader.lag().catch((error) => new Map([[String(error), 1]]));
       if (behind.size === 0) return;
       await wait(200);
     }
-    this.find(`still behind ${DRAIN_MS} ms after the last fault: ${[...(behind ?? [])].map(([partition, count]) => `${partition} by ${count}`).join(', ')}`);
+    this.find(`still behind ${bound} ms after the last fault: ${[...(behind ?? [])].map(([partition, count]) => `${partition} by ${count}`).join(', ')}`);
   }
 }
