@@ -231,10 +231,10 @@ class AppOnInstance implements RunningApp {
       admin,
       leader: createGroupLeader(this.#topology, topologyHash, settings, admin),
       address: () => settings.advertise ?? this.#environment.address(),
-      startWorker: (index, events) =>
+      startWorker: (index, events, abandoned) =>
         settings.workers === 0
           ? startInlineWorker(blueprint(index), this.#topology, settings.errors, engine.engine, ports, events)
-          : startThreadWorker(blueprint(index), threads, events),
+          : startThreadWorker(blueprint(index), threads, events, abandoned),
       createMember: (hooks) =>
         createGroupMember(
           connection,

@@ -27,7 +27,17 @@ function rig(workers: number) {
   const rejoins: string[] = [];
   /** How many requests find no broker. */
   const brokers = { away: 0 };
-  const startWorker = async (seat: number, events: WorkerHostEvents): Promise<WorkerHost> => {
+  /** Workers that are started while `slow` never come up by themselves; `givenUp` counts those that were told to end. */
+  const starts = { slow: false, begun: 0, givenUp: 0 };
+  const startWorker = async (seat: number, events: WorkerHostEvents, abandoned: AbortSignal): Promise<WorkerHost> => {
+    starts.begun++;
+    if (starts.slow)
+      await new Promise((_, reject) => {
+        abandoned.addEventListener('abort', () => {
+          starts.givenUp++;
+          reject(new MillraceError('ERR_CLOSED', 'given up'));
+        });
+      });
     const worker: FakeWorker = { seat, plans: [], answer: 'takes', terminated: false, events };
     started.push(worker);
     return {
@@ -111,6 +121,7 @@ function rig(workers: number) {
   });
   return {
     brokers,
+    starts,
     instance,
     started,
     failures,
@@ -166,6 +177,19 @@ describe('what a join claims', () => {
     expect(claimed()).toEqual(['0_1']);
     await instance.close(true);
   });
+});
+
+test('a worker that is still starting when the instance closes is given up at once', async () => {
+  const { instance, assigned, started, settled, starts, failures } = rig(1);
+  await instance.start();
+  assigned(1, ['0_0', '0_1']);
+  await settled(['0_0', '0_1']);
+  starts.slow = true;
+  started[0]?.events.died(new MillraceError('ERR_TASK_FAILED', 'it is replaced'));
+  while (starts.begun < 2) await new Promise((resolve) => setImmediate(resolve));
+  await instance.close(true);
+  expect(starts.givenUp).toBe(1);
+  expect(failures).toEqual([]);
 });
 
 test('ids of the vanished are handed to the workers, and forgotten once the tasks have been taken', async () => {

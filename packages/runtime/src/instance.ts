@@ -13,6 +13,7 @@ import { passes } from './commit/failures.ts';
 import { Deliveries } from './deliveries.ts';
 import { GLOBAL_TASK } from './global/global-rows.ts';
 import type { GroupLeader } from './group-leader.ts';
+import { LearnedOutputs } from './learned-outputs.ts';
 import { type AppSettings, deadLetterTopics, type WorkerFailureDecision } from './options.ts';
 import type { StateDirectory } from './state-directory.ts';
 import type { TaskDatabases } from './task-databases.ts';
@@ -22,8 +23,6 @@ import type { SeatPlan, WorkerNews } from './worker-messages.ts';
 
 /** A worker that fails this often in a row without committing anything, or at one and the same record, stops the instance. */
 const FAILURES_MAX = 3;
-/** Topics that policies choose by themselves: a bound, since each costs a worker a new beginning. */
-const LEARNED_TOPICS_MAX = 100;
 /** Of a reason that travels with the group's metadata. */
 const REASON_CHARS_MAX = 2000;
 const RETRY_MS = 200;
@@ -41,8 +40,8 @@ export interface InstanceParts {
   readonly admin: LogAdmin;
   readonly leader: GroupLeader;
   readonly address: () => string | undefined;
-  /** Starts worker `index`; used again when one is replaced. */
-  readonly startWorker: (index: number, events: WorkerHostEvents) => Promise<WorkerHost>;
+  /** Starts worker `index`; used again when one is replaced. `abandoned`: nobody waits for it any more; it is ended, and the promise rejects. */
+  readonly startWorker: (index: number, events: WorkerHostEvents, abandoned: AbortSignal) => Promise<WorkerHost>;
   readonly createMember: (hooks: MemberHooks) => GroupMember;
   readonly transactionalId: (index: number) => string;
   readonly ports: Pick<Ports, 'clock' | 'timers'>;
@@ -105,19 +104,23 @@ export class Instance {
   #known: readonly string[] = [];
   #instances: readonly InstanceNews[] = [];
   #counts: ReadonlyMap<string, number> = new Map();
-  /** Topics that no declaration names and that were asked for later. */
-  readonly #learned = new Set<string>();
+  readonly #learned: LearnedOutputs;
   readonly #deliveries: Deliveries;
   /** Why the whole application is to stop; told with the next join. */
   #stopAll: Error | undefined;
   #lastResort: Timer | undefined;
   #turn: Promise<void> = Promise.resolve();
   #closing = false;
+  /** Ends workers that are still starting when the instance closes: a slow start must not hold up the end of the process. */
+  readonly #abandoned = new AbortController();
   #failed = false;
 
   constructor(parts: InstanceParts) {
     this.#parts = parts;
     this.#deliveries = new Deliveries(parts.directory);
+    const { admin, log, settings } = parts;
+    const { applicationId, createTopics, defaultPartitions, replication } = settings;
+    this.#learned = new LearnedOutputs({ admin, createTopics, partitions: defaultPartitions, replication, applicationId, log });
   }
 
   async start(): Promise<void> {
@@ -175,6 +178,7 @@ export class Instance {
   /** Finish, commit, settle, close, leave. Idempotent. */
   async close(leave: boolean): Promise<void> {
     this.#closing = true;
+    this.#abandoned.abort();
     await this.#within(TURN_DEADLINE_MS, this.#turn);
     this.#lastResort?.cancel();
     await Promise.all(this.#seats.map((seat) => this.#stopSeat(seat)));
@@ -267,7 +271,7 @@ export class Instance {
         group,
         tasks: tasks.map((id) => ({ id, ticket: undefined, failedBefore: undefined })),
         fence: [],
-        partitionCounts: Object.fromEntries(this.#counts),
+        ...this.#outputs(),
       };
       host?.assign(plan).catch(() => undefined); // it ends without taking the plan up
     }
@@ -346,22 +350,8 @@ export class Instance {
     for (const sub of topology.subtopologies) for (const ref of [...sub.sources, ...sub.sinks]) this.#keepCount(mine, topicName(settings.applicationId, ref));
     for (const ref of topology.internalTopics) this.#keepCount(mine, `${settings.applicationId}-${ref.name}`);
     for (const ref of topology.userTopics) this.#keepCount(mine, ref.name);
-    for (const name of [...deadLetterTopics(settings.errors), ...this.#learned]) this.#keepCount(mine, name);
+    for (const name of [...deadLetterTopics(settings.errors), ...this.#learned.topics]) this.#keepCount(mine, name);
     this.#counts = mine;
-  }
-
-  /** A topic that a policy chose while records were processed: looked up, or made where missing topics are. False if there is none. */
-  async #learnTopic(name: string): Promise<boolean> {
-    const { admin, settings, log } = this.#parts;
-    if (this.#learned.has(name) || this.#learned.size >= LEARNED_TOPICS_MAX) return false;
-    if (!(await admin.describeTopics([name])).has(name)) {
-      if (!settings.createTopics) return false;
-      log.info({ topic: name }, 'a topic that a policy writes to is made');
-      await admin.createTopics([{ name, partitions: settings.defaultPartitions, replication: settings.replication, config: {} }]);
-    }
-    this.#learned.add(name);
-    await this.#learnPartitionCounts(true, this.#membership);
-    return this.#counts.has(name);
   }
 
   #keepCount(into: Map<string, number>, name: string): void {
@@ -435,7 +425,11 @@ export class Instance {
     if (group === undefined) throw new MillraceError('ERR_CLOSED', 'there is no group to assign under');
     const seats = [];
     for (const id of tasks) seats.push({ id, ticket: await this.#parts.databases.open(id), failedBefore: this.#deliveries.of(id) });
-    return { group, tasks: seats, fence, partitionCounts: Object.fromEntries(this.#counts) };
+    return { group, tasks: seats, fence, ...this.#outputs() };
+  }
+
+  #outputs(): Pick<SeatPlan, 'partitionCounts' | 'recordBytesMax'> {
+    return { partitionCounts: Object.fromEntries(this.#counts), recordBytesMax: Object.fromEntries(this.#learned.recordBytesMax) };
   }
 
   /** Membership is gone: nothing may be committed any more. */
@@ -460,12 +454,19 @@ export class Instance {
 
   async #startWorker(seat: Seat): Promise<void> {
     const life = ++seat.life;
-    const host = await this.#parts.startWorker(seat.index, {
+    const events: WorkerHostEvents = {
       news: (news) => {
         if (seat.life === life) this.#hear(seat, life, news);
       },
       died: (error) => this.#inTurn(() => this.#workerFailed(seat, life, error, seat.tasks)),
-    });
+    };
+    let host: WorkerHost;
+    try {
+      host = await this.#parts.startWorker(seat.index, events, this.#abandoned.signal);
+    } catch (error) {
+      if (this.#closing) return; // it was given up
+      throw error;
+    }
     if (this.#closing) await host.terminate();
     else {
       seat.host = host;
@@ -522,7 +523,8 @@ export class Instance {
   async #workerFailed(seat: Seat, life: number, error: Error, kept: readonly string[]): Promise<void> {
     if (seat.life !== life) return; // it has been replaced already
     this.#parts.events.workerFailed(workerName(seat.index), error);
-    if (MillraceError.is(error) && error.code === 'ERR_TOPIC_MISSING' && (await this.#learnTopic(String(error.where.topic)))) {
+    if (await this.#learned.learnFrom(error)) {
+      await this.#learnPartitionCounts(true, this.#membership);
       await this.#replaceWorker(seat, error, kept);
       return;
     }

@@ -19,9 +19,9 @@ export interface WorkerHost {
   read(read: ReadRequest): Promise<readonly ReadRow[]>;
   /** Finishes, commits, settles, closes. */
   stop(deadlineMs: number): Promise<void>;
-  /** Ends it wherever it is. */
   /** Resolves when the worker has had a turn. */
   ping(): Promise<void>;
+  /** Ends it wherever it is. */
   terminate(): Promise<void>;
 }
 
@@ -128,8 +128,8 @@ function settleOne(waiting: Map<number, Waiting>, number: number, act: (one: Wai
 /** A worker's objects live for one record: with this much room parse-and-stringify work spends a tenth less on collection (measured). */
 const YOUNG_GENERATION_MB = 64;
 
-/** Starts a worker in a thread of its own. Rejects with the reason if the worker cannot start (wrong module, other topology). */
-export async function startThreadWorker(blueprint: WorkerBlueprint, threads: Threads, events: WorkerHostEvents): Promise<WorkerHost> {
+/** Starts a worker in a thread of its own. Rejects with the reason if the worker cannot start (wrong module, other topology) or was `abandoned` meanwhile. */
+export async function startThreadWorker(blueprint: WorkerBlueprint, threads: Threads, events: WorkerHostEvents, abandoned: AbortSignal): Promise<WorkerHost> {
   const seat = createWorkerHost(events);
   const thread: Thread = threads.spawn(
     new URL('./worker-thread.js', import.meta.url).href,
@@ -141,11 +141,16 @@ export async function startThreadWorker(blueprint: WorkerBlueprint, threads: Thr
     { youngGenerationMb: YOUNG_GENERATION_MB },
   );
   seat.connect({ post: (message) => thread.post(message), terminate: () => thread.terminate() });
+  const giveUp = (): void => void seat.host.terminate();
+  abandoned.addEventListener('abort', giveUp);
+  if (abandoned.aborted) giveUp();
   try {
     await seat.ready;
   } catch (error) {
     await seat.host.terminate();
     throw error;
+  } finally {
+    abandoned.removeEventListener('abort', giveUp);
   }
   return seat.host;
 }
