@@ -52,6 +52,22 @@ async function createTopic(client: RawClient, name: string, config: Record<strin
 }
 const simple = (value: string): Buffer => clientBatch({ records: [['k', value]] });
 
+test('metrics tell what the log holds, and how many groups and open transactions there are', async () => {
+  const { broker, client } = await start();
+  const metric = (name: string) => broker.metrics().find((sample) => sample.name === name)?.value;
+  const before = metric('log_bytes') as number;
+  await createTopic(client, 't');
+  const records = simple('v');
+  await produce(client, 't', records);
+  expect(metric('log_bytes')).toBe(before + records.length);
+  expect([metric('topics'), metric('groups'), metric('transactions_open')]).toEqual([3, 0, 0]);
+  const offsets = { topics: [{ name: 't', partitions: [{ partitionIndex: 0, committedOffset: 1, committedMetadata: '' }] }] };
+  await client.ask(APIS.offsetCommit, 8, { groupId: 'g', generationIdOrMemberEpoch: -1, ...offsets });
+  const { producerId } = await client.ask(APIS.initProducerId, 5, { transactionalId: 'x', transactionTimeoutMs: 60_000, producerEpoch: -1 });
+  await client.ask(APIS.addPartitionsToTxn, 3, { transactionalId: 'x', producerId, producerEpoch: 0, topics: [{ name: 't', partitions: [0] }] });
+  expect([metric('groups'), metric('transactions_open')]).toEqual([1, 1]);
+});
+
 test('the address is one that clients take, an IPv6 host in brackets', async () => {
   expect((await start()).broker.address).toMatch(/^127\.0\.0\.1:\d+$/);
   expect((await start(testPorts(), { advertisedHost: '::1' })).broker.address).toMatch(/^\[::1\]:\d+$/);

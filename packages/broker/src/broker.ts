@@ -86,6 +86,7 @@ export async function startBroker(options: BrokerOptions, ports: Ports): Promise
 
     metrics.gauge('topics', () => [...topics.all()].length);
     metrics.gauge('partitions', () => [...topics.all()].reduce((sum, { logs }) => sum + logs.length, 0));
+    metrics.gauge('log_bytes', () => [...topics.all()].reduce((sum, { logs }) => logs.reduce((bytes, log) => bytes + log.sizeBytes, sum), 0));
 
     const internalLog = new LocalInternalLog(topics, syncs, ports.clock);
     const groups = new GroupCoordinator(ports, internalLog, filled.groups, topicCatalog(topics));
@@ -93,6 +94,8 @@ export async function startBroker(options: BrokerOptions, ports: Ports): Promise
     topics.onDeleted((topic) => groups.topicDeleted(topic));
     groups.start();
     transactions.start();
+    metrics.gauge('groups', () => groups.count);
+    metrics.gauge('transactions_open', () => transactions.openCount);
 
     const facts: { -readonly [K in keyof BrokerFacts]: BrokerFacts[K] } = {
       nodeId: dir.nodeId,

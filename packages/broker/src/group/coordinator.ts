@@ -130,6 +130,11 @@ export class GroupCoordinator implements TopicWatcher {
     return group === undefined ? undefined : describeConsumerGroup(group, this.#catalog);
   }
 
+  /** Groups that are remembered. */
+  get count(): number {
+    return this.#groups.size;
+  }
+
   list(): GroupListing[] {
     return [...this.#groups.values()].map(({ state, membership }) => {
       const { groupId, consumer } = state;

@@ -220,6 +220,11 @@ export class TransactionCoordinator implements TransactionGate {
     return this.#state.byId.get(transactionalId);
   }
 
+  /** Transactions that their producers have not ended. */
+  get openCount(): number {
+    return this.#deadlines.size;
+  }
+
   list(): readonly TransactionState[] {
     return [...this.#state.byId.values()];
   }
