@@ -62,7 +62,7 @@ test('metrics tell what the log holds, and how many groups and open transactions
   expect(metric('log_bytes')).toBe(before + records.length);
   expect([metric('topics'), metric('groups'), metric('transactions_open')]).toEqual([3, 0, 0]);
   const offsets = { topics: [{ name: 't', partitions: [{ partitionIndex: 0, committedOffset: 1, committedMetadata: '' }] }] };
-  await client.ask(APIS.offsetCommit, 8, { groupId: 'g', generationIdOrMemberEpoch: -1, ...offsets });
+  await client.ask(APIS.offsetCommit, 8, { groupId: 'g', generationIdOrMemberEpoch: -1, memberId: '', ...offsets });
   const { producerId } = await client.ask(APIS.initProducerId, 5, { transactionalId: 'x', transactionTimeoutMs: 60_000, producerEpoch: -1 });
   await client.ask(APIS.addPartitionsToTxn, 3, { transactionalId: 'x', producerId, producerEpoch: 0, topics: [{ name: 't', partitions: [0] }] });
   expect([metric('groups'), metric('transactions_open')]).toEqual([1, 1]);
