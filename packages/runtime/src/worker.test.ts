@@ -474,6 +474,40 @@ test('a task that is taken away before its turn to be opened came is not opened 
   await rig.worker.stop(10_000);
 });
 
+test('a task that is taken away while its log ends are asked for is left alone: its database is closed', async () => {
+  const closed: string[] = [];
+  class ClosingDisk extends Disk {
+    override async of(taskId: string, stores?: readonly string[]): ReturnType<Disk['of']> {
+      return new Proxy(await super.of(taskId, stores), {
+        get(database, name: keyof typeof database) {
+          if (name === 'detach') return () => void closed.push(taskId);
+          if (name === 'store' && closed.includes(taskId)) throw new MillraceError('ERR_STORE_CLOSED', `${taskId} has been closed`);
+          const value = database[name];
+          return typeof value === 'function' ? value.bind(database) : value;
+        },
+      });
+    }
+  }
+  const rig = startRig({ partitions: 2, disk: new ClosingDisk() });
+  const held = createHold();
+  const asked: string[] = [];
+  rig.log.gate = {
+    before: ({ kind }) => {
+      if (kind !== 'listOffsets') return undefined;
+      asked.push(kind);
+      return held.hold;
+    },
+  };
+  await rig.worker.assign(assignmentOf(rig.log, ['0_0', '0_1']));
+  await until(() => asked.length > 0);
+  await rig.worker.assign(assignmentOf(rig.log, ['0_0'], 2));
+  expect(closed).toEqual(['0_1']);
+  held.open();
+  await until(() => rig.states.some(([, state]) => state === 'running'));
+  await rig.worker.stop(10_000);
+  expect(await rig.ended()).toBeUndefined();
+});
+
 test('transactional ids of vanished members are initialised before committed offsets are fetched, and those before log ends', async () => {
   const rig = startRig();
   await rig.worker.assign({ ...assignmentOf(rig.log, ['0_0']), fence: ['app-gone-0'] });

@@ -73,7 +73,8 @@ async function describeLogs(tasks: readonly Task[], options: StartOptions): Prom
   const starts = await options.admin.listOffsets(partitions, 'earliest');
   // The log end, not the last stable offset: a marker may be late here, and replaying waits for it.
   const ends = await options.admin.listOffsets(partitions, 'latest');
-  const epochEnds = await options.admin.epochEnds(tasks.flatMap((task) => task.stores.all.flatMap((store) => epochOf(task, store))));
+  // Only of tasks that are still here: the databases of others are closed by now.
+  const epochEnds = await options.admin.epochEnds(tasks.filter(options.wanted).flatMap((task) => task.stores.all.flatMap((store) => epochOf(task, store))));
   const retentions = await Promise.all(
     topics.map(async (topic) => [topic, Number((await options.admin.topicConfig(topic))['delete.retention.ms'] ?? DAY_MS)] as const),
   );
