@@ -479,10 +479,10 @@ test('a task that is taken away while its log ends are asked for is left alone: 
   class ClosingDisk extends Disk {
     override async of(taskId: string, stores?: readonly string[]): ReturnType<Disk['of']> {
       return new Proxy(await super.of(taskId, stores), {
-        get(database, name: keyof typeof database) {
+        get(database, name) {
           if (name === 'detach') return () => void closed.push(taskId);
           if (name === 'store' && closed.includes(taskId)) throw new MillraceError('ERR_STORE_CLOSED', `${taskId} has been closed`);
-          const value = database[name];
+          const value: unknown = Reflect.get(database, name);
           return typeof value === 'function' ? value.bind(database) : value;
         },
       });
