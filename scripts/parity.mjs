@@ -1,7 +1,8 @@
 // npm run parity -- --cases FOLDER: recorded cases of Apache Kafka Streams against this code (default: the copy in test/golden/parity).
 // Prints each difference, what was skipped and why, and as its last line `N passed, M failed` (`, K skipped`). Exit code 0 if nothing failed.
-import { existsSync, readdirSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
+import { withSources } from './from-sources.mjs';
 import { orExplain, prepare, Refusal, root } from './prepare.mjs';
 import { printLastLine } from './run-vitest.mjs';
 
@@ -9,7 +10,9 @@ await orExplain(async () => {
   const folder = folderOf(process.argv.slice(2));
   if (!existsSync(folder)) throw new Refusal(`There is no folder ${folder}. Name one with recorded cases: npm run parity -- --cases FOLDER`);
   await prepare('packages/core'); // the runner reads the sources: only the dependencies must be there
-  const { equal, failed, skipped, onPurpose } = await run(folder);
+  const { equal, failed, skipped, onPurpose } = await withSources('/test/golden/run-folder.ts', ({ runFolder }) =>
+    runFolder(folder, (line) => process.stdout.write(`${line}\n`)),
+  );
   const reasons = [...skipped].sort((a, b) => b[1].length - a[1].length);
   const count = reasons.reduce((sum, [, names]) => sum + names.length, 0);
   process.stdout.write(`${equal} equal, ${count} skipped\n`);
@@ -26,28 +29,4 @@ function folderOf(args) {
   const [flag, value] = args[0].startsWith('--cases=') ? ['--cases', args[0].slice('--cases='.length)] : args;
   if (flag !== '--cases' || value === undefined || value === '') throw new Refusal('Run: npm run parity -- --cases FOLDER');
   return resolve(process.env.INIT_CWD ?? process.cwd(), value);
-}
-
-/** The runner is TypeScript beside the golden tests; vite loads it from source, with every package from its source. */
-async function run(folder) {
-  const { createServer } = await import('vite');
-  const alias = readdirSync(join(root, 'packages')).map((name) => ({
-    find: new RegExp(`^${name === 'millrace' ? 'millrace' : `@millrace/${name}`}$`),
-    replacement: join(root, 'packages', name, 'src/index.ts'),
-  }));
-  const server = await createServer({
-    root,
-    configFile: false,
-    logLevel: 'error',
-    appType: 'custom',
-    resolve: { alias },
-    oxc: { target: 'es2022' },
-    server: { middlewareMode: true, watch: null, hmr: false, ws: false },
-  });
-  try {
-    const { runFolder } = await server.ssrLoadModule('/test/golden/run-folder.ts');
-    return runFolder(folder, (line) => process.stdout.write(`${line}\n`));
-  } finally {
-    await server.close();
-  }
 }
