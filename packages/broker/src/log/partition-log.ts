@@ -83,6 +83,8 @@ export class PartitionLog {
   /** Offset up to which compaction has looked; forgotten at a restart, which costs one round. */
   compactedUpTo = 0;
   #closed = false;
+  /** Settles when the recovery point has passed the newest finished segment; rejects once a sync has failed. */
+  #advancing: Promise<void> = Promise.resolve();
 
   constructor(host: LogHost, identity: PartitionIdentity, contents: LogContents) {
     assert(contents.segments.length > 0, `${identity.directory}: a log needs an active segment`);
@@ -268,14 +270,21 @@ export class PartitionLog {
     if (demanded) this.#host.syncs.touch(finished.logPath, true);
     this.#segments.push(next);
     this.#places.clear(); // a place at the end of the finished segment would look like the end of the log
-    this.#advanceRecoveryPoint(finished).catch((error: unknown) =>
+    // In order, and not past one that failed: a recovery point speaks for everything before it.
+    this.#advancing = this.#advancing.then(() => this.#advanceRecoveryPoint(finished, demanded));
+    this.#advancing.catch((error: unknown) =>
       this.#host.log.warn({ topic: this.topic, partition: this.partition, error: String(error) }, 'a finished segment could not be synced'),
     );
   }
 
   /** Once the finished segment is on the device, a recovery need not read it again. */
-  async #advanceRecoveryPoint(finished: Segment): Promise<void> {
-    await this.#host.files.syncLater(finished.logPath);
+  async #advanceRecoveryPoint(finished: Segment, demanded: boolean): Promise<void> {
+    try {
+      await this.#host.files.syncLater(finished.logPath);
+    } catch (error) {
+      this.#host.syncs.failed(error, demanded);
+      throw error;
+    }
     if (this.#closed || finished.nextOffset <= this.#state.facts.recoveryPoint) return;
     this.#saveState({ logStart: this.#logStart, recoveryPoint: finished.nextOffset });
   }

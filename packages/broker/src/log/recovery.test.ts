@@ -1,4 +1,4 @@
-import { type MemoryDisk, memoryDisk } from '@millrace/core';
+import { type Disk, type MemoryDisk, memoryDisk } from '@millrace/core';
 import { describe, expect, test } from 'vitest';
 import { appendSpec, appendValues, DIRECTORY, marker, openLog, readAll } from '../testing/log-fixture.ts';
 
@@ -128,9 +128,7 @@ describe('after a kill', () => {
     const disk = memoryDisk();
     const first = openLog({ disk, config: SMALL }).log;
     appendValues(first, ...Array.from({ length: 60 }, (_, at) => `value-${at}`));
-    await Promise.resolve(); // the syncs that follow a roll
-    await Promise.resolve();
-    await Promise.resolve();
+    await new Promise((resolve) => setImmediate(resolve)); // the syncs that follow a roll
     const total = first.sizeBytes;
     disk.kill();
     const { log, scannedBytes } = openLog({ disk, config: SMALL, clean: false });
@@ -231,4 +229,39 @@ test.each([1, 3])('flush.messages=%d asks for the device after so many records, 
   disk.crash('drop');
   const again = openLog({ disk, config: SMALL, clean: false, leaderEpoch: 1 }).log;
   expect(readAll(again).slice(0, flushed)).toEqual(Array.from({ length: flushed }, (_, at) => `${at}:k=value-${at}`));
+});
+
+describe('a sync of a finished segment that fails', () => {
+  /** A disk on which the first syncs of the first segment fail: the system tells an error once, and drops the pages. */
+  function forgetful(failures: number) {
+    const memory = memoryDisk();
+    let left = failures;
+    const open: Disk['open'] = (path, mode) => {
+      const file = memory.open(path, mode);
+      if (!path.endsWith('/00000000000000000000.log')) return file;
+      return { ...file, syncLater: () => (left-- > 0 ? Promise.reject(new Error('EIO')) : file.syncLater()) };
+    };
+    return { memory, disk: { ...memory, open } };
+  }
+  const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+
+  test('keeps the recovery point where it is, whatever was synced later', async () => {
+    const { memory, disk } = forgetful(1);
+    const first = openLog({ disk, config: SMALL }).log;
+    appendValues(first, ...Array.from({ length: 60 }, (_, at) => `value-${at}`));
+    await turn();
+    memory.kill();
+    flipByte(memory, logFiles(memory)[0] as string, 70); // what the power loss left of it
+    const { log, damage } = openLog({ disk: memory, config: SMALL, clean: false });
+    expect(damage).toContain('checksum');
+    expect(readAll(log)).toEqual([]);
+  });
+
+  test('ends all promises where acknowledgements wait for the device', async () => {
+    const { disk } = forgetful(1);
+    const { log, host } = openLog({ disk, config: SMALL, fsync: 'perBatchGroup' });
+    appendValues(log, ...Array.from({ length: 20 }, (_, at) => `value-${at}`));
+    await turn();
+    await expect(host.syncs.durable()).rejects.toThrow('EIO');
+  });
 });

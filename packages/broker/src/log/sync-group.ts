@@ -46,6 +46,14 @@ export class SyncGroup {
     return done;
   }
 
+  /**
+   * A sync outside of a round has failed. The system tells an error once: the next sync of that file would succeed, with the bytes gone.
+   * `demanded`: the topic asks for the device whatever the policy.
+   */
+  failed(error: unknown, demanded = false): void {
+    if (demanded || this.policy === 'perBatchGroup') this.#failure ??= asError(error);
+  }
+
   async #run(): Promise<void> {
     while (this.#next !== undefined) {
       const current = this.#next;
@@ -55,14 +63,19 @@ export class SyncGroup {
       this.#dirty.clear();
       try {
         await Promise.all(paths.map((path) => this.#files.syncLater(path)));
+        if (this.#failure !== undefined) throw this.#failure;
         current.resolve();
       } catch (error) {
-        this.#failure = error instanceof Error ? error : new Error(String(error));
+        this.#failure = asError(error);
         current.reject(this.#failure);
       }
     }
     this.#running = undefined;
   }
+}
+
+function asError(error: unknown): Error {
+  return error instanceof Error ? error : new Error(String(error));
 }
 
 function round(): Round {
