@@ -1,4 +1,4 @@
-import { type MemoryDisk, memoryDisk, type Timers } from '@millrace/core';
+import { type Disk, type MemoryDisk, memoryDisk, type Timers } from '@millrace/core';
 import { describe, expect, test } from 'vitest';
 import { appendSpec, appendValues, DIRECTORY, marker, openLog, readAll } from '../testing/log-fixture.ts';
 import { compactPartition } from './compaction.ts';
@@ -256,4 +256,18 @@ test("a marker whose transaction's data is gone already does not make the produc
   log.roll();
   for (let round = 0; round < 2; round++) await compactPartition(host, log, turns, 1000, { force: true, keysMax: 2 });
   expect(readAll(log)).toEqual(['2:y=1', '4:k=null']);
+});
+
+test('a round that the disk stops half-way says so', async () => {
+  const memory = memoryDisk();
+  let outputs = 0;
+  const openFile: Disk['open'] = (path, mode) => {
+    if (path.endsWith('.cleaned') && ++outputs === 2) throw new Error('ENOSPC');
+    return memory.open(path, mode);
+  };
+  const { log, host } = openLog({ disk: { ...memory, open: openFile }, config: CONFIG });
+  for (let at = 0; at < 100; at++) appendSpec(log, { records: [[`key-${at}`, `v${at}`]] });
+  log.roll();
+  await expect(compact(host, log)).rejects.toThrow('ENOSPC');
+  expect(readAll(log).length).toBe(100);
 });

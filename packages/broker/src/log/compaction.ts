@@ -73,7 +73,7 @@ async function compactSegments(
   log: PartitionLog,
   timers: Timers,
   nowMs: number,
-  cleanable: readonly Segment[],
+  cleanable: Segment[],
   keysMax: number,
 ): Promise<CompactionOutcome | undefined> {
   const latest = new Map<string, number>();
@@ -89,6 +89,7 @@ async function compactSegments(
     const group = chosen.slice(from, to);
     const replacement = await rewriteGroup(round, walk, group);
     if (replacement === undefined) return undefined;
+    cleanable.splice(0, group.length); // they went by our own hand: what fails from here on fails for another reason
     for (const segment of group) bytesBefore += segment.sizeBytes;
     bytesAfter += replacement.sizeBytes;
   }
