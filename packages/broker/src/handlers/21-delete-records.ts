@@ -16,7 +16,12 @@ export function deleteRecordsHandler(topics: Topics, syncs: SyncGroup) {
       })),
     };
     const durable = syncs.durable();
-    return durable === undefined ? response : durable.then(() => response);
+    return durable === undefined
+      ? response
+      : durable.then(
+          () => response,
+          () => storageFailure(response),
+        );
   };
   return handlerEntry(APIS.deleteRecords.key, handler);
 }
@@ -30,6 +35,22 @@ function deleteOne(topics: Topics, name: string, partitionIndex: number, offset:
   if (!topic.config.delete) return refused(ERROR_CODES.POLICY_VIOLATION);
   const upTo = offset === -1 ? log.logEnd : offset;
   if (upTo < 0 || upTo > log.logEnd) return refused(ERROR_CODES.OFFSET_OUT_OF_RANGE);
-  log.raiseLogStart(upTo);
+  try {
+    log.raiseLogStart(upTo);
+  } catch {
+    return refused(ERROR_CODES.KAFKA_STORAGE_ERROR);
+  }
   return { partitionIndex, lowWatermark: log.logStart, errorCode: ERROR_CODES.NONE };
+}
+
+/** The device refused: no log start of this request is promised. */
+function storageFailure({ topics }: Response): Response {
+  return {
+    topics: topics.map(({ name, partitions }) => ({
+      name,
+      partitions: partitions.map((answer) =>
+        answer.errorCode === ERROR_CODES.NONE ? { ...answer, lowWatermark: -1, errorCode: ERROR_CODES.KAFKA_STORAGE_ERROR } : answer,
+      ),
+    })),
+  };
 }

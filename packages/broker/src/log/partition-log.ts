@@ -360,8 +360,8 @@ export class PartitionLog {
   raiseLogStart(offset: number): void {
     assert(offset <= this.logEnd, `log start ${offset} past the log end ${this.logEnd}`);
     if (offset <= this.#logStart) return;
-    this.#logStart = offset;
     this.#saveState({ logStart: offset, recoveryPoint: this.#state.facts.recoveryPoint });
+    this.#logStart = offset;
     this.dropSegments(this.#segments.filter((segment) => segment !== this.#active && segment.nextOffset <= offset));
     this.#changed();
   }
