@@ -13,6 +13,8 @@ export interface HttpRequest {
   readonly headers: Readonly<Record<string, string | undefined>>;
   /** Fires when the caller has gone. */
   readonly signal: AbortSignal;
+  /** Bytes of replies to all callers that have not been taken yet. */
+  readonly unsentBytes: number;
 }
 
 export interface HttpReply {
@@ -34,6 +36,8 @@ export const HTTP_LIMITS = {
   connectionsMax: 1000,
   requestMs: 30_000,
   idleMs: 60_000,
+  /** A reply is taken within this, or given up. */
+  sendMs: 60_000,
 } as const;
 
 /** Ports tried beyond one in use, before any free one is taken. */
@@ -55,7 +59,7 @@ export async function listenHttp(options: HttpListenOptions, timers: Timers, han
       : []),
   ];
   for (const port of ports) {
-    const server = createServer(handle);
+    const server = createServer(timers, handle);
     const failure = await bind(server, options.host, port);
     if (failure === undefined) return listener(server, timers);
     if (failure.code !== 'EADDRINUSE' || !options.portFallback) throw explain(failure, options.host, options.port);
@@ -63,7 +67,8 @@ export async function listenHttp(options: HttpListenOptions, timers: Timers, han
   throw explain(Object.assign(new Error('in use'), { code: 'EADDRINUSE' }), options.host, options.port);
 }
 
-function createServer(handle: (request: HttpRequest) => Promise<HttpReply>): http.Server {
+function createServer(timers: Timers, handle: (request: HttpRequest) => Promise<HttpReply>): http.Server {
+  let unsentBytes = 0;
   const settings = {
     maxHeaderSize: HTTP_LIMITS.headerBytesMax,
     headersTimeout: HTTP_LIMITS.requestMs,
@@ -79,10 +84,17 @@ function createServer(handle: (request: HttpRequest) => Promise<HttpReply>): htt
     const headers = incoming.headers as Readonly<Record<string, string | undefined>>;
     const hasBody = headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0;
     if (hasBody) outgoing.setHeader('connection', 'close'); // no route reads one: what follows on this connection is not ours to parse
-    handle({ method: incoming.method ?? '', target: incoming.url ?? '', headers, signal: gone.signal })
+    handle({ method: incoming.method ?? '', target: incoming.url ?? '', headers, signal: gone.signal, unsentBytes })
       .then((reply) => {
         if (!server.listening) outgoing.setHeader('connection', 'close'); // closing: an idle connection would keep it waiting
-        send(outgoing, incoming.method === 'HEAD', reply);
+        if (outgoing.destroyed) return;
+        const bytes = send(outgoing, incoming.method === 'HEAD', reply);
+        unsentBytes += bytes;
+        const deadline = timers.after(HTTP_LIMITS.sendMs, () => outgoing.destroy());
+        outgoing.once('close', () => {
+          deadline.cancel();
+          unsentBytes -= bytes;
+        });
       })
       .catch(() => outgoing.destroy());
   });
@@ -95,8 +107,8 @@ function createServer(handle: (request: HttpRequest) => Promise<HttpReply>): htt
   return server;
 }
 
-function send(outgoing: http.ServerResponse, headOnly: boolean, reply: HttpReply): void {
-  if (outgoing.destroyed) return;
+/** Returns how many bytes the caller has to take. */
+function send(outgoing: http.ServerResponse, headOnly: boolean, reply: HttpReply): number {
   const body = typeof reply.body === 'string' ? Buffer.from(reply.body, 'utf8') : reply.body;
   outgoing.writeHead(reply.status, {
     'x-content-type-options': 'nosniff',
@@ -105,6 +117,7 @@ function send(outgoing: http.ServerResponse, headOnly: boolean, reply: HttpReply
     'content-length': String(body.length),
   });
   outgoing.end(headOnly ? undefined : body);
+  return headOnly ? 0 : body.length;
 }
 
 function bind(server: http.Server, host: string, port: number): Promise<NodeJS.ErrnoException | undefined> {

@@ -1,7 +1,7 @@
 // The server over real loopback sockets, with a host whose answers the test decides.
 import * as http from 'node:http';
 import * as net from 'node:net';
-import { type ErasedSerde, MillraceError, serde, silentLogger, systemClock, systemTimers } from '@millrace/core';
+import { type ErasedSerde, MillraceError, serde, silentLogger, systemClock, systemTimers, type Timers } from '@millrace/core';
 import { afterEach, describe, expect, test } from 'vitest';
 import type { Answer, Location, QueryHost, Refusal, Row, StoreSummary } from './host.ts';
 import { createQueryServer, type QueryServer, type QueryServerOptions } from './server.ts';
@@ -67,10 +67,10 @@ afterEach(async () => {
   await Promise.all(servers.splice(0).map((server) => server.close()));
 });
 
-async function serve(changes: Partial<QueryHost> = {}, options: Partial<QueryServerOptions> = {}): Promise<QueryServer> {
+async function serve(changes: Partial<QueryHost> = {}, options: Partial<QueryServerOptions> = {}, timers: Timers = systemTimers): Promise<QueryServer> {
   const server = await createQueryServer({ host: '127.0.0.1', port: 0, portFallback: false, ...options }, fakeHost(changes), {
     clock: systemClock,
-    timers: systemTimers,
+    timers,
     log: silentLogger,
   });
   servers.push(server);
@@ -472,6 +472,7 @@ describe('guards', () => {
     const asked = Array.from({ length: 256 }, () => get(server, '/v1/stores/counts/entries/a'));
     await allIn;
     expect(await get(server, '/v1/stores')).toMatchObject(problem(503, 'overloaded'));
+    expect((await get(server, '/livez')).status).toBe(200);
     release(rows(COUNTS));
     expect(new Set((await Promise.all(asked)).map((seen) => seen.status))).toEqual(new Set([200]));
   });
@@ -515,5 +516,46 @@ describe('guards', () => {
     expect((await asked).status).toBe(200);
     await closed;
     await expect(fetch(`${server.url}/v1/stores`)).rejects.toThrow();
+  });
+});
+
+describe('callers that do not read', () => {
+  const large = { readKeyValue: (): Answer => rows([{ key: 'a', value: 'x'.repeat(8 * 1024 * 1024) }]) };
+  const ask = (server: QueryServer): net.Socket => {
+    const socket = net.connect(server.port, server.host);
+    socket.on('error', () => {});
+    socket.pause();
+    socket.write('GET /v1/stores/counts/entries/a HTTP/1.1\r\nhost: localhost\r\n\r\n');
+    return socket;
+  };
+
+  test('a reply that is not taken in time is given up: its bytes are not kept for ever', async () => {
+    const hurried: Timers = { ...systemTimers, after: (ms, run) => systemTimers.after(ms / 200, run) };
+    const server = await serve(large, {}, hurried);
+    const socket = ask(server);
+    await new Promise<void>((resolve) => setTimeout(resolve, 1000));
+    let received = 0;
+    await new Promise<void>((resolve) => {
+      socket.on('data', (chunk) => (received += chunk.length));
+      socket.on('close', () => resolve());
+      socket.resume();
+    });
+    expect(received).toBeLessThan(8 * 1024 * 1024);
+  });
+
+  test('while many bytes wait for their callers, new requests are told to come back', async () => {
+    const server = await serve(large);
+    const sockets = Array.from({ length: 9 }, () => ask(server));
+    try {
+      let seen = await get(server, '/v1/stores');
+      for (let tries = 0; seen.status === 200 && tries < 50; tries++) {
+        await new Promise<void>((resolve) => setTimeout(resolve, 100));
+        seen = await get(server, '/v1/stores');
+      }
+      expect(seen).toMatchObject(problem(503, 'overloaded'));
+      expect((await get(server, '/livez')).status).toBe(200);
+    } finally {
+      for (const socket of sockets) socket.destroy();
+    }
   });
 });

@@ -36,6 +36,8 @@ export interface QueryServer {
 const CLOSE_GRACE_MS = 5000;
 /** Requests in hand at once; more are told to come back. */
 const IN_HAND_MAX = 256;
+/** Replies that callers have not taken yet; beyond this new requests are told to come back. */
+const UNSENT_BYTES_MAX = 64 * 1024 * 1024;
 
 /** Rejects with ERR_PORT_IN_USE, or ERR_OPTION for an address that may not or cannot be used. */
 export async function createQueryServer(options: QueryServerOptions, host: QueryHost, ports: QueryServerPorts): Promise<QueryServer> {
@@ -70,7 +72,7 @@ function createHandler(host: QueryHost, peers: PeerRoute, ports: QueryServerPort
     const path = at < 0 ? request.target : request.target.slice(0, at);
     inHand++;
     try {
-      guard(request, local, inHand);
+      guard(request, path, local, inHand);
       const { route, segments } = findRoute(path);
       guardMethod(request);
       const hopped = request.headers[HOPS_HEADER] !== undefined;
@@ -86,8 +88,13 @@ function createHandler(host: QueryHost, peers: PeerRoute, ports: QueryServerPort
   };
 }
 
-function guard(request: HttpRequest, local: boolean, inHand: number): void {
-  if (inHand > IN_HAND_MAX) throw new Problem('overloaded', `This instance already answers ${IN_HAND_MAX} requests.`);
+/** Probes are always answered: an instance with many callers is alive, and a restart would not help it. */
+const PROBES: ReadonlySet<string> = new Set(['/livez', '/readyz']);
+
+function guard(request: HttpRequest, path: string, local: boolean, inHand: number): void {
+  const probed = PROBES.has(path);
+  if (inHand > IN_HAND_MAX && !probed) throw new Problem('overloaded', `This instance already answers ${IN_HAND_MAX} requests.`);
+  if (request.unsentBytes > UNSENT_BYTES_MAX && !probed) throw new Problem('overloaded', 'Callers have not taken the replies that they were sent.');
   if (request.target.length > HTTP_LIMITS.targetBytesMax) throw new Problem('url-too-long', `A URL here has at most ${HTTP_LIMITS.targetBytesMax} characters.`);
   // A page of another site can make a browser call a loopback address by a name of its own; the Host header gives it away.
   if (local && !isLocalHostHeader(request.headers.host)) throw new Problem('forbidden', 'The Host header must name this machine (127.0.0.1 or localhost).');
