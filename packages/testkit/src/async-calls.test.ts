@@ -66,3 +66,33 @@ test('a call past its time limit fails when the clock is moved, and its error co
   expect(() => t.advance('1s')).toThrow(/ask took longer than 5000 ms/);
   expect(t.failures).toMatchObject([{ stage: 'async', node: 'ask' }]);
 });
+
+test('no two records share an idempotency key: behind another asynchronous operator, whose answers come in any order', async () => {
+  const keys: string[] = [];
+  const late: (() => void)[] = [];
+  const program = topology('chained', (t) => {
+    t.stream(questions)
+      .flatMapValues((line) => line.split(' '))
+      .mapValuesAsync((word) => (word === 'b' ? new Promise<string>((answer) => late.push(() => answer(word))) : Promise.resolve(word)), {
+        as: 'first',
+        concurrency: 8,
+        order: 'none',
+        value: serde.string(),
+      })
+      .mapValuesAsync(
+        async (word, _key, { idempotencyKey }) => {
+          keys.push(`${word} ${idempotencyKey}`);
+          if (word === 'c') for (const answer of late) answer();
+          return word;
+        },
+        { as: 'second', concurrency: 8, order: 'none', value: serde.string() },
+      )
+      .to(answers);
+  });
+  using t = testTopology(program);
+  t.input(questions).send('k', 'a b', { at: 1 });
+  t.input(questions).send('k', 'c', { at: 2 });
+  await t.settled();
+  expect(keys.map((text) => text.slice(0, 1))).toEqual(['a', 'c', 'b']);
+  expect(new Set(keys.map((text) => text.slice(2))).size).toBe(3);
+});

@@ -45,6 +45,9 @@ interface Entry extends Waiting {
   outcome: Outcome | undefined;
 }
 
+/** While an outcome is applied: the idempotency key of its record, by the cursor that all nodes of a task share. */
+const ON_BEHALF_OF = new WeakMap<object, string>();
+
 export function asyncOperator(parts: AsyncOperatorParts): ProcessorFactory {
   return (context) => new AsyncOperator(context, parts);
 }
@@ -192,18 +195,27 @@ class AsyncOperator implements NodeProcessor, OutsideWork {
   #apply(entry: Entry): void {
     const { record, outcome } = entry;
     if (entry.stored) this.#store.delete(entry.number);
-    this.#host.onBehalf(record, () => {
-      if (outcome === undefined || !outcome.ok) throw outcome?.error;
-      this.#work.apply(record, outcome.answer);
-    });
+    const cursor = this.#context.record;
+    ON_BEHALF_OF.set(cursor, record.idempotencyKey);
+    try {
+      this.#host.onBehalf(record, () => {
+        if (outcome === undefined || !outcome.ok) throw outcome?.error;
+        this.#work.apply(record, outcome.answer);
+      });
+    } finally {
+      ON_BEHALF_OF.delete(cursor);
+    }
   }
 
-  /** The place of the input record, and which of the records that came from it this is. Below a timer there is no place: the key is drawn. */
+  /**
+   * What brought the record here, and which of the records that it brought this is: an answer further up, told by its own key (answers come in any
+   * order), else the input record. Below a timer there is neither: the key is drawn.
+   */
   #idempotencyKey(): string {
     const { applicationId, node, record } = this.#context;
     const { source } = record;
-    if (source === undefined) return `${applicationId}/${node}/${this.#host.chance.uuid()}`;
-    const place = `${source.topic}/${source.partition}/${source.offset}`;
+    const place = ON_BEHALF_OF.get(record) ?? (source === undefined ? undefined : `${source.topic}/${source.partition}/${source.offset}`);
+    if (place === undefined) return `${applicationId}/${node}/${this.#host.chance.uuid()}`;
     if (place !== this.#lastSource) {
       this.#lastSource = place;
       this.#ofThisSource = 0;
