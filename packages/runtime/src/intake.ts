@@ -115,7 +115,7 @@ export class Intake {
         { topic: event.topic, partition: event.partition, position: event.position, from: offset },
         'the log no longer holds the position to read next; going on where the source says',
       );
-      queue.start(offset, queue.partitionTime);
+      queue.goOnAt(offset);
       this.assign(new Set([queue]));
     } catch (error) {
       this.#host.failed(error);

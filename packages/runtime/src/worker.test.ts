@@ -682,3 +682,22 @@ test('an iterator ends with the callback that opened it: a record, a timer', asy
   await rig.worker.stop(10_000);
   expect(seen).toEqual([]);
 });
+
+test('records that were fetched are processed, also when retention overtakes the position behind them', async () => {
+  const rig = startRig({
+    topology: countTopology({
+      during(_context, value) {
+        const until = performance.now() + 1; // several turns for one fetch
+        while (performance.now() < until);
+        if (value !== 'v5') return;
+        rig.log.produce('in', 0, lines(10, 60));
+        rig.log.truncate('in', 0, 65);
+      },
+    }),
+  });
+  rig.log.produce('in', 0, lines(60));
+  await rig.worker.assign(assignmentOf(rig.log, ['0_0']));
+  await until(() => inputAt(rig) === 70);
+  await rig.worker.stop(10_000);
+  expect(rig.log.visible('out')).toHaveLength(65);
+});

@@ -39,6 +39,8 @@ interface Position {
 
 interface Pending {
   readonly view: RecordBatchView;
+  /** Where its fetch began: what the batch holds before that was not asked for. */
+  readonly from: number;
   /** Set on the last batch of a fetch: what to release after it, and where the next fetch begins. */
   readonly fetched: FetchedPartition | undefined;
 }
@@ -112,6 +114,12 @@ export class RecordQueue {
     this.partitionTime = partitionTime;
   }
 
+  /** The log has moved on: what has been fetched is processed, and the next fetch begins at `offset`. Going back starts over. */
+  goOnAt(offset: number): void {
+    if (!this.hasMore || offset < this.#fetchedTo) this.start(offset, this.partitionTime);
+    else this.#fetchedTo = offset;
+  }
+
   /** Takes a fetch over; false (and released) if it belongs to an older life of this queue. */
   append(fetched: FetchedPartition): boolean {
     if (fetched.assignment < this.assignment) {
@@ -125,7 +133,7 @@ export class RecordQueue {
     for (let index = 0; index <= last; index++) {
       const view = batches[index] as RecordBatchView;
       this.bytes += view.sizeBytes;
-      this.#pending.push({ view, fetched: index === last ? fetched : undefined });
+      this.#pending.push({ view, from: fetched.firstOffset, fetched: index === last ? fetched : undefined });
     }
     this.emptySinceMs = -1;
     return true;
@@ -275,6 +283,7 @@ export class RecordQueue {
         this.#first = 0;
       }
       this.#current = next;
+      if (this.#position < next.from) this.#position = next.from;
       this.leaderEpoch = next.view.leaderEpoch;
       this.#left = next.view.count;
       if (this.#left > 0) {
