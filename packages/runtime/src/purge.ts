@@ -29,7 +29,7 @@ export class Purge {
   }
 
   run(nowMs: number): void {
-    if (this.#running || this.#below.size === 0 || nowMs - this.#ranAtMs < this.#intervalMs) return;
+    if (this.#running || this.#below.size === 0 || Math.abs(nowMs - this.#ranAtMs) < this.#intervalMs) return; // also when the clock was set back
     this.#ranAtMs = nowMs;
     this.#running = true;
     const before = [...this.#below.values()].map(({ topic, partition, offset }) => ({ topic, partition, offset }));

@@ -42,8 +42,9 @@ export class FinalWindows {
   /** After each record: windows that ended before `closesAt` (the operator's time minus grace) go on. */
   advance(closesAt: number): void {
     const now = this.#context.wallClockMs();
-    if (now < this.#lookAgainAtMs) return;
-    this.#lookAgainAtMs = now + this.#context.emitIntervalMs;
+    const { emitIntervalMs } = this.#context;
+    if (now < this.#lookAgainAtMs && now >= this.#lookAgainAtMs - emitIntervalMs) return; // a clock that was set back is no reason to wait
+    this.#lookAgainAtMs = now + emitIntervalMs;
     const last = this.#last;
     if (last !== undefined && last >= closesAt) return;
     const range = this.#closing.range(last, closesAt);

@@ -50,8 +50,9 @@ export class UnmatchedRows {
     // With nothing known Kafka Streams looks if the window and grace are longer than 0; rows that were restored are looked for in any case.
     if (nothing ? this.#looked && lookAheadMs + graceMs <= 0 : this.#lookedUpTo + lookAheadMs + graceMs >= this.observedTime) return;
     const now = this.#context.wallClockMs();
-    if (now < this.#lookAgainAtMs) return;
-    this.#lookAgainAtMs = now + this.#context.emitIntervalMs;
+    const { emitIntervalMs } = this.#context;
+    if (now < this.#lookAgainAtMs && now >= this.#lookAgainAtMs - emitIntervalMs) return; // a clock that was set back is no reason to wait
+    this.#lookAgainAtMs = now + emitIntervalMs;
     this.#looked = true;
     this.#lookedUpTo = NOTHING_KNOWN;
     this.#scan(give);
