@@ -42,7 +42,15 @@ test.each(['(', ')', 'a)', '[a', '*a', 'a**', 'a\\', '[z-a]', '(?i)a', '(?=a)', 
 test('a pattern that would grow without bound is refused', () => {
   expect(compilePattern('((a{1000}){1000}){1000}')).toBeUndefined();
   expect(compilePattern('a'.repeat(1_001))).toBeUndefined();
+  expect(compilePattern('(.?){1000}'.repeat(4))).toBeUndefined(); // 8,000 states at each character of a name
   expect(compilePattern('('.repeat(500) + ')'.repeat(500))).toBeUndefined();
+});
+
+test('counts of nothing multiply to nothing', () => {
+  const startMs = performance.now();
+  expect(matches('((((){1000}){1000}){1000}){1000}a', 'a')).toBe(true);
+  expect(matches('(((){1000}(){1000}|b){1000}a){2}', 'aba')).toBeUndefined();
+  expect(performance.now() - startMs).toBeLessThan(10_000);
 });
 
 test('patterns that make backtracking matchers run for ever take steps in proportion to the name', () => {

@@ -4,8 +4,8 @@
 // TP1 states are numbered in the order they are made; edges without a character never form a path of more than `states` steps.
 import { type Accepts, NotAPattern, type PatternNode, parsePattern } from './pattern-parser.ts';
 
-/** A pattern that unrolls to more is refused. */
-const STATES_MAX = 10_000;
+/** A pattern that unrolls to more is refused. A name has 249 characters at most, and each may cost as many steps as there are states. */
+const STATES_MAX = 2_000;
 const PATTERN_LENGTH_MAX = 1_000;
 
 type State =
@@ -47,33 +47,41 @@ function compile(node: PatternNode, next: number, states: State[]): number {
       } else {
         for (let at = node.min; at < node.max; at++) entry = add({ kind: 'split', next: compile(node.part, entry, states), other: next });
       }
-      for (let at = 0; at < node.min; at++) entry = compile(node.part, entry, states);
+      for (let at = 0; at < node.min; at++) {
+        const before = entry;
+        entry = compile(node.part, entry, states);
+        if (entry === before) break; // nothing, however often: else nested counts would multiply without ever coming to STATES_MAX
+      }
       return entry;
     }
   }
 }
 
 function matches(states: readonly State[], start: number, name: string): boolean {
-  let now = new Set<number>();
-  enter(states, now, start, 0, name.length);
-  for (let at = 0; at < name.length && now.size > 0; at++) {
-    const then = new Set<number>();
+  /** One more than the position in the name at which a state was last entered. */
+  const entered = new Uint32Array(states.length);
+  let now: number[] = [];
+  enter(states, entered, now, start, 0, name.length);
+  for (let at = 0; at < name.length && now.length > 0; at++) {
+    const then: number[] = [];
+    const code = name.charCodeAt(at);
     for (const index of now) {
       const state = states[index] as State;
-      if (state.kind === 'char' && state.accepts(name.charCodeAt(at))) enter(states, then, state.next, at + 1, name.length);
+      if (state.kind === 'char' && state.accepts(code)) enter(states, entered, then, state.next, at + 1, name.length);
     }
     now = then;
   }
-  return now.has(0);
+  return now.includes(0);
 }
 
 /** Takes every edge that needs no character. */
-function enter(states: readonly State[], into: Set<number>, first: number, at: number, length: number): void {
+function enter(states: readonly State[], entered: Uint32Array, into: number[], first: number, at: number, length: number): void {
   const open = [first];
   for (let index = open.pop(); index !== undefined; index = open.pop()) {
-    if (into.has(index)) continue;
+    if (entered[index] === at + 1) continue;
+    entered[index] = at + 1;
     const state = states[index] as State;
-    into.add(index);
+    into.push(index);
     if (state.kind === 'split') open.push(state.other, state.next);
     else if (state.kind === 'assert' && at === (state.at === 'start' ? 0 : length)) open.push(state.next);
   }
