@@ -265,6 +265,30 @@ describe('trouble', () => {
     expect(await broker.run(consumer.poll(2_000))).toEqual([]);
   });
 
+  test('a topic made again is noticed too when something else has asked for metadata meanwhile', async () => {
+    const { broker, consumer } = await setUp();
+    broker.append('t', 0, batch(['a']));
+    broker.append('t', 1, batch(['b']));
+    consumer.assign([at(0), at(0, 't', 1)]);
+    while (consumer.position(at(0)) !== 1 || consumer.position(at(0, 't', 1)) !== 1) records(await next(broker, consumer));
+    consumer.pause(at(0, 't', 1));
+    broker.script(
+      'fetch',
+      answer(broker, () => ({ errorCode: 1 })),
+    );
+    broker.script('listOffsets', () => {
+      broker.topic('t', 2, Buffer.from('another topic id').toString('base64url'));
+      return { topics: [{ name: 't', partitions: [{ partitionIndex: 0, errorCode: 6 }] }] };
+    });
+    broker.append('t', 0, batch(['c']));
+    broker.append('t', 1, batch(['of another topic']));
+    const events: PollEvent[] = [...(await next(broker, consumer))];
+    consumer.resume(at(0, 't', 1));
+    events.push(...(await broker.run(consumer.poll(2_000))));
+    expect(events.map(({ kind }) => kind)).toContain('recreated');
+    expect(events.filter(({ kind }) => kind === 'data')).toEqual([]);
+  });
+
   test('a topic that stays unknown is reported as failed after the request timeout', async () => {
     const { broker, consumer } = await setUp();
     consumer.assign([at(0, 'nowhere')]);

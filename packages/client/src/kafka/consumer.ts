@@ -148,6 +148,7 @@ export class KafkaConsumer implements LogConsumer {
     const nowMs = this.#cluster.ports.clock.monotonicMs();
     const byNode = new Map<number, PartitionCursor[]>();
     let leaderless = false;
+    let recreated = false;
     let retryAtMs = Number.POSITIVE_INFINITY;
     for (const cursor of this.#cursors.values()) {
       if (!this.#isFetchable(cursor)) continue;
@@ -161,6 +162,10 @@ export class KafkaConsumer implements LogConsumer {
         continue;
       }
       if (!this.#topicIds.has(cursor.topic)) this.#topicIds.set(cursor.topic, topicIdOf(this.#cluster, cursor.topic));
+      if (this.#isRecreated(cursor)) {
+        recreated = true;
+        continue;
+      }
       if (cursor.lastEpoch >= 0 && cursor.leaderEpoch >= 0 && leader.epoch > cursor.leaderEpoch) {
         void this.#checkTruncation(cursor, leader.nodeId, leader.epoch);
         continue;
@@ -173,6 +178,7 @@ export class KafkaConsumer implements LogConsumer {
       const lane = this.#lanes.choose(nodeId);
       if (lane !== undefined) void this.#fetch(lane, cursors);
     }
+    if (recreated) this.#noticeRecreated();
     if (leaderless || this.#cluster.stale) this.#refreshMetadata();
     if (retryAtMs < Number.POSITIVE_INFINITY) this.#pumpAt(retryAtMs - nowMs);
   }
@@ -218,6 +224,7 @@ export class KafkaConsumer implements LogConsumer {
   async #ask(lane: Lane, cursors: readonly PartitionCursor[]): Promise<number> {
     const { fetchMaxWaitMs, bufferedBytesMax } = this.#options;
     const connection = await this.#cluster.connectionTo(lane.nodeId, lane.extra ? 'fetch-extra' : 'fetch');
+    if (cursors.some((cursor) => this.#isRecreated(cursor))) return 0; // while it connected: the next look reports it
     const waitMs = lane.extra ? Math.min(EXTRA_LANE_WAIT_MS, fetchMaxWaitMs) : fetchMaxWaitMs;
     const request = fetchRequest(this.#cluster, this.#options, cursors, waitMs, bufferedBytesMax - this.#heldBytes);
     const versionMax = fetchVersionMax(this.#cluster, cursors);
@@ -404,6 +411,12 @@ export class KafkaConsumer implements LogConsumer {
         });
       },
     );
+  }
+
+  /** The metadata has another id than the one that is read: not only our own questions refresh it. */
+  #isRecreated({ topic }: PartitionCursor): boolean {
+    const id = topicIdOf(this.#cluster, topic);
+    return id !== NO_UUID && this.#topicIds.has(topic) && this.#topicIds.get(topic) !== id;
   }
 
   #noticeRecreated(): void {
