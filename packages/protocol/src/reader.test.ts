@@ -132,3 +132,9 @@ describe('the writer', () => {
     expect(() => new Writer().string('é'.repeat(0x4000))).toThrow(/too long/);
   });
 });
+
+test('a compact string is no longer than one with a 16-bit length, as with Kafka', () => {
+  const text = 'x'.repeat(0x7fff);
+  expect(new Reader(written((writer) => writer.compactString(text))).compactString()).toBe(text);
+  refused(() => new Reader(written((writer) => writer.compactString(`${text}x`))).compactString());
+});

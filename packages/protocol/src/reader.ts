@@ -6,6 +6,8 @@ import { protocolError } from './wire-error.ts';
 /** The uuid of sixteen zero bytes: "none" wherever Kafka uses uuids. Uuids are unpadded base64url, as Kafka prints them. */
 export const NO_UUID = 'AAAAAAAAAAAAAAAAAAAAAA';
 
+const STRING_BYTES_MAX = 0x7fff;
+
 export class Reader {
   buffer: Buffer;
   position: number;
@@ -109,9 +111,12 @@ export class Reader {
   string(): string | null {
     return this.#text(this.int16());
   }
-  /** Unsigned varint length + 1, 0 = null. */
+  /** Unsigned varint length + 1, 0 = null. ERR_PROTOCOL beyond 32767 bytes, where Kafka's strings end in either form: names are kept, and cost memory. */
   compactString(): string | null {
-    return this.#text(this.unsignedVarint() - 1);
+    const length = this.unsignedVarint() - 1;
+    if (length > STRING_BYTES_MAX)
+      throw protocolError(`string of ${length} bytes before ${this.position}; at most ${STRING_BYTES_MAX} are allowed`, { at: this.position });
+    return this.#text(length);
   }
   /** int32 length, -1 = null; a view over the message, no copy. */
   bytes(): Buffer | null {
