@@ -2,6 +2,8 @@
 // Owns: the order of these moves.  Never: processes a record.
 // A revocation is a barrier (design, Membership 3) but no pause: kept tasks go on while the last span of the leaving ones is committed.
 import { explainError, MillraceError, sleep } from '@millrace/core';
+import { clearStore, type Database } from '@millrace/state';
+import type { Subtopology } from '@millrace/topology';
 import { abandonTransaction } from './commit/execute.ts';
 import { passes, type SpanFailure, spanFailure, suggestsTimeout } from './commit/failures.ts';
 import type { LoopState } from './loop-state.ts';
@@ -86,7 +88,7 @@ async function createTasks(state: LoopState, wanted: readonly TaskAssignment[], 
       database.detach();
       continue;
     }
-    const task = new Task(id, subtopology, partition, database, state.taskHost);
+    const task = openTask(state, id, subtopology, partition, database);
     task.failedBefore = failedBefore;
     state.tasks.set(id, task);
     created.push(task);
@@ -94,6 +96,22 @@ async function createTasks(state: LoopState, wanted: readonly TaskAssignment[], 
   shareCache(state);
   ports.trace?.onPoint?.('tasks-created');
   await beginLives(state, created, assignment.fence);
+}
+
+/** A store on disk in another layout (its kind or retention has changed) is emptied: its changelog has it all. Throws what else keeps it from opening. */
+function openTask(state: LoopState, id: string, subtopology: Subtopology, partition: number, database: Database): Task {
+  const { topology } = state.options;
+  for (let left = subtopology.stores.length; ; left--) {
+    try {
+      return new Task(id, subtopology, partition, database, state.taskHost);
+    } catch (error) {
+      const store = MillraceError.is(error) && error.response === 'rebuild-store' ? error.where.store : undefined;
+      const spec = typeof store === 'string' ? topology.stores.get(store) : undefined;
+      if (left === 0 || spec === undefined || (spec.changelog === false && spec.sourceTopic === undefined)) throw error;
+      state.ports.log.warn({ task: id, store: spec.name, reason: explainError(error) }, 'the local copy of the store is emptied and rebuilt from its changelog');
+      clearStore(database, spec.name);
+    }
+  }
 }
 
 function shareCache(state: LoopState): void {

@@ -1,5 +1,6 @@
-import { MillraceError } from '@millrace/core';
-import { type Checkpoint, type KeyValueStore, keyValueView, readCheckpoint } from '@millrace/state';
+import { MillraceError, serde } from '@millrace/core';
+import { type Checkpoint, type KeyValueStore, keyValueView, readCheckpoint, type WindowStore } from '@millrace/state';
+import { GraphBuilder, type SourceNode } from '@millrace/topology';
 import { expect, test, vi } from 'vitest';
 import { assignmentOf, CHANGELOG, countTopology, createHold, createLog, Disk, lines, type Rig, refuse, startRig, until } from './testing/worker-rig.ts';
 
@@ -700,4 +701,55 @@ test('records that were fetched are processed, also when retention overtakes the
   await until(() => inputAt(rig) === 70);
   await rig.worker.stop(10_000);
   expect(rig.log.visible('out')).toHaveLength(65);
+});
+
+test('a store whose retention has changed is rebuilt from its changelog: rows laid out for another one are not read', async () => {
+  const disk = new Disk();
+  const log = createLog();
+  const windowed = (retentionMs: number) => {
+    const graph = new GraphBuilder();
+    const lineSource = countTopology().nodes.get('lines') as SourceNode;
+    graph.addSource({ ...lineSource });
+    graph.addStore({
+      kind: 'window',
+      name: 'counts',
+      key: serde.string() as never,
+      value: serde.safeInt() as never,
+      windowSizeMs: 1000,
+      retentionMs,
+      duplicates: false,
+      changelog: { config: {} },
+      queryable: true,
+    } as never);
+    graph.addProcessor({
+      name: 'count',
+      parents: ['lines'],
+      stores: ['counts'],
+      onError: undefined,
+      create(context) {
+        const store = context.store('counts') as WindowStore<string, number>;
+        return {
+          process(key) {
+            const count = (store.get(key as string, 1000) ?? 0) + 1;
+            store.put(key as string, count, 1000);
+            context.forward(key, `${key as string}=${count}`);
+          },
+        };
+      },
+    });
+    graph.addSink({ name: 'results', parents: ['count'], topic: { name: 'out', internal: false }, key: serde.string() as never, value: serde.string() as never });
+    return graph.build('windows');
+  };
+  const first = startRig({ log, disk, topology: windowed(600_000) });
+  log.produce('in', 0, lines(3));
+  await first.worker.assign(assignmentOf(log, ['0_0']));
+  await until(() => inputAt(first) === 3);
+  await first.worker.stop(10_000);
+  const second = startRig({ log, disk, topology: windowed(6_000_000) });
+  log.produce('in', 0, lines(3, 3));
+  await second.worker.assign(assignmentOf(log, ['0_0']));
+  await Promise.race([second.ended(), until(() => inputAt(second) === 6)]);
+  await second.worker.stop(10_000);
+  expect(await second.ended()).toBeUndefined();
+  expect(log.visible('out')).toEqual(['a=1', 'b=1', 'c=1', 'a=2', 'b=2', 'c=2']);
 });

@@ -80,6 +80,11 @@ export function putCheckpoint(batch: WriteBatch, store: string, checkpoint: Chec
   batch.put(META_STORE, checkpointKey(store), encodeCheckpoint(checkpoint));
 }
 
+/** As if the store had never been settled. */
+export function forgetCheckpoint(batch: WriteBatch, store: string): void {
+  batch.delete(META_STORE, checkpointKey(store));
+}
+
 /** Undefined: the store has never been settled. */
 export function readCheckpoint(database: Database, store: string): Checkpoint | 'corrupt' | undefined {
   const bytes = database.store(META_STORE).get(checkpointKey(store));

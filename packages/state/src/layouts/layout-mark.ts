@@ -38,6 +38,11 @@ export class LayoutMark {
   }
 }
 
+/** As if no row had ever been written. */
+export function forgetLayout(batch: WriteBatch, store: string): void {
+  batch.delete(META_STORE, markKey(store));
+}
+
 function markKey(store: string): Buffer {
   return Buffer.from(`layout/${store}`, 'utf8');
 }
