@@ -159,11 +159,18 @@ async function beginLives(state: LoopState, candidates: readonly Task[], fence: 
 /** A callback failed: the open span goes and the worker ends. A corrupt store: the open span goes and the store is rebuilt. */
 async function answerHalt(state: LoopState): Promise<void> {
   const error = state.halted;
-  const rebuild = MillraceError.is(error) && error.response === 'rebuild-store';
+  const rebuild = MillraceError.is(error) && error.response === 'rebuild-store' && canBeRebuilt(state, error);
   await dropSpans(state, 'abort', !rebuild);
   if (!rebuild) throw error;
   state.ports.log.warn({ error: explainError(error) }, 'a store is corrupt and is rebuilt from its changelog');
   state.halted = undefined;
+}
+
+/** False where the store that is corrupt, or every store of the task, has no changelog. */
+function canBeRebuilt(state: LoopState, error: MillraceError): boolean {
+  const distrusted = [...state.tasks.values()].filter((task) => task.distrusted).flatMap(({ stores }) => stores.all);
+  const named = distrusted.filter(({ spec }) => spec.name === error.where.store);
+  return (named.length > 0 ? named : distrusted).some(({ log }) => log.kind !== 'none');
 }
 
 async function answerCommitFailure(state: LoopState): Promise<void> {

@@ -753,3 +753,23 @@ test('a store whose retention has changed is rebuilt from its changelog: rows la
   expect(await second.ended()).toBeUndefined();
   expect(log.visible('out')).toEqual(['a=1', 'b=1', 'c=1', 'a=2', 'b=2', 'c=2']);
 });
+
+test('a corrupt store without a changelog ends the worker: there is nothing to rebuild it from, and trying again would never end', async () => {
+  let hits = 0;
+  const rig = startRig({
+    topology: countTopology({
+      changelog: false,
+      during: () => {
+        hits += 1;
+        throw new MillraceError('ERR_STORE_CORRUPT', 'a row is too short', { store: 'counts' });
+      },
+    }),
+  });
+  rig.log.produce('in', 0, lines(3));
+  await rig.worker.assign(assignmentOf(rig.log, ['0_0']));
+  await Promise.race([rig.ended(), until(() => hits > 20)]);
+  const tries = hits;
+  await rig.worker.stop(10_000);
+  expect(await rig.ended()).toMatchObject({ code: 'ERR_STORE_CORRUPT' });
+  expect(tries).toBe(1);
+});
