@@ -73,6 +73,35 @@ test('a dead-letter topic that a function names for the first time is made, and 
   });
 });
 
+test('a record larger than its topic takes goes to the produce policy, also one that only the broker knows to be too large; batches that are too large arrive in parts', async () => {
+  const words = topic('words', text);
+  const small = topic('small', text);
+  const admin = new Kafka({ brokers: [broker.address], logLevel: logLevel.NOTHING }).admin();
+  await admin.connect();
+  await admin.createTopics({ topics: [{ topic: 'small', numPartitions: 2, configEntries: [{ name: 'max.message.bytes', value: '4000' }] }] });
+  await admin.disconnect();
+  const program = topology('sizes', (t) => {
+    t.stream(words).to(small, {
+      onError: ({ stage, error }) => (stage === 'produce' && /takes \d+ bytes/.test(String(error)) ? deadLetter('too-large') : 'fail'),
+    });
+  });
+  const values = Array.from({ length: 300 }, (_, index) => `${String(index).padStart(3, '0')}-${'x'.repeat(index === 150 || index === 151 ? 5000 : 40)}`);
+  await withApp(program, async (app) => {
+    const failures: unknown[] = [];
+    app.events.subscribe((event) => void (event.kind === 'failure' && failures.push(event)));
+    await produce('words', values);
+    await app.drained();
+    expect(await read(app, 'small')).toEqual(values.filter(({ length }) => length < 100));
+    expect(await read(app, 'too-large')).toEqual(values.filter(({ length }) => length > 100));
+    expect(failures).toContainEqual(
+      expect.objectContaining({
+        decision: deadLetter('too-large'),
+        failure: expect.objectContaining({ stage: 'produce', source: expect.objectContaining({ topic: 'words' }) }),
+      }),
+    );
+  });
+});
+
 test('drained waits for calls under way, also for those whose input offset has been committed long ago', async () => {
   const asked = topic('asked', text);
   const told = topic('told', text);

@@ -4,10 +4,11 @@
 import { createHash } from 'node:crypto';
 import { type ConnectionOptions, createAdmin, createConsumer, createGroupMember, type LogAdmin } from '@millrace/client';
 import { type ErasedSerde, explainError, type Logger, MetricRegistry, MillraceError, type Ports, type Threads } from '@millrace/core';
-import { type Topology, topicName } from '@millrace/topology';
+import { type ErrorDecision, type Failure, type Topology, topicName } from '@millrace/topology';
 import { BufferGauges } from './buffer-gauges.ts';
 import { waitUntilDrained } from './drain.ts';
 import { type ChosenEngine, chooseEngine, type EngineCandidate } from './engines.ts';
+import { failureFromWire } from './failure-wire.ts';
 import { type Feed, Publisher } from './feed.ts';
 import { GLOBAL_TASK } from './global/global-rows.ts';
 import type { KeptGlobals } from './global/keep-globals.ts';
@@ -36,6 +37,8 @@ export type AppEvent =
       readonly remaining: number;
       readonly etaMs: number | undefined;
     }
+  /** A record failed and a policy has decided, the default included; of a flood, 100 a second and worker. */
+  | { readonly kind: 'failure'; readonly failure: Failure; readonly decision: ErrorDecision }
   | { readonly kind: 'workerFailed'; readonly worker: string; readonly error: Error }
   /** User code has held a worker for this long. */
   | { readonly kind: 'blocked'; readonly worker: string; readonly blockedMs: number };
@@ -265,6 +268,9 @@ class AppOnInstance implements RunningApp {
         this.events.publish({ kind: 'restoreProgress', store: news.store, partition, restored: news.restored, remaining: news.remaining, etaMs: news.etaMs });
         return;
       }
+      case 'failure':
+        this.events.publish({ kind: 'failure', failure: failureFromWire(news.failure), decision: news.decision });
+        return;
       case 'dropped':
         this.metrics.counter('dropped-records-total', { thread_id: worker, task_id: news.taskId, reason: news.reason }).add(news.count);
         return;

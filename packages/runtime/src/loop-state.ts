@@ -47,6 +47,7 @@ export class LoopState {
 
   ownership: Ownership = { group: { groupId: '', memberId: '', generation: -1, instanceId: undefined }, tasks: new Set() };
   partitionCounts: ReadonlyMap<string, number> = new Map();
+  recordBytesMax: ReadonlyMap<string, number> = new Map();
   readonly assignments: Waiting<WorkerAssignment>[] = [];
   readonly losses: Waiting<undefined>[] = [];
   leaving: Leaving | undefined;
@@ -70,6 +71,7 @@ export class LoopState {
   #settleFailedAtMs: number | undefined;
   #settleFailingSinceMs: number | undefined;
   #toldAtMs = 0;
+  #failingSinceMs: number | undefined;
   #worked = true;
   #nextSpan = 1;
   #commit: Promise<void> = Promise.resolve();
@@ -259,6 +261,13 @@ export class LoopState {
     await this.#commit;
   }
 
+  /** A span failed: true when spans have failed for `taskTimeout` without a commit between them. */
+  failsTooLong(): boolean {
+    const nowMs = this.ports.clock.monotonicMs();
+    this.#failingSinceMs ??= nowMs;
+    return nowMs - this.#failingSinceMs >= this.options.timing.taskTimeoutMs;
+  }
+
   inClosingSpan(task: Task): boolean {
     return this.closing?.tasks.some((one) => one.task === task) === true;
   }
@@ -296,6 +305,7 @@ export class LoopState {
       this.#committedInputs.set(task, inputPositions);
     }
     this.closing = undefined;
+    this.#failingSinceMs = undefined;
     this.outbox.closed();
     this.outbox.cautious = false;
     this.purge.committed(span);
@@ -385,6 +395,7 @@ export class LoopState {
     this.assigned = named;
     this.#disowned = undefined;
     this.partitionCounts = assignment.partitionCounts;
+    this.recordBytesMax = assignment.recordBytesMax ?? this.recordBytesMax;
     for (const waiter of this.#ownershipWaiters.splice(0)) waiter.resolve(this.ownership);
   }
 
@@ -475,6 +486,7 @@ export class LoopState {
         if (partitions === undefined) throw new MillraceError('ERR_TOPIC_MISSING', `topic ${topic} does not exist`, { topic });
         return partitions;
       },
+      recordBytesMax: (topic) => this.recordBytesMax.get(topic),
       requestCommit: () => this.requestCommit(),
       ...(ports.globalStore === undefined ? {} : { globalStore: ports.globalStore }),
       outside: { timers: ports.timers, chance: ports.chance, wake: () => ports.consumer.wake() },

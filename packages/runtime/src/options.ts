@@ -1,7 +1,7 @@
 // What a user may set on an application, and the one place where defaults are filled and mistakes are refused.
 import type { ConnectionOptions } from '@millrace/client';
 import { type Duration, durationMs, isLegalName, type Logger, MillraceError } from '@millrace/core';
-import { checkErrorPolicy, type ErrorPolicy, isDeadLetter, type Topology } from '@millrace/topology';
+import { checkErrorPolicy, type ErrorDecision, type ErrorPolicy, type Failure, isDeadLetter, type Topology } from '@millrace/topology';
 
 export type Overrides = Readonly<Record<string, string | number | boolean>>;
 
@@ -13,8 +13,11 @@ export interface ErrorPolicies {
   readonly decode?: ErrorPolicy;
   /** fail */
   readonly process?: ErrorPolicy;
-  /** fail */
-  readonly produce?: ErrorPolicy;
+  /**
+   * fail. 'retry' lets the worker begin again from the last commit, as fail does. What passes by itself (no leader, no answer) is no question to a
+   * policy: it is tried again until `tuning.taskTimeout`.
+   */
+  readonly produce?: ErrorPolicy | ((failure: Failure) => ErrorDecision | 'retry');
   /**
    * After 'fail', or a defect: what happens to the rest. restartWorker. `stopApplication` ends every instance of the group; a function that throws
    * means stopInstance. Three failures in a row, or at one record, stop the instance whatever it says.

@@ -26,6 +26,8 @@ export interface OutboxOptions {
 export interface OutputLane {
   /** A builder for one more record of at most `bytes`. */
   room(bytes: number): BatchBuilder;
+  /** A builder with nothing in it, for a record that may turn out too large. */
+  alone(): BatchBuilder;
   /** True if the batch in the making holds nothing but the last record. */
   readonly holdsOne: boolean;
   /** Takes a record that turned out too large out again: it is alone in its batch. */
@@ -52,6 +54,9 @@ export class Lane implements OutputLane {
     return this.#another();
   }
 
+  alone(): BatchBuilder {
+    return this.#another();
+  }
   discardLast(): void {
     assert(this.#builder?.count === 1, 'only a batch of one record is taken back');
     this.#builder.release();

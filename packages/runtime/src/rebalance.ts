@@ -178,6 +178,15 @@ async function answerCommitFailure(state: LoopState): Promise<void> {
   const answer: SpanFailure = spanFailure(error, state.options.guarantee);
   state.ports.log.warn({ error: explainError(error), answer }, 'a span could not be committed; everything since the last commit is dropped and done again');
   if (suggestsTimeout(error)) state.outbox.cautious = true;
+  if (answer !== 'lost' && answer !== 'end' && state.failsTooLong()) {
+    await dropSpans(state, 'initialise', true).catch(() => undefined);
+    throw new MillraceError(
+      'ERR_TIMEOUT',
+      `worker ${state.options.workerId} could commit nothing for ${state.options.timing.taskTimeoutMs} ms (tuning.taskTimeout): ${explainError(error)}`,
+      { worker: state.options.workerId },
+      error,
+    );
+  }
   switch (answer) {
     case 'abort':
       return dropSpans(state, 'abort', false);

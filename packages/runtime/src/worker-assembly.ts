@@ -6,6 +6,7 @@ import { BatchPool } from '@millrace/protocol';
 import { type ByteStoreEngine, type Database, META_STORE, memoryEngine } from '@millrace/state';
 import { isDeadLetter, type Topology } from '@millrace/topology';
 import { loadEngine } from './engines.ts';
+import { createFailureGate, failureToWire } from './failure-wire.ts';
 import { GLOBAL_TASK, GlobalRows } from './global/global-rows.ts';
 import { globalViews } from './global/global-view.ts';
 import { keepGlobals, type WorkerGlobals } from './global/keep-globals.ts';
@@ -153,7 +154,13 @@ async function answer({ worker, seats, topology, databaseOf, say }: Desk, messag
       case 'assign': {
         const { plan } = request;
         seats.take(plan);
-        await worker.assign({ group: plan.group, tasks: plan.tasks, fence: plan.fence, partitionCounts: new Map(Object.entries(plan.partitionCounts)) });
+        await worker.assign({
+          group: plan.group,
+          tasks: plan.tasks,
+          fence: plan.fence,
+          partitionCounts: new Map(Object.entries(plan.partitionCounts)),
+          recordBytesMax: new Map(Object.entries(plan.recordBytesMax)),
+        });
         break;
       }
       case 'ping':
@@ -193,11 +200,13 @@ const FAILURE_LINE_MS = 1000;
 function newsEvents(say: (message: FromWorker) => void, clock: Clock): WorkerEvents {
   const tell = (news: WorkerNews): void => say({ kind: 'news', news });
   const toldMs = new Map<string, number>();
+  const gate = createFailureGate(clock);
   return {
     taskState: (taskId, state) => tell({ kind: 'taskState', taskId, state }),
     restoreProgress: (progress) => tell({ kind: 'restoreProgress', ...progress }),
     dropped: (taskId, node, reason, count) => tell({ kind: 'dropped', taskId, node, reason, count }),
     failure(failure, decision) {
+      if (gate()) tell({ kind: 'failure', failure: failureToWire(failure), decision });
       const { node, taskId: task, stage, source } = failure;
       if (decision === 'fail')
         return tell({ kind: 'log', level: 'error', fields: { node, task, stage, source }, text: `fail: ${explainError(failure.error)}` });

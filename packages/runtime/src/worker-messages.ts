@@ -5,6 +5,7 @@ import type { ErrorWire } from '@millrace/core';
 import type { DatabaseTicket } from '@millrace/state';
 import type { ErrorDecision } from '@millrace/topology';
 import type { FailedRecord } from './deliveries.ts';
+import type { FailureWire } from './failure-wire.ts';
 import type { WorkerTiming } from './options.ts';
 import type { BufferFact } from './worker-ports.ts';
 
@@ -50,6 +51,8 @@ export interface SeatPlan {
   readonly fence: readonly string[];
   /** Partition counts by topic name on the broker. */
   readonly partitionCounts: Readonly<Record<string, number>>;
+  /** Largest record by topic, where a broker has refused one. */
+  readonly recordBytesMax: Readonly<Record<string, number>>;
 }
 
 /** A read of committed state in the worker that owns it (memory engine). */
@@ -100,6 +103,7 @@ export type WorkerNews =
       readonly etaMs: number | undefined;
     }
   | { readonly kind: 'dropped'; readonly taskId: string; readonly node: string; readonly reason: string; readonly count: number }
+  | { readonly kind: 'failure'; readonly failure: FailureWire; readonly decision: ErrorDecision }
   | { readonly kind: 'committed'; readonly records: number }
   | { readonly kind: 'buffers'; readonly buffers: readonly BufferFact[] }
   | { readonly kind: 'failed'; readonly error: ErrorWire }

@@ -59,6 +59,8 @@ export interface WorkerAssignment {
   readonly fence: readonly string[];
   /** Partitions of every topic the topology reads, writes or logs to, by name on the broker. */
   readonly partitionCounts: ReadonlyMap<string, number>;
+  /** Largest batch of one record by topic on the broker, bytes; none is known unless given. */
+  readonly recordBytesMax?: ReadonlyMap<string, number>;
 }
 
 /** Told between two turns; must not throw, must not block. */

@@ -170,6 +170,18 @@ test('a worker tells of every buffer with its bound', async () => {
   await rig.worker.stop(10_000);
 });
 
+test('a worker whose commits go on failing ends after taskTimeout with the last reason', async () => {
+  const rig = startRig({ timing: { taskTimeoutMs: 100 } });
+  rig.log.gate = { before: (call) => (call.kind === 'sendOffsets' ? refuse('ERR_TRANSACTION_ABORTABLE') : undefined) };
+  rig.log.produce('in', 0, lines(3));
+  await rig.worker.assign(assignmentOf(rig.log, ['0_0']));
+  const error = await rig.ended();
+  expect(error).toMatchObject({ code: 'ERR_TIMEOUT', cause: { code: 'ERR_TRANSACTION_ABORTABLE' } });
+  expect(error?.message).toContain('could commit nothing for 100 ms');
+  expect(rig.steps.filter(({ step }) => step === 8).length).toBeGreaterThan(1);
+  expect(rig.log.visible('out')).toEqual([]);
+});
+
 test('under exactly-once batches of the open span wait while another is closing; under at-least-once they leave', async () => {
   for (const guarantee of ['exactly-once', 'at-least-once'] as const) {
     const rig = startRig({ guarantee });

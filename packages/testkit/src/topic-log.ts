@@ -125,6 +125,7 @@ export class TopicLog {
     const log = this;
     return {
       room: (bytes) => log.#room(partition, bytes),
+      alone: () => log.#room(partition, BATCH_BYTES), // so much more never fits beside anything
       get holdsOne() {
         return log.#builder?.count === 1;
       },

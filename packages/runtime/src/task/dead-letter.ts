@@ -2,9 +2,9 @@
 // Names as in Kafka Streams (KIP-1034), so that its tools read them. It leaves in the span of everything else.
 // Never: decides; makes the topic.
 import { createHeaders, MillraceError, murmur2, type RecordHeaders } from '@millrace/core';
+import { BATCH_HEADER_BYTES } from '@millrace/protocol';
 import type { DeadLetter, Failure } from '@millrace/topology';
 import type { OutputLane } from '../outbox.ts';
-import { RECORD_BYTES_MAX } from './sink.ts';
 
 const PREFIX = '__streams.errors.';
 /** Longest text of one header, characters. */
@@ -17,6 +17,7 @@ export interface DeadLetterHost {
   /** Throws ERR_TOPIC_MISSING for a topic nobody has asked about yet. */
   partitionsOf(topic: string): number;
   keylessPartition(partitions: number): number;
+  recordBytesMax(topic: string): number;
 }
 
 /** Headers of an earlier failure of the same record are replaced. */
@@ -41,14 +42,16 @@ export function writeDeadLetter(letter: DeadLetter, failure: Failure, host: Dead
   const headers = deadLetterHeaders(failure);
   const partition = key === null ? host.keylessPartition(partitions) : (murmur2(key, 0, key.length) & 0x7fffffff) % partitions;
   const lane = host.lane(topic, partition);
-  const builder = lane.room((key?.length ?? 0) + (value?.length ?? 0) + headerBytes(headers) + OVERHEAD);
+  const room = (key?.length ?? 0) + (value?.length ?? 0) + headerBytes(headers) + OVERHEAD;
+  const recordBytesMax = host.recordBytesMax(topic);
+  const builder = room + BATCH_HEADER_BYTES > recordBytesMax ? lane.alone() : lane.room(room);
   builder.append(Math.max(0, failure.timestamp), key, 0, key?.length ?? 0, value, 0, value?.length ?? 0, headers);
-  if (builder.sizeBytes <= RECORD_BYTES_MAX || !lane.holdsOne) return;
+  if (builder.sizeBytes <= recordBytesMax || !lane.holdsOne) return;
   const { sizeBytes } = builder;
   lane.discardLast();
   throw new MillraceError(
     'ERR_RECORD_TOO_LARGE',
-    `the dead letter for topic ${topic} takes ${sizeBytes} bytes with its headers; at most ${RECORD_BYTES_MAX} are sent. Let the policy skip such records, or look at them where they lie.`,
+    `the dead letter for topic ${topic} takes ${sizeBytes} bytes with its headers; at most ${recordBytesMax} are sent. Let the policy skip such records, or look at them where they lie.`,
     { topic, task: failure.taskId, node: failure.node },
   );
 }

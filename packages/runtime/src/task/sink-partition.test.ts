@@ -19,6 +19,7 @@ function partitionOf(key: unknown, node: Pick<SinkNode, 'key' | 'keySuffixBytes'
   const host = {
     input: undefined,
     keylessPartition: () => 0,
+    recordBytesMax: () => 1_000_000,
     judgeProduce() {},
     lane(_topic: string, partition: number): never {
       seen.push(partition);

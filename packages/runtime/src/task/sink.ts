@@ -3,12 +3,13 @@
 // Owns: a scratch buffer for keys.  Never: sends.
 // What fails here is judged by the sink's own produce policy; it never reaches the policy of a node further up.
 import { type ErasedSerde, MillraceError, murmur2, noHeaders } from '@millrace/core';
+import { BATCH_HEADER_BYTES } from '@millrace/protocol';
 import type { ErrorPolicy, NodeProcessor, SinkNode } from '@millrace/topology';
 import type { OutputLane } from '../outbox.ts';
 import type { TaskCursor } from './cursor.ts';
 import type { RecordQueue } from './record-queue.ts';
 
-/** What Apache Kafka's producer sends at most by default, and brokers accept. */
+/** What Apache Kafka's producer sends at most by default, and brokers accept. A topic may take less. */
 export const RECORD_BYTES_MAX = 1024 * 1024;
 const RECORD_OVERHEAD = 64;
 
@@ -19,6 +20,8 @@ export interface SinkHost {
   readonly input: RecordQueue | undefined;
   /** Where records without a key go next: any partition, the same for a while. */
   keylessPartition(partitions: number): number;
+  /** The largest batch of one record that the topic takes, bytes. */
+  recordBytesMax(topic: string): number;
   judgeProduce(policy: ErrorPolicy, node: string, error: unknown): void;
 }
 
@@ -83,6 +86,7 @@ class Sink implements NodeProcessor {
   readonly #toText: ((value: unknown, role: 'key' | 'value') => string) | undefined;
   readonly #nullable: boolean;
   readonly #scratch: Buffer;
+  readonly #recordBytesMax: number;
 
   constructor(node: SinkNode, topic: string, partitions: number, cursor: TaskCursor, policy: ErrorPolicy, host: SinkHost) {
     this.#node = node;
@@ -96,6 +100,7 @@ class Sink implements NodeProcessor {
     const direct = node.value['~direct'];
     this.#toText = direct?.kind === 'text' ? direct.toText : undefined;
     this.#nullable = node.value['~null'] === true;
+    this.#recordBytesMax = host.recordBytesMax(topic);
     this.#scratch = Buffer.allocUnsafe(direct?.kind === 'fixed' ? direct.size : 0);
   }
 
@@ -155,15 +160,17 @@ class Sink implements NodeProcessor {
     if (toText !== undefined && (value !== null || !this.#nullable)) {
       const text = toText(value, 'value');
       const room = headers === noHeaders ? keyRoom + text.length : keyRoom + text.length + headersRoom(headers);
-      const builder = lane.room(room);
+      // No text takes more than three bytes per UTF-16 unit.
+      const builder = room * 3 > this.#recordBytesMax ? lane.alone() : lane.room(room);
       builder.appendText(timestamp, buffer, start, end, text, headers);
-      if (builder.sizeBytes > RECORD_BYTES_MAX) this.#checkSize(lane, builder.sizeBytes);
+      if (builder.sizeBytes > this.#recordBytesMax) this.#checkSize(lane, builder.sizeBytes);
       return;
     }
     const bytes = this.#valueBytes(value);
-    const builder = lane.room(keyRoom + (bytes?.length ?? 0) + (headers === noHeaders ? 0 : headersRoom(headers)));
+    const room = keyRoom + (bytes?.length ?? 0) + (headers === noHeaders ? 0 : headersRoom(headers));
+    const builder = room + BATCH_HEADER_BYTES > this.#recordBytesMax ? lane.alone() : lane.room(room);
     builder.append(timestamp, buffer, start, end, bytes, 0, bytes?.length ?? 0, headers);
-    if (builder.sizeBytes > RECORD_BYTES_MAX) this.#checkSize(lane, builder.sizeBytes);
+    if (builder.sizeBytes > this.#recordBytesMax) this.#checkSize(lane, builder.sizeBytes);
   }
 
   #valueBytes(value: unknown): Buffer | null {
@@ -178,13 +185,13 @@ class Sink implements NodeProcessor {
     return bytes === null ? null : viewOf(bytes);
   }
 
-  /** A batch this large holds one record (a batch is full long before). */
+  /** One record alone is too large; several together the client sends in parts. */
   #checkSize(lane: OutputLane, sizeBytes: number): void {
     if (!lane.holdsOne) return;
     lane.discardLast();
     throw new MillraceError(
       'ERR_RECORD_TOO_LARGE',
-      `a record for topic ${this.#topic} takes ${sizeBytes} bytes; at most ${RECORD_BYTES_MAX} are sent. Make it smaller, or set onError: 'skip' on the sink`,
+      `a record for topic ${this.#topic} takes ${sizeBytes} bytes; at most ${this.#recordBytesMax} are sent. Make it smaller, raise max.message.bytes of the topic, or set onError: 'skip' on the sink`,
       { topic: this.#topic },
     );
   }

@@ -35,7 +35,7 @@ import { Outside, type OutsidePorts } from './outside.ts';
 import { type LogEnds, PartitionGroup } from './partition-group.ts';
 import { Punctuations } from './punctuations.ts';
 import { type QueueHost, RecordQueue } from './record-queue.ts';
-import { createSink, type SinkHost } from './sink.ts';
+import { createSink, RECORD_BYTES_MAX, type SinkHost } from './sink.ts';
 import { TaskStores } from './task-stores.ts';
 
 export const TASK_MOVES: Readonly<Record<TaskState, readonly TaskState[]>> = {
@@ -66,6 +66,8 @@ export interface TaskHost {
   readonly logEveryWrite?: boolean;
   lane(topic: string, partition: number): OutputLane;
   partitionsOf(topic: string): number;
+  /** Largest batch of one record that a topic takes, bytes; undefined: not known to be less than usual. */
+  readonly recordBytesMax?: (topic: string) => number | undefined;
   requestCommit(): void;
   /** Stores that every instance holds whole, for reading; undefined for a name that is not one. */
   readonly globalStore?: (name: string) => unknown;
@@ -365,6 +367,9 @@ export class Task implements GraphHost, QueueHost, SinkHost {
   partitionsOf(topic: string): number {
     return this.#host.partitionsOf(topic);
   }
+  recordBytesMax(topic: string): number {
+    return Math.min(RECORD_BYTES_MAX, this.#host.recordBytesMax?.(topic) ?? RECORD_BYTES_MAX);
+  }
   lane(topic: string, partition: number): OutputLane {
     return this.#host.lane(topic, partition);
   }
@@ -373,7 +378,8 @@ export class Task implements GraphHost, QueueHost, SinkHost {
     return (this.partition + (this.#keyless >>> 8)) % partitions;
   }
   createSink(node: SinkNode): ReturnType<typeof createSink> {
-    const policy = node.onError ?? this.#host.errors.produce ?? 'fail';
+    // Sound: whoever asks the policy takes any other answer, 'retry' too, for 'fail', after which the work is done again.
+    const policy = node.onError ?? (this.#host.errors.produce as ErrorPolicy | undefined) ?? 'fail';
     const sinkTo = (target: SinkNode): ReturnType<typeof createSink> => {
       const topic = topicName(this.#host.applicationId, target.topic);
       return createSink(target, topic, this.#host.partitionsOf(topic), this.cursor, policy, this);

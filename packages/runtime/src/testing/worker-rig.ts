@@ -13,7 +13,9 @@ export const APPLICATION = 'app';
 export const CHANGELOG = 'app-counts-changelog';
 
 /** Counts values per key; value `boom` throws; what is forwarded is the count. */
-export function countTopology(options: { readonly changelog?: false; readonly onError?: ErrorPolicy; readonly during?: (context: NodeContext, value: string) => void } = {}): Topology {
+export function countTopology(
+  options: { readonly changelog?: false; readonly onError?: ErrorPolicy; readonly during?: (context: NodeContext, value: string) => void } = {},
+): Topology {
   const graph = new GraphBuilder();
   graph.addSource({
     name: 'lines',
