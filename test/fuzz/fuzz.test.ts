@@ -4,6 +4,7 @@ import { expect, test } from 'vitest';
 import { writeCorpus } from './corpus.ts';
 import { BROKER_DECODERS } from './decoders-broker.ts';
 import { PROTOCOL_DECODERS } from './decoders-protocol.ts';
+import { TEXT_DECODERS } from './decoders-text.ts';
 import { fuzz } from './runner.ts';
 
 const asked = process.env.MILLRACE_FUZZ_DECODER;
@@ -11,7 +12,7 @@ const executions = Number(process.env.MILLRACE_FUZZ_EXECUTIONS ?? 0);
 const seed = Number(process.env.MILLRACE_FUZZ_SEED ?? 1);
 const SHORT_RUN = 2_000;
 
-const decoders = [...PROTOCOL_DECODERS, ...BROKER_DECODERS].filter(({ name }) => asked === undefined || asked === 'all' || asked === name);
+const decoders = [...PROTOCOL_DECODERS, ...BROKER_DECODERS, ...TEXT_DECODERS].filter(({ name }) => asked === undefined || asked === 'all' || asked === name);
 
 test('there is a decoder of that name', () => {
   expect(
