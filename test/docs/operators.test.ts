@@ -1,18 +1,15 @@
-// The page docs/operators.md: quotes the programs beside this file as they are, and they compile and do what they say.
-import { readdirSync, readFileSync } from 'node:fs';
+// The pages docs/operators/*.md: they quote the programs beside this file as they are, and these compile and do what they say.
+import { readdirSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { decodeWith, noHeaders } from '@millrace/core';
-import type { StagedKeyValueStore, StagedSessionStore, StagedWindowStore } from '@millrace/state';
-import type { Topology } from '@millrace/topology';
-import type { Topic } from 'millrace';
-import ts from 'typescript';
+import type { KeyValueHandle, SessionHandle, Topic, Topology, WindowHandle } from 'millrace';
+import { type TestDriver, testTopology } from 'millrace/testkit';
 import { describe, expect, test } from 'vitest';
-import { Driver } from '../golden/driver.ts';
 import aggregates, * as a from './operators/aggregates.ts';
 import branches, * as b from './operators/branches.ts';
 import cogrouped, * as cg from './operators/cogrouped.ts';
 import finals, * as f from './operators/finals.ts';
 import joins, * as j from './operators/joins.ts';
+import kept, * as k from './operators/kept.ts';
 import processors, * as p from './operators/processors.ts';
 import regrouped, * as r from './operators/regrouped.ts';
 import routed, * as ro from './operators/routed.ts';
@@ -23,60 +20,48 @@ import tableJoins, * as tj from './operators/table-joins.ts';
 import tables, * as tt from './operators/tables.ts';
 import transformed, * as x from './operators/transformed.ts';
 import windowed, * as w from './operators/windowed.ts';
+import { isQuoted, mistakesIn, programsOf } from './quoted-programs.ts';
 
-const root = fileURLToPath(new URL('../../', import.meta.url));
-const programs = readdirSync(`${root}test/docs/operators`).map((file) => `${root}test/docs/operators/${file}`);
-const page = readFileSync(`${root}docs/operators.md`, 'utf8');
+const programs = programsOf('operators');
+const pages = readdirSync(fileURLToPath(new URL('../../docs/operators/', import.meta.url))).map((name) => `operators/${name}`);
 
-test.each(programs)('the page quotes %s as it is', (file) => {
-  expect(page).toContain(`\`\`\`ts\n${readFileSync(file, 'utf8')}\`\`\``);
+test.each(programs)('a page quotes %s as it is', (program) => {
+  expect(pages.filter((page) => isQuoted(page, program))).toHaveLength(1);
 });
 
 test('every program compiles under the strict options', () => {
-  const { config } = ts.readConfigFile(`${root}tsconfig.base.json`, ts.sys.readFile) as { config: { compilerOptions: object } };
-  const { options } = ts.convertCompilerOptionsFromJson(
-    { ...config.compilerOptions, composite: false, noEmit: true, allowImportingTsExtensions: true, rewriteRelativeImportExtensions: false },
-    root,
-  );
-  const packages = readdirSync(`${root}packages`).map((name) => [name === 'millrace' ? name : `@millrace/${name}`, [`${root}packages/${name}/src/index.ts`]]);
-  const program = ts.createProgram(programs, { ...options, paths: Object.fromEntries(packages) });
-  const mistakes = programs.flatMap((file) => program.getSemanticDiagnostics(program.getSourceFile(file)));
-  expect(mistakes.map((each) => ts.flattenDiagnosticMessageText(each.messageText, '\n'))).toEqual([]);
+  expect(mistakesIn(programs)).toEqual([]);
 });
 
 class Run {
-  readonly #driver: Driver;
-  constructor(driver: Driver) {
-    this.#driver = driver;
+  readonly #driver: TestDriver;
+  constructor(topology: Topology) {
+    this.#driver = testTopology(topology);
   }
-  static async of(topology: Topology): Promise<Run> {
-    return new Run(await Driver.open({ topology, logEveryWrite: false, skipsUndecodable: false, skipsFailing: false }));
+  send<K, V>(topic: Topic<K, V>, key: K, value: V | null, at = 0): void {
+    const input = this.#driver.input(topic);
+    // Sound: null is sent as a tombstone.
+    if (value === null) input.tombstone(key, { at });
+    else input.send(key, value, { at });
   }
-  send<K, V>(topic: Topic<K, V>, key: K, value: V | null, timestamp = 0): void {
-    const info = { topic: topic.name, headers: noHeaders } as const;
-    const bytes = value === null ? null : topic.value.serialize(value, { ...info, role: 'value' });
-    this.#driver.pipe({ topic: topic.name, timestamp, key: topic.key.serialize(key, { ...info, role: 'key' }), value: bytes, headers: [] });
+  /** What was not read yet. */
+  output<K, V>(topic: Topic<K, V>): readonly (readonly [K, V])[] {
+    return this.#driver.output(topic).pairs();
   }
-  output<K, V>(topic: Topic<K, V>): [unknown, unknown][] {
-    const info = { topic: topic.name, headers: noHeaders } as const;
-    return this.#driver.produced
-      .filter((record) => record.topic === topic.name)
-      .map((record) => [decodeWith(topic.key, record.key, { ...info, role: 'key' }), decodeWith(topic.value, record.value, { ...info, role: 'value' })]);
+  rows<K, V>(store: KeyValueHandle<K, V>): [K, V][] {
+    return [...this.#driver.store(store).range()].map((row) => [row.key, row.value]);
   }
-  rows(store: { readonly name: string }): [unknown, unknown][] {
-    return [...(this.#driver.stores.get(store.name) as StagedKeyValueStore<unknown, unknown>).range()].map((row) => [row.key, row.value]);
+  windows<K, V>(store: WindowHandle<K, V>): [number, V][] {
+    return [...this.#driver.store(store).fetchAll()].map((row) => [row.key.window.start, row.value]);
   }
-  windows(store: { readonly name: string }): [number, unknown][] {
-    return [...(this.#driver.stores.get(store.name) as StagedWindowStore<unknown, unknown> | StagedSessionStore<unknown, unknown>).fetchAll()].map((row) => [
-      row.key.window.start,
-      row.value,
-    ]);
+  sessions<K, V>(store: SessionHandle<K, V>, key: K): [number, V][] {
+    return [...this.#driver.store(store).fetch(key)].map((row) => [row.key.window.start, row.value]);
   }
 }
 
 describe('what the programs do', () => {
-  test('stateless', async () => {
-    const run = await Run.of(stateless);
+  test('stateless', () => {
+    const run = new Run(stateless);
     run.send(s.pages, '1', { user: 'ada', path: '/Shop/Hats', ms: 1200 });
     run.send(s.pages, '2', { user: 'bob', path: '/health', ms: 1 });
     run.send(s.pages, '3', { user: 'bob', path: '/error', ms: 5 });
@@ -91,8 +76,8 @@ describe('what the programs do', () => {
     ]);
   });
 
-  test('branches', async () => {
-    const run = await Run.of(branches);
+  test('branches', () => {
+    const run = new Run(branches);
     run.send(b.orders, '1', { tier: 'gold', cents: 20_000 });
     run.send(b.orders, '2', { tier: 'plain', cents: 20_000 });
     run.send(b.orders, '3', { tier: 'plain', cents: 1 });
@@ -104,8 +89,8 @@ describe('what the programs do', () => {
     ]);
   });
 
-  test('regrouped', async () => {
-    const run = await Run.of(regrouped);
+  test('regrouped', () => {
+    const run = new Run(regrouped);
     run.send(r.employees, 'ada', { team: 'red', salary: 10 });
     run.send(r.employees, 'bob', { team: 'red', salary: 7 });
     run.send(r.employees, 'ada', { team: 'blue', salary: 12 });
@@ -123,8 +108,8 @@ describe('what the programs do', () => {
     ]);
   });
 
-  test('transformed', async () => {
-    const run = await Run.of(transformed);
+  test('transformed', () => {
+    const run = new Run(transformed);
     run.send(x.prices, 'hat', 5);
     run.send(x.prices, 'hat', 4);
     run.send(x.prices, 'hat', null);
@@ -136,8 +121,8 @@ describe('what the programs do', () => {
     expect(run.rows(x.highest)).toEqual([['hat', 5]]);
   });
 
-  test('processors', async () => {
-    const run = await Run.of(processors);
+  test('processors', () => {
+    const run = new Run(processors);
     run.send(p.readings, 's1', 20, 60_000);
     run.send(p.readings, 's2', 8, 100_000);
     run.send(p.readings, 's1', 25, 110_000);
@@ -152,8 +137,8 @@ describe('what the programs do', () => {
     expect(run.rows(p.latest)).toEqual([['s2', 9]]);
   });
 
-  test('aggregates', async () => {
-    const run = await Run.of(aggregates);
+  test('aggregates', () => {
+    const run = new Run(aggregates);
     run.send(a.orders, '1', { customer: 'ada', cents: 5 });
     run.send(a.orders, '2', { customer: 'ada', cents: -5 });
     expect(run.rows(a.orderCounts)).toEqual([['ada', 2]]);
@@ -165,8 +150,8 @@ describe('what the programs do', () => {
     ]);
   });
 
-  test('windowed', async () => {
-    const run = await Run.of(windowed);
+  test('windowed', () => {
+    const run = new Run(windowed);
     run.send(w.readings, 's1', 20, 600_000);
     run.send(w.readings, 's1', 25, 630_000);
     run.send(w.readings, 's1', 19, 660_000);
@@ -183,8 +168,8 @@ describe('what the programs do', () => {
     expect(run.windows(w.bursts)).toContainEqual([595_000, 1]);
   });
 
-  test('sessions', async () => {
-    const run = await Run.of(sessions);
+  test('sessions', () => {
+    const run = new Run(sessions);
     const minute = 60_000;
     run.send(v.clicks, 'ada', '/', 0);
     run.send(v.clicks, 'ada', '/hats', 50 * minute);
@@ -197,11 +182,11 @@ describe('what the programs do', () => {
       [key(50, 50), null],
       [key(0, 50), { pages: ['/', '/hats', '/shoes'] }],
     ]);
-    expect(run.windows(v.visitStore)).toEqual([[0, { pages: ['/', '/hats', '/shoes'] }]]);
+    expect(run.sessions(v.visitStore, 'ada')).toEqual([[0, { pages: ['/', '/hats', '/shoes'] }]]);
   });
 
-  test('stream joins', async () => {
-    const run = await Run.of(streamJoins);
+  test('stream joins', () => {
+    const run = new Run(streamJoins);
     const minute = 60_000;
     run.send(sj.impressions, 'ada', { ad: 'hats' }, 0);
     run.send(sj.impressions, 'bob', { ad: 'shoes' }, minute);
@@ -220,8 +205,8 @@ describe('what the programs do', () => {
     ]);
   });
 
-  test('table joins', async () => {
-    const run = await Run.of(tableJoins);
+  test('table joins', () => {
+    const run = new Run(tableJoins);
     run.send(tj.products, '1', { name: 'hat' });
     run.send(tj.prices, '1', 500);
     run.send(tj.products, '2', { name: 'shoe' });
@@ -242,8 +227,8 @@ describe('what the programs do', () => {
     ]);
   });
 
-  test('joins', async () => {
-    const run = await Run.of(joins);
+  test('joins', () => {
+    const run = new Run(joins);
     run.send(j.customers, 'c1', { name: 'Ada' });
     run.send(j.orders, 'o1', { customerId: 'c1', cents: 7 });
     run.send(j.orders, 'o2', { customerId: 'c2', cents: 8 });
@@ -251,8 +236,8 @@ describe('what the programs do', () => {
     expect(run.output(j.unknown)).toEqual([['c2', { customerId: 'c2', cents: 8 }]]);
   });
 
-  test('tables', async () => {
-    const run = await Run.of(tables);
+  test('tables', () => {
+    const run = new Run(tables);
     run.send(tt.items, 'i', { name: 'hat', stock: 3 });
     run.send(tt.items, 'i', { name: 'hat', stock: 30 });
     run.send(tt.scans, 'i', 17);
@@ -264,9 +249,9 @@ describe('what the programs do', () => {
   });
 });
 
-test('finals: one row an hour when it has closed, late ones apart, and calmer updates', async () => {
+test('finals: one row an hour when it has closed, late ones apart, and calmer updates', () => {
   const hour = 3_600_000;
-  const run = await Run.of(finals);
+  const run = new Run(finals);
   run.send(f.meters, 'm1', 60, 0);
   run.send(f.meters, 'm1', 50, 10);
   run.send(f.meters, 'm2', 5, 20);
@@ -290,19 +275,39 @@ test('finals: one row an hour when it has closed, late ones apart, and calmer up
   ]);
 });
 
-test('cogrouped: two streams add to one row', async () => {
-  const run = await Run.of(cogrouped);
+test('cogrouped: two streams add to one row', () => {
+  const run = new Run(cogrouped);
   run.send(cg.bought, 'o1', { customer: 'ann' });
   run.send(cg.complained, 'ann', 'late again');
   run.send(cg.bought, 'o2', { customer: 'ann' });
   expect(run.rows(cg.customers)).toEqual([['ann', { orders: 2, complaints: 1 }]]);
 });
 
-test('routed: each payment to its topic', async () => {
-  const run = await Run.of(routed);
+test('routed: each payment to its topic', () => {
+  const run = new Run(routed);
   run.send(ro.payments, 'p1', { cents: 10 });
   run.send(ro.payments, 'p2', { cents: 2_000_000 });
   expect(run.output(ro.booked)).toEqual([['p1', { cents: 10 }]]);
   expect(run.output(ro.review)).toEqual([['p2', { cents: 2_000_000 }]]);
   expect(run.output(ro.alerts)).toEqual([['p2', { cents: 2_000_000 }]]);
+});
+
+test('kept: a place once a minute, the last one; counts at once', () => {
+  const run = new Run(kept);
+  run.send(k.scans, 'p1', 'Oslo', 0);
+  run.send(k.scans, 'p1', 'Bergen', 30_000);
+  run.send(k.scans, 'p2', 'Rome', 59_000);
+  expect(run.output(k.places)).toEqual([]);
+  run.send(k.scans, 'p1', 'Bodø', 61_000);
+  expect(run.output(k.places)).toEqual([['p1', 'Bodø']]);
+  expect(run.output(k.totals)).toEqual([
+    ['p1', 1],
+    ['p1', 2],
+    ['p2', 1],
+    ['p1', 3],
+  ]);
+  expect(run.rows(k.recent)).toEqual([
+    ['p1', 'Bodø'],
+    ['p2', 'Rome'],
+  ]);
 });
