@@ -1,4 +1,4 @@
-import { COMPRESSIONS, ERROR_CODES, RecordReader, readBatches, stampLogAppendTime } from '@millrace/protocol';
+import { COMPRESSIONS, crc32c, ERROR_CODES, RecordReader, readBatches, stampLogAppendTime } from '@millrace/protocol';
 import { describe, expect, test } from 'vitest';
 import { type BatchSpec, clientBatch, viewOf } from '../testing/log-fixture.ts';
 import { parseTopicConfig } from '../topics/topic-config.ts';
@@ -104,5 +104,29 @@ describe('sizes', () => {
     expect(codeOf(validate(batch(), { 'max.message.bytes': '2000' }))).toBe(ERROR_CODES.MESSAGE_TOO_LARGE);
     expect(codeOf(validate(batch(), { 'segment.bytes': '1024' }))).toBe(ERROR_CODES.RECORD_LIST_TOO_LARGE);
     expect(codeOf(validate(batch(), { 'max.message.bytes': String(batch().length) }))).toBe(ERROR_CODES.NONE);
+  });
+});
+
+describe('a compressed batch, which is stored as it came', () => {
+  /** Says so many records in its header; the checksum is right. */
+  function claiming(count: number, compression = 1): Buffer {
+    const batch = clientBatch({ records: [['k', 'v']], compression });
+    batch.writeInt32BE(count - 1, 23);
+    batch.writeInt32BE(count, 57);
+    batch.writeUInt32BE(crc32c(batch, 21, batch.length), 17);
+    return batch;
+  }
+
+  test.each([1, 2, 3])(
+    'of codec %i cannot claim more records than its bytes could hold: each would fill a segment and use up two thousand million offsets',
+    (codec) => {
+      const verdict = validateBatch(claiming(0x7fff_ffff, codec), parseTopicConfig({}), 1_000, true);
+      expect(verdict).toMatchObject({ kind: 'refused', refusal: { code: 87 } });
+    },
+  );
+
+  test('with very many small records is taken', () => {
+    const records = Array.from({ length: 50_000 }, () => [null, null] as const);
+    for (const compression of [1, 2, 3]) expect(validateBatch(clientBatch({ records, compression }), parseTopicConfig({}), 1_000, true).kind).toBe('sound');
   });
 });

@@ -2,12 +2,15 @@
 // Owns: the rules about one batch.  Never: looks at producer state, topic existence or quotas; changes the bytes.
 // Order matters to clients: size, checksum, shape, then records. Codes are Kafka's (errors-table.ts).
 import { MillraceError } from '@millrace/core';
-import { hasCodec } from '../compression/registry.ts';
+import { COMPRESSIONS, hasCodec } from '../compression/registry.ts';
 import { ERROR_CODES } from '../errors-table.ts';
-import { AT_MAGIC, MAGIC } from './layout.ts';
+import { AT_MAGIC, BATCH_HEADER_BYTES, MAGIC, RECORD_BYTES_MIN } from './layout.ts';
 import { batchEndAt, readBatches } from './read-batches.ts';
-import { RecordReader } from './record-reader.ts';
+import { DECOMPRESSED_BYTES_MAX, RecordReader } from './record-reader.ts';
 import type { RecordBatchView } from './view.ts';
+
+/** Deflate's most; lz4 makes 255 bytes of one, snappy about 21. */
+const EXPANSION_MAX = 1_032;
 
 export interface AppendRules {
   /** `max.message.bytes` of the topic. */
@@ -56,8 +59,17 @@ function checkHeader(view: RecordBatchView): AppendVerdict | undefined {
   if (view.producerId >= 0 && (view.baseSequence < 0 || view.producerEpoch < 0))
     return refuse('INVALID_RECORD', `producer ${view.producerId} with epoch ${view.producerEpoch} and base sequence ${view.baseSequence}`);
   if (view.producerId < 0 && view.transactional) return refuse('INVALID_RECORD', 'transactional batch without a producer id');
+  if (view.compression !== COMPRESSIONS.none && view.count > recordsMax(view))
+    return refuse('INVALID_RECORD', `${view.count} records cannot come out of ${view.sizeBytes - BATCH_HEADER_BYTES} compressed bytes`);
   if (!hasCodec(view.compression) && view.compression > 4) return refuse('INVALID_RECORD', `unknown compression ${view.compression}`);
   return undefined;
+}
+
+/** What a batch that nobody unpacks may claim: no codec but zstd makes more than `EXPANSION_MAX` bytes of one, and no reader of ours unpacks more than so many. */
+function recordsMax(view: RecordBatchView): number {
+  const packed = view.sizeBytes - BATCH_HEADER_BYTES;
+  const unpackedMax = view.compression === COMPRESSIONS.zstd ? DECOMPRESSED_BYTES_MAX : Math.min(DECOMPRESSED_BYTES_MAX, packed * EXPANSION_MAX);
+  return unpackedMax / RECORD_BYTES_MIN;
 }
 
 /** Records are walked even where the topic asks nothing of them: what is stored once is served forever. A codec we lack is stored opaquely. */
