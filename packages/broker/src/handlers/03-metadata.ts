@@ -2,7 +2,7 @@
 // Serves versions 0-13. Ignores authorised operations.
 import { APIS, ERROR_CODES, NO_UUID, type RequestBody, type ResponseInput } from '@millrace/protocol';
 import { type BrokerFacts, type Handler, handlerEntry } from '../handler.ts';
-import { type Topic, TopicRefusal, type Topics } from '../topics/topics.ts';
+import { refusalOf, type Topic, type Topics } from '../topics/topics.ts';
 
 type Request = RequestBody<typeof APIS.metadata>;
 type Response = ResponseInput<typeof APIS.metadata>;
@@ -40,8 +40,7 @@ function lookUp(parts: MetadataParts, asked: { readonly name: string | null; rea
     parts.topics.checkNew(name, 1, {});
     return { errorCode: ERROR_CODES.UNKNOWN_TOPIC_OR_PARTITION, name, topicId: NO_UUID, partitions: [] };
   } catch (error) {
-    if (!(error instanceof TopicRefusal)) throw error;
-    return { errorCode: error.code, name, topicId: NO_UUID, partitions: [] };
+    return { errorCode: refusalOf(error).code, name, topicId: NO_UUID, partitions: [] };
   }
 }
 

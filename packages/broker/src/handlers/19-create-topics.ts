@@ -2,7 +2,7 @@
 import { APIS, ERROR_CODES, NO_UUID, type RequestBody, type ResponseInput } from '@millrace/protocol';
 import { type BrokerFacts, type Handler, handlerEntry } from '../handler.ts';
 import { describeTopicConfig } from '../topics/describe-config.ts';
-import { TopicRefusal, type Topics } from '../topics/topics.ts';
+import { refusalOf, TopicRefusal, type Topics } from '../topics/topics.ts';
 
 type Request = RequestBody<typeof APIS.createTopics>;
 type Response = ResponseInput<typeof APIS.createTopics>;
@@ -26,8 +26,8 @@ export function createTopicsHandler(parts: CreateTopicsParts) {
           if ((names.get(asked.name) ?? 0) > 1) throw new TopicRefusal(ERROR_CODES.INVALID_REQUEST, `Topic '${asked.name}' appears twice in the request.`);
           return createOne(parts, asked, request.validateOnly);
         } catch (error) {
-          if (!(error instanceof TopicRefusal)) throw error;
-          return { name: asked.name, topicId: NO_UUID, errorCode: error.code, errorMessage: error.message, configs: [] };
+          const { code, message } = refusalOf(error);
+          return { name: asked.name, topicId: NO_UUID, errorCode: code, errorMessage: message, configs: [] };
         }
       }),
     };

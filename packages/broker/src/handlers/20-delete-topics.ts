@@ -1,7 +1,7 @@
 // DeleteTopics, by name or (from version 6) by id. Serves versions 1-6. Internal topics stay.
 import { APIS, ERROR_CODES, NO_UUID, type RequestBody, type ResponseInput } from '@millrace/protocol';
 import { type Handler, handlerEntry } from '../handler.ts';
-import { TopicRefusal, type Topics } from '../topics/topics.ts';
+import { refusalOf, type Topics } from '../topics/topics.ts';
 
 type Request = RequestBody<typeof APIS.deleteTopics>;
 type Response = ResponseInput<typeof APIS.deleteTopics>;
@@ -24,7 +24,7 @@ function deleteOne(topics: Topics, name: string | null, topicId: string): Answer
     topics.delete(topic.name);
     return { name: topic.name, topicId: topic.id, errorCode: ERROR_CODES.NONE };
   } catch (error) {
-    if (!(error instanceof TopicRefusal)) throw error;
-    return { name: topic.name, topicId: topic.id, errorCode: error.code, errorMessage: error.message };
+    const { code, message } = refusalOf(error);
+    return { name: topic.name, topicId: topic.id, errorCode: code, errorMessage: message };
   }
 }

@@ -2,7 +2,7 @@
 // Broker settings are given when the broker starts and cannot be changed here.
 import { APIS, ERROR_CODES, type RequestBody, type ResponseInput } from '@millrace/protocol';
 import { type Handler, handlerEntry } from '../handler.ts';
-import { TopicRefusal, type Topics } from '../topics/topics.ts';
+import { refusalOf, type Topics } from '../topics/topics.ts';
 
 type Request = RequestBody<typeof APIS.alterConfigs>;
 type Response = ResponseInput<typeof APIS.alterConfigs>;
@@ -49,7 +49,7 @@ export function alterOne(
     if (!validateOnly) topics.setConfig(resourceName, config);
     return answer(ERROR_CODES.NONE, null);
   } catch (error) {
-    if (!(error instanceof TopicRefusal)) throw error;
-    return answer(error.code, error.message);
+    const { code, message } = refusalOf(error);
+    return answer(code, message);
   }
 }

@@ -1,7 +1,7 @@
 // CreatePartitions: grows a topic. Serves versions 0-3. Manual assignments must name this broker alone.
 import { APIS, ERROR_CODES, type RequestBody, type ResponseInput } from '@millrace/protocol';
 import { type BrokerFacts, type Handler, handlerEntry } from '../handler.ts';
-import { TopicRefusal, type Topics } from '../topics/topics.ts';
+import { refusalOf, TopicRefusal, type Topics } from '../topics/topics.ts';
 
 type Request = RequestBody<typeof APIS.createPartitions>;
 type Response = ResponseInput<typeof APIS.createPartitions>;
@@ -22,8 +22,8 @@ export function createPartitionsHandler(topics: Topics, facts: BrokerFacts) {
         if (!request.validateOnly) topics.addPartitions(name, count);
         return { name, errorCode: ERROR_CODES.NONE };
       } catch (error) {
-        if (!(error instanceof TopicRefusal)) throw error;
-        return { name, errorCode: error.code, errorMessage: error.message };
+        const { code, message } = refusalOf(error);
+        return { name, errorCode: code, errorMessage: message };
       }
     }),
   });

@@ -60,11 +60,15 @@ export class TopicFiles {
     this.#disk.replaceWhole(this.#disk.join(directory, FILE), Buffer.from(`${JSON.stringify({ version: VERSION, name, partitions, config }, null, 2)}\n`));
   }
 
-  /** The topic is gone for good when this returns; its data goes as far as the disk lets it, the rest at the next start. */
-  remove(uuid: string): void {
+  /** The topic no longer exists when this returns; when it throws, it is as it was. `sweep` follows. */
+  forget(uuid: string): void {
+    this.#disk.remove(this.#disk.join(this.#root, uuid, FILE));
+  }
+
+  /** Brings the end of a topic to the device, and takes its data away: as far as the disk lets it, the rest goes at the next start. */
+  sweep(uuid: string): void {
     const directory = this.#disk.join(this.#root, uuid);
     if (!this.#disk.exists(directory)) return;
-    this.#disk.remove(this.#disk.join(directory, FILE));
     this.#disk.syncDirectory(directory);
     this.#disk.remove(directory);
   }

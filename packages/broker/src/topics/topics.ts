@@ -1,7 +1,7 @@
 // The topics of this broker and their partition logs.
 // Owns: which topics exist, their settings, the open logs.  Never: parses requests, decides retention.
 // T1 a change is on disk before it is seen.  T2 a deleted and recreated topic has a new id.  T3 names that differ only in `.` and `_` collide.
-import { type Chance, isLegalName } from '@millrace/core';
+import { type Chance, explainError, isLegalName } from '@millrace/core';
 import { OFFSETS_TOPIC, TRANSACTIONS_TOPIC } from '../internal-log.ts';
 import type { LogHost, PartitionLog } from '../log/partition-log.ts';
 import { openPartitionLog } from '../log/recovery.ts';
@@ -14,6 +14,7 @@ const TOPIC_ALREADY_EXISTS = 36;
 const INVALID_PARTITIONS = 37;
 const INVALID_CONFIG = 40;
 const INVALID_REQUEST = 42;
+const KAFKA_STORAGE_ERROR = 56;
 
 /** A wish that cannot be granted, as Kafka says it. */
 export class TopicRefusal extends Error {
@@ -22,6 +23,14 @@ export class TopicRefusal extends Error {
     super(message);
     this.code = code;
   }
+}
+
+/** What is to be told of an error: a refusal as it is; what the system says (a full disk) as [56]. Anything else is a defect and is thrown. */
+export function refusalOf(error: unknown): TopicRefusal {
+  if (error instanceof TopicRefusal) return error;
+  const { code } = (error ?? {}) as { readonly code?: unknown };
+  if (!(error instanceof Error) || typeof code !== 'string' || !/^E[A-Z0-9]+$/.test(code)) throw error;
+  return new TopicRefusal(KAFKA_STORAGE_ERROR, `The broker cannot use its disk (${code}).`);
 }
 
 export interface Topic {
@@ -137,7 +146,7 @@ export class Topics {
       this.#files.write(record);
     } catch (error) {
       for (const log of topic.logs) log.abandon();
-      this.#files.remove(record.uuid);
+      this.#sweep(topic);
       throw error;
     }
     return this.#adopt(topic);
@@ -159,13 +168,22 @@ export class Topics {
     const topic = this.#byName.get(name);
     if (topic === undefined) return;
     if (topic.internal) throw new TopicRefusal(INVALID_REQUEST, `Topic '${name}' is internal and cannot be deleted.`);
+    this.#files.forget(topic.record.uuid);
     for (const log of topic.logs) log.abandon();
-    this.#files.remove(topic.record.uuid);
     this.#version++;
     this.#byName.delete(name);
     this.#byId.delete(topic.id);
     this.#metricNames.delete(name.replaceAll('.', '_'));
+    this.#sweep(topic);
     for (const run of this.#deletedHooks) run(name);
+  }
+
+  #sweep({ name, record }: OpenTopic): void {
+    try {
+      this.#files.sweep(record.uuid);
+    } catch (error) {
+      this.#host.log.warn({ topic: name, error: explainError(error) }, 'what is left of a topic that is gone could not be removed; the next start tries again');
+    }
   }
 
   /** Throws a TopicRefusal when the topic cannot have `total` partitions. */
