@@ -83,6 +83,7 @@ export class Intake {
     this.#failingSinceMs.set(key, sinceMs);
     const queue = this.#queues.get(key)?.queue;
     if (queue === undefined) return;
+    queue.paused = false; // what the client begins anew is not paused
     this.#tellConsumer(queue); // left out, then named again: only so does the client begin anew
     this.#ports.timers.after(FETCH_AGAIN_MS, () => {
       if (!this.#closed) this.assign(new Set());
@@ -108,6 +109,10 @@ export class Intake {
   #startOver(event: PollEvent & { readonly kind: 'outOfRange' }): void {
     const queue = this.#queues.get(queueKey(event))?.queue;
     if (queue === undefined) return;
+    if (event.position !== queue.fetchedTo) {
+      this.assign(new Set([queue])); // it tells of a life that has ended, or of what was not taken yet: asked again from where this one stands
+      return;
+    }
     try {
       const at = firstOffsetOf(queue, this.#ports.clock.nowMs());
       const offset = at === 'latest' ? event.logEnd : event.logStart;
