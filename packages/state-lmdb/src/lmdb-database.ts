@@ -40,6 +40,7 @@ export interface OpenTables {
 }
 
 export class LmdbDatabase implements Database {
+  readonly keyBytesMax = KEY_BYTES_MAX;
   readonly #tables: OpenTables;
   readonly #stores = new Map<string, LmdbStore>();
   readonly #cursors = new Set<LmdbRows>();

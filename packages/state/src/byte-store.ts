@@ -35,6 +35,8 @@ export interface OpenDatabase extends Database {
 }
 
 export interface Database {
+  /** Longest key of a row, bytes; any unless given. */
+  readonly keyBytesMax?: number | undefined;
   store(name: string): ByteStore;
   /** Applies the batch atomically over all its stores. Throws ERR_STORE_IO (disk full …) with nothing applied. */
   write(batch: WriteBatch): void;

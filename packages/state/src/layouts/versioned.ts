@@ -15,6 +15,8 @@ const KEY_AT = 13;
 /** Where the value begins in a row of the history. */
 const HISTORY_VALUE_AT = 9;
 const FROM_BYTES = 8;
+/** What a row of the history has beside the key itself. */
+export const HISTORY_KEY_BYTES: number = KEY_AT + FROM_BYTES;
 
 export interface StoredVersion {
   readonly from: number;

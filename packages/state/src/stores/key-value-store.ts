@@ -10,6 +10,7 @@ import { GONE, IN_NONE, IN_OPEN, StagedEntry } from '../staged-entry.ts';
 import type { ChangelogSink, StagedStore, StoreMemory } from '../staged-store.ts';
 import { Staging } from '../staging.ts';
 import type { Entry, KeyValueStore, Range, Rows, Written } from './contract.ts';
+import { keyBound } from './key-bound.ts';
 import { createKeyForm, type KeyForm } from './key-form.ts';
 import { type CapturedRow, captureRow, MergedRows, sortCaptured } from './merged-rows.ts';
 import { createValueForm, type ValueForm } from './value-form.ts';
@@ -48,6 +49,7 @@ export class StagedKeyValueStore<K, V> implements KeyValueStore<K, V>, StagedSto
   readonly #entries = new Map<string, StagedEntry<V, K>>();
   readonly #staging: Staging<V, K>;
   readonly #openRows = new Set<Rows<unknown>>();
+  readonly #checkKey: (key: Uint8Array) => void;
   #keepPrior = false;
 
   constructor(options: KeyValueStoreOptions) {
@@ -56,6 +58,7 @@ export class StagedKeyValueStore<K, V> implements KeyValueStore<K, V>, StagedSto
     this.#keys = createKeyForm(options.key, options.name, topic);
     this.#values = createValueForm(options.value, options.name, topic);
     this.#disk = options.database.store(options.name);
+    this.#checkKey = keyBound(options.database, options.name);
     this.#mark = new LayoutMark(options.database, options.name, KEY_VALUE_LAYOUT);
     this.#now = options.currentTimestamp;
     this.#currentHeaders = options.currentHeaders;
@@ -95,6 +98,7 @@ export class StagedKeyValueStore<K, V> implements KeyValueStore<K, V>, StagedSto
     const present = value !== null && value !== undefined;
     const kept = present ? (this.#values.keep(value) as V) : undefined;
     const entry = found.place === GONE ? this.find(found.key) : found;
+    if (entry.place !== IN_OPEN) this.#checkKey(entry.diskKey);
     if (this.#keepPrior && !entry.pending) this.#capturePrior(entry, value);
     entry.present = present;
     entry.value = kept;

@@ -16,6 +16,7 @@ import { Staging } from '../staging.ts';
 import type { Entry, Rows, SessionStore, TimeRange } from './contract.ts';
 import { HeldRows } from './held-rows.ts';
 import { createKeyForm, type KeyForm } from './key-form.ts';
+import { keyBound } from './key-bound.ts';
 import { CACHE_BYTES_MAX, type KeyValueStoreOptions } from './key-value-store.ts';
 import { type CapturedRow, captureRow, MergedRows, sortCaptured } from './merged-rows.ts';
 import { createValueForm, type ValueForm } from './value-form.ts';
@@ -50,6 +51,7 @@ export class StagedSessionStore<K, V> implements SessionStore<K, V>, StagedStore
   readonly #byKey = new Map<string, Sessions<V, K>>();
   readonly #staging: Staging<V, K>;
   readonly #openRows = new Set<Rows<unknown>>();
+  readonly #checkKey: (key: Uint8Array) => void;
   readonly #held: HeldRows;
   #keepPrior = false;
   #observed = -1;
@@ -70,6 +72,7 @@ export class StagedSessionStore<K, V> implements SessionStore<K, V>, StagedStore
     this.#keys = createKeyForm(options.key, options.name, topic);
     this.#values = createValueForm(options.value, options.name, topic);
     this.#disk = options.database.store(options.name);
+    this.#checkKey = keyBound(options.database, options.name);
     this.#mark = new LayoutMark(options.database, options.name, sessionLayout(this.#intervalMs));
     this.#now = options.currentTimestamp;
     this.#staging = new Staging<V, K>(
@@ -108,6 +111,7 @@ export class StagedSessionStore<K, V> implements SessionStore<K, V>, StagedStore
     const present = value !== null && value !== undefined;
     const kept = present ? (this.#values.keep(value) as V) : undefined;
     const entry = found.place === GONE ? this.#successor(found) : found;
+    if (entry.place !== IN_OPEN) this.#checkKey(entry.diskKey);
     if (this.#keepPrior && !entry.pending) this.#capturePrior(entry, value);
     entry.present = present;
     entry.value = kept;

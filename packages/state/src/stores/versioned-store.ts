@@ -7,12 +7,13 @@ import { copyBytes } from '@millrace/core';
 import type { WriteBatch } from '../byte-store.ts';
 import { VALUE_AT } from '../layouts/key-value.ts';
 import { LayoutMark } from '../layouts/layout-mark.ts';
-import { OPEN_END, type StoredVersion, versionedLayout } from '../layouts/versioned.ts';
+import { HISTORY_KEY_BYTES, OPEN_END, type StoredVersion, versionedLayout } from '../layouts/versioned.ts';
 import { GONE, IN_NONE, StagedEntry } from '../staged-entry.ts';
 import type { ChangelogSink, StagedStore, StoreMemory } from '../staged-store.ts';
 import { Staging } from '../staging.ts';
 import { selectVersions } from '../versioned-view.ts';
 import type { Rows, TimeRange, Version, VersionedStore, Written } from './contract.ts';
+import { keyBound } from './key-bound.ts';
 import { createKeyForm, type KeyForm } from './key-form.ts';
 import type { KeyValueStoreOptions } from './key-value-store.ts';
 import { createValueForm, type ValueForm } from './value-form.ts';
@@ -60,6 +61,7 @@ export class StagedVersionedStore<K, V> implements VersionedStore<K, V>, StagedS
   /** Keys as far as a batch that is being filled has changed them. */
   readonly #known = new WeakMap<WriteBatch, Map<string, KnownVersions>>();
   readonly #openRows = new Set<Rows<unknown>>();
+  readonly #checkKey: (key: Uint8Array) => void;
   #observed = -1;
   #closingMemory = NO_MEMORY;
   #committedMemory = NO_MEMORY;
@@ -76,6 +78,7 @@ export class StagedVersionedStore<K, V> implements VersionedStore<K, V>, StagedS
     this.#keys = createKeyForm(options.key, name, topic);
     this.#values = createValueForm(options.value, name, topic);
     this.#history = new VersionHistory(database.store(name), name, options.historyMs);
+    this.#checkKey = keyBound(database, name, HISTORY_KEY_BYTES);
     this.#mark = new LayoutMark(database, name, versionedLayout(this.#history.intervalMs));
     this.#staging = new Staging<V, K>(
       {
@@ -104,6 +107,7 @@ export class StagedVersionedStore<K, V> implements VersionedStore<K, V>, StagedS
     const known = this.#runs.get(text);
     const own = known ?? { ...this.#keys.own(key, text), entries: [] };
     const run: Run<V, K> = known ?? this.#runs.get(own.text) ?? { key: own.key as K, text: own.text, bytes: own.bytes, entries: [] };
+    this.#checkKey(run.bytes);
     if (timestamp < this.#observed - this.historyMs) {
       this.#stage(new StagedEntry<V, K>(run.key, run.text, run.bytes, timestamp, REFUSED), value, timestamp);
       this.#onExpired?.();

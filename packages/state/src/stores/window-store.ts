@@ -25,6 +25,7 @@ import { Staging } from '../staging.ts';
 import type { Entry, Rows, TimeRange, WindowStore } from './contract.ts';
 import { HeldRows } from './held-rows.ts';
 import { createKeyForm, type KeyForm } from './key-form.ts';
+import { keyBound } from './key-bound.ts';
 import { CACHE_BYTES_MAX, type KeyValueStoreOptions } from './key-value-store.ts';
 import { type CapturedRow, captureRow, MergedRows, sortCaptured } from './merged-rows.ts';
 import { createValueForm, type ValueForm } from './value-form.ts';
@@ -62,6 +63,7 @@ export class StagedWindowStore<K, V> implements WindowStore<K, V>, StagedStore {
   readonly #runs = new Map<string, WindowRun<V, K>>();
   readonly #staging: Staging<V, K>;
   readonly #openRows = new Set<Rows<unknown>>();
+  readonly #checkKey: (key: Uint8Array) => void;
   readonly #held: HeldRows;
   /** In comparisons with Kafka Streams, whose retention hides closed windows that nobody has handed on. */
   readonly #losesClosed: boolean;
@@ -89,6 +91,7 @@ export class StagedWindowStore<K, V> implements WindowStore<K, V>, StagedStore {
     this.#keys = createKeyForm(options.key, options.name, topic);
     this.#values = createValueForm(options.value, options.name, topic);
     this.#disk = options.database.store(options.name);
+    this.#checkKey = keyBound(options.database, options.name);
     this.#mark = new LayoutMark(options.database, options.name, windowLayout(this.#intervalMs));
     this.#now = options.currentTimestamp;
     this.#staging = new Staging<V, K>(
@@ -146,6 +149,7 @@ export class StagedWindowStore<K, V> implements WindowStore<K, V>, StagedStore {
     const present = value !== null && value !== undefined;
     const kept = present ? (this.#values.keep(value) as V) : undefined;
     const entry = found.place === GONE ? this.#successor(found) : found;
+    if (entry.place !== IN_OPEN) this.#checkKey(entry.diskKey);
     if (this.#keepPrior && !entry.pending) this.#capturePrior(entry, value);
     entry.present = present;
     entry.value = kept;
