@@ -35,6 +35,7 @@ export class VersionHistory {
 
   /** The version below the newest one that held at `asOf`. Cost: one seek per segment from there to `observed`. */
   superseded(key: Uint8Array, asOf: number, observed: number): StoredVersion | undefined {
+    if (asOf < 0) return undefined; // as bytes it would be the latest of all
     for (let segment = this.#segmentOf(asOf); segment <= this.#segmentOf(observed); segment++) {
       const found = this.#first(this.#disk.scan({ gte: historyKey(segment, key, 0), lte: historyKey(segment, key, asOf), reverse: true, limit: 1 }));
       // A tombstone may have been left with an open end: a value in a later segment may still hold.
