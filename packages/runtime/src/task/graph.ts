@@ -286,7 +286,7 @@ class Guard implements NodeProcessor {
     this.#host = host;
   }
   process(key: unknown, value: unknown): void {
-    const { timestamp, headers } = this.#cursor;
+    const { timestamp, headers, source } = this.#cursor;
     try {
       this.#inner.process(key, value);
     } catch (error) {
@@ -294,6 +294,7 @@ class Guard implements NodeProcessor {
       this.#cursor.timestamp = timestamp;
       this.#cursor.headers = headers;
       this.#host.judge(this.#policy, 'process', this.#hop.name, error);
+      this.#cursor.source = source;
     }
   }
 }

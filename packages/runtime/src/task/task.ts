@@ -459,7 +459,8 @@ export class Task implements GraphHost, QueueHost, SinkHost {
 
   #failureOf(stage: Failure['stage'], node: string, error: unknown, queue: RecordQueue | undefined, earlier?: EarlierRecord): Failure {
     const { cursor } = this;
-    const { rawKey, rawValue } = earlier ?? rawOf(queue);
+    // A record that waited in a store is not the one in hand: its bytes are not there any more, and others would be a lie.
+    const { rawKey, rawValue } = earlier ?? rawOf(isAt(queue, cursor.source) ? queue : undefined);
     return {
       stage,
       error,
@@ -515,6 +516,10 @@ export class Task implements GraphHost, QueueHost, SinkHost {
       });
     return queues;
   }
+}
+
+function isAt(queue: RecordQueue | undefined, source: SourcePosition | undefined): boolean {
+  return queue !== undefined && source?.offset === queue.at.offset && source.partition === queue.partition && source.topic === queue.topic;
 }
 
 /** Key and value of the record in hand as they were read, copied. */
