@@ -13,6 +13,8 @@ interface TortureOptions {
   readonly pauseMs: number;
   readonly perSecond: number;
   readonly shared: boolean;
+  readonly proxy?: boolean;
+  readonly parts?: readonly string[];
   readonly faults?: readonly string[];
 }
 interface TortureResult {
@@ -21,7 +23,7 @@ interface TortureResult {
 }
 
 const few: TortureOptions = {
-  kills: 6,
+  kills: 4,
   seed: 1,
   instances: 2,
   workers: 1,
@@ -40,6 +42,13 @@ async function torture(options: TortureOptions): Promise<TortureResult> {
 
 test('instances are killed, frozen and stopped, and the broker dies: every input is counted once', async () => {
   const result = await torture({ ...few, workers: 2, faults: ['killOne', 'freeze', 'stopOne', 'killBroker'] });
+  expect(result.findings).toEqual([]);
+  expect(result.acknowledged).toBeGreaterThan(100);
+}, 180_000);
+
+test('between instances and broker connections end, answers are lost, requests come late, bits flip: money is neither made nor lost', async () => {
+  const faults = ['netCut', 'netLoseAnswer', 'netLateRequest', 'netTruncate', 'netFlipBody'];
+  const result = await torture({ ...few, seed: 8, proxy: true, parts: ['ledger'], faults });
   expect(result.findings).toEqual([]);
   expect(result.acknowledged).toBeGreaterThan(100);
 }, 180_000);

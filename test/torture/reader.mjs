@@ -40,7 +40,7 @@ export function openReader(brokers, inputs) {
         const records = [];
         while (partitions.some((one) => (consumer.position(one) ?? 0) < (ends.get(partitionKey(topic, one.partition)) ?? 0))) {
           for (const event of await consumer.poll(1000)) {
-            if (event.kind !== 'data') throw new Error(`reading ${topic}: ${event.kind}`);
+            if (event.kind !== 'data') throw new Error(`reading ${topic}: ${event.kind}`, { cause: event.error });
             takeRecords(event.data, records);
             event.data.release();
           }

@@ -32,9 +32,12 @@ const FINDINGS_MAX = 20;
 /** @returns {Promise<{ findings: string[], faults: Record<string, number>, hits: Record<string, number>, acknowledged: number, folder: string }>} */
 export async function torture(options, say = () => {}) {
   const run = new Torture(options, say);
+  const interrupted = (signal) => void run.cleanUp().finally(() => process.kill(process.pid, signal));
+  for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, interrupted);
   try {
     return await run.run();
   } finally {
+    for (const signal of ['SIGINT', 'SIGTERM']) process.off(signal, interrupted);
     await run.cleanUp();
   }
 }
