@@ -81,7 +81,7 @@ export class Cluster {
     this.#observer = new SimProcess(this.world, 'observer', 'observer');
     this.#observerPorts = portsOf(ground, new Machine('observer', chance), this.#observer);
     this.admin = createAdmin(this.connection('admin'), {}, this.#observerPorts);
-    this.inputs = new Inputs(this.#observer, this.#observerPorts, this.connection('generator'), options.partitions);
+    this.inputs = new Inputs(this.#observer, this.#observerPorts, this.connection('generator'), (topic) => this.#partitionsOf(topic));
   }
 
   connection(clientId: string): ConnectionOptions {
@@ -101,15 +101,22 @@ export class Cluster {
   async start(): Promise<void> {
     this.broker.start();
     await this.eventually(() => this.inputs.open());
-    const { partitions } = this.#options;
-    const topics = this.topology.userTopics.map((topic) => ({
+    // As an application with `createTopics` makes them: what a table or a global store is restored from is compacted.
+    const { stores, globals, userTopics } = this.topology;
+    const compacted = new Set([...[...stores.values()].map((spec) => spec.sourceTopic), ...globals.map(({ topic }) => topic)]);
+    const topics = userTopics.map((topic) => ({
       name: topic.name,
-      partitions: topic.partitions ?? partitions,
+      partitions: this.#partitionsOf(topic.name),
       replication: 1,
-      config: topic.config,
+      config: compacted.has(topic.name) ? { 'cleanup.policy': 'compact', ...topic.config } : topic.config,
     }));
     await this.eventually(() => this.admin.createTopics(topics));
     for (const instance of this.instances) instance.start();
+  }
+
+  /** What the user declared, else what the simulation was given. */
+  #partitionsOf(topic: string): number {
+    return this.topology.userTopics.find(({ name }) => name === topic)?.partitions ?? this.#options.partitions;
   }
 
   /** Tries again while brokers are away. */

@@ -2,7 +2,7 @@
 // (the network and the broker between may fail). Remembers what was acknowledged.
 // I1 records of one partition arrive in the order of `send`, once each.  I2 `acknowledged` holds what is durably in the log.
 import { createProducer, type LogProducer } from '@millrace/client';
-import { type ErasedSerde, encodeWith, noHeaders, partitionForKey, type RecordHeaders, type Timer } from '@millrace/core';
+import { type ErasedSerde, encodeWith, MillraceError, noHeaders, partitionForKey, type RecordHeaders, type Timer } from '@millrace/core';
 import { type TopicSink, topicDeclaration } from '@millrace/dsl';
 import { BatchPool } from '@millrace/protocol';
 import type { SimProcess } from './sim-process.ts';
@@ -37,7 +37,7 @@ const BATCH_RECORDS_MAX = 200;
 export class Inputs {
   readonly #process: SimProcess;
   readonly #producer: LogProducer;
-  readonly #partitions: number;
+  readonly #partitionsOf: (topic: string) => number;
   readonly #pool = new BatchPool();
   readonly #queues = new Map<string, { readonly topic: string; readonly partition: number; readonly waiting: Queued[]; busy: boolean }>();
   readonly #timer: Timer;
@@ -47,9 +47,14 @@ export class Inputs {
   acknowledged = 0;
   failure: unknown;
 
-  constructor(process: SimProcess, ports: Parameters<typeof createProducer>[2], connection: Parameters<typeof createProducer>[0], partitions: number) {
+  constructor(
+    process: SimProcess,
+    ports: Parameters<typeof createProducer>[2],
+    connection: Parameters<typeof createProducer>[0],
+    partitionsOf: (topic: string) => number,
+  ) {
     this.#process = process;
-    this.#partitions = partitions;
+    this.#partitionsOf = partitionsOf;
     this.#producer = createProducer(connection, { deliveryTimeoutMs: 600_000 }, ports);
     this.#timer = process.timers.every(SEND_EVERY_MS, () => this.#pump());
   }
@@ -77,7 +82,7 @@ export class Inputs {
       send: (key, value, options = {}) => {
         const headers = options.headers ?? noHeaders;
         const keyBytes = bytesOf(declared.key, key, 'key', headers);
-        const chosen = declared.partitioner?.(key, value, this.#partitions);
+        const chosen = declared.partitioner?.(key, value, this.#partitionsOf(topic.name));
         const partition = options.partition ?? (typeof chosen === 'number' ? chosen : undefined);
         this.#queue(topic.name, keyBytes, bytesOf(declared.value, value, 'value', headers), { ...options, ...(partition === undefined ? {} : { partition }) });
       },
@@ -90,7 +95,13 @@ export class Inputs {
   }
 
   #queue(topic: string, key: Uint8Array | null, value: Uint8Array | null, options: SendOptions): void {
-    const partition = options.partition ?? (key === null ? this.#round++ % this.#partitions : partitionForKey(key, 0, key.length, this.#partitions));
+    const partitions = this.#partitionsOf(topic);
+    const partition = options.partition ?? (key === null ? this.#round++ % partitions : partitionForKey(key, 0, key.length, partitions));
+    // No broker would ever acknowledge it, and the seed would fail two minutes later for no reason that anybody sees.
+    if (!(Number.isInteger(partition) && partition >= 0 && partition < partitions))
+      throw new MillraceError('ERR_OPTION', `input(${topic}) was given partition ${String(partition)}; the topic has ${partitions}, counted from 0.`, {
+        topic,
+      });
     const name = `${topic}-${partition}`;
     const queue = this.#queues.get(name) ?? { topic, partition, waiting: [], busy: false };
     this.#queues.set(name, queue);

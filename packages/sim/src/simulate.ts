@@ -206,7 +206,8 @@ class SimulationRun implements Simulation {
       }
       if (clock.monotonicMs() > untilMs) {
         const lag = await describeLag(cluster).catch(String);
-        throw late(`instances are ${wanted.map(({ name, app }) => `${name} ${app?.state ?? 'down'}`).join(', ')} and not drained (${lag})`);
+        const state = wanted.map(({ name, app, gaveUp }) => `${name} ${app?.state ?? (gaveUp.length === 0 ? 'down' : `down (${gaveUp.at(-1)})`)}`);
+        throw late(`instances are ${state.join(', ')} and not drained (${lag})`);
       }
       await sleep(cluster.timers, SETTLE_CHECK_MS);
     }
