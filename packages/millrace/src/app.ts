@@ -133,6 +133,7 @@ class FacadeApp implements App {
   #brokers: readonly string[];
   #shared: SharedBroker | undefined;
   #server: QueryServer | undefined;
+  #started = false;
   #closing: Promise<void> | undefined;
 
   constructor(topology: Topology, options: AppOptions) {
@@ -198,6 +199,10 @@ class FacadeApp implements App {
 
   async start(): Promise<void> {
     refuseInWorker('app.start()');
+    // Before the try: a second call is a mistake of its caller and no reason to stop what the first one started.
+    if (this.#closing !== undefined) throw new MillraceError('ERR_CLOSED', 'the app has been closed, and an app is started once. Create another one.');
+    if (this.#started) throw new MillraceError('ERR_CLOSED', `the app is ${this.state}; an app is started once. Create another one.`);
+    this.#started = true;
     try {
       if (this.#options.brokers === undefined) {
         const dataDir = this.#ports.disk.join(this.#options.stateDir ?? './.millrace', '$broker');
@@ -245,10 +250,26 @@ class FacadeApp implements App {
   store<K, V>(
     handle: KeyValueHandle<K, V> | WindowHandle<K, V> | SessionHandle<K, V> | VersionedHandle<K, V>,
   ): KeyValueView<K, V> | WindowView<K, V> | VersionedView<K, V> {
+    this.#checkStore(handle);
     const { reads } = this.#running;
     if (handle.kind === 'keyValue') return keyValueViewOf<K, V>(reads, handle.name);
     return handle.kind === 'versioned' ? versionedViewOf<K, V>(reads, handle.name) : windowViewOf<K, V>(reads, handle.name);
   }
+
+  /** A handle that no operator keeps rows under is a mistake, not a partition that lives elsewhere. */
+  #checkStore({ name }: { readonly name: string }): void {
+    const { name: topology, stores } = this.#topology;
+    if (stores.has(name)) return;
+    const there = [...stores.keys()].join(', ');
+    throw new MillraceError(
+      'ERR_STORE_NOT_CONNECTED',
+      name === undefined
+        ? `store() takes the handle that store.keyValue(…) and its like return, not a name. Topology '${topology}' has ${there || 'no stores'}.`
+        : `Topology '${topology}' has no store '${name}'; it has ${there || 'none'}. Give one of its operators this handle: { store }.`,
+      name === undefined ? {} : { store: name },
+    );
+  }
+
   tasks(): readonly { readonly id: string; readonly state: string; readonly worker: string }[] {
     return this.#running.tasks();
   }
