@@ -174,7 +174,8 @@ export class GlobalRows {
     if (!isForPolicy(error)) throw error;
     const failure = failureOf(kept, stage, node, error);
     // There is no producer here: a dead letter is a record passed over.
-    if (decideFailure(policy, failure) === 'fail') throw taskFailed(failure);
+    const { decision, fault } = decideFailure(policy, failure);
+    if (decision === 'fail') throw taskFailed(failure, fault);
     this.#options.log.warn({ node, source: failure.source }, 'a record of a global topic was passed over');
     this.#options.dropped(node, stage === 'decode' ? 'decode' : 'skipped');
   }

@@ -427,10 +427,10 @@ export class Task implements GraphHost, QueueHost, SinkHost {
   #judge(policy: ErrorPolicy, stage: Failure['stage'], node: string, error: unknown, queue: RecordQueue | undefined, earlier?: EarlierRecord): void {
     if (!isForPolicy(error)) throw error;
     const failure = this.#failureOf(stage, node, error, queue, earlier);
-    const decision = decideFailure(policy, failure);
+    const { decision, fault } = decideFailure(policy, failure);
     if (isDeadLetter(decision)) writeDeadLetter(decision, failure, this);
     this.#host.events.failure(failure, decision);
-    if (decision === 'fail') throw taskFailed(failure);
+    if (decision === 'fail') throw taskFailed(failure, fault);
     this.drop(node, isDeadLetter(decision) ? 'deadLetter' : stage === 'decode' ? 'decode' : 'skipped', String(error));
   }
 
