@@ -49,6 +49,9 @@ function node(folder, ...args) {
   }
 }
 
+/** What main.mjs printed below its state: the topology. */
+const wordLengthsText = (said) => `${said.slice('running\n'.length).trimEnd()}\n`;
+
 /** A project that depends on every tarball; those bound to a platform as optional ones, as `millrace` itself has them. */
 function install(folder, packed, flags = []) {
   mkdirSync(folder);
@@ -118,6 +121,11 @@ await orExplain(async () => {
     check(
       node(project, '-e', "process.stdout.write(typeof require('millrace').topology)") === 'function',
       `require('millrace') works on Node ${process.versions.node}`,
+    );
+    const command = join(project, 'node_modules/.bin/millrace');
+    check(
+      existsSync(command) && node(project, 'node_modules/millrace/dist/bin.js', 'describe', 'topology.mjs') === wordLengthsText(said),
+      'npx millrace is there, and describes a topology',
     );
     checkTypes(project);
 

@@ -7,7 +7,7 @@ import { lineOf, type SourceFile, shipped, sources } from './source-tree.ts';
 const at = (file: SourceFile, node: ts.Node, what: string): string => `${file.path}:${lineOf(file.tree, node)} ${what}`;
 
 test('every file begins with a head that says why it exists', () => {
-  const wrong = shipped.filter((file) => !/^(\/\/ \S.{19}|\/\*\*)/.test(file.text)).map((file) => file.path);
+  const wrong = shipped.filter((file) => !/^(#!.*\n)?(\/\/ \S.{19}|\/\*\*)/.test(file.text)).map((file) => file.path);
   expect(wrong, 'Start the file with a comment: why it exists, what it owns, what it never does, its invariants (style rule 12).').toEqual([]);
 });
 
