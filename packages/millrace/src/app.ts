@@ -125,6 +125,18 @@ export function refuseInWorker(call: string): void {
   );
 }
 
+/** Before the broker is started: a port that cannot be is no reason to find out seconds later. */
+function checkHttp(http: unknown): void {
+  if (http === undefined || http === false) return;
+  const { port } = Object(http) as { readonly port?: unknown };
+  if (typeof http !== 'object' || http === null)
+    throw new MillraceError('ERR_OPTION', `http is ${JSON.stringify(http)}; it must be false, or settings: http: { port: 8080 }.`, { option: 'http' });
+  if (port !== undefined && !(typeof port === 'number' && Number.isInteger(port) && port >= 0 && port < 65_536))
+    throw new MillraceError('ERR_OPTION', `http.port is ${JSON.stringify(port)}; it must be a whole number from 0 (any free port) to 65535.`, {
+      option: 'http.port',
+    });
+}
+
 class FacadeApp implements App {
   readonly #topology: Topology;
   readonly #options: AppOptions;
@@ -148,6 +160,7 @@ class FacadeApp implements App {
         { option: 'brokers' },
       );
     }
+    checkHttp(options.http);
     this.#topology = topology;
     this.#options = options;
     this.#brokers = options.brokers ?? [];

@@ -152,6 +152,7 @@ const MIB = 1024 * 1024;
 export function settingsOf(topology: Topology, options: AppOptions, embedded: boolean): AppSettings {
   const applicationId = legalName('applicationId', options.applicationId ?? topology.name);
   const module = options.module === undefined ? undefined : String(options.module);
+  checkPlaces(module, options);
   const workers = wholeNumber('workers', options.workers ?? (module === undefined ? 0 : 1), 0, 1024);
   if (workers > 0 && module === undefined) {
     throw new MillraceError(
@@ -211,6 +212,29 @@ export function settingsOf(topology: Topology, options: AppOptions, embedded: bo
       fetchBytesMax: bytes('tuning.fetchBytesMax', tuning.fetchBytesMax ?? MIB),
     },
   };
+}
+
+/** What would be found out late and in words of Node: a folder in the wrong place, a module beside a file of ours, a list that is none. */
+function checkPlaces(module: string | undefined, { stateDir, brokers }: AppOptions): void {
+  const given = { stateDir, brokers } as { readonly stateDir?: unknown; readonly brokers?: unknown };
+  if (given.stateDir !== undefined && (typeof given.stateDir !== 'string' || given.stateDir === ''))
+    throw new MillraceError(
+      'ERR_OPTION',
+      `stateDir is ${JSON.stringify(given.stateDir)}; it must be the path of a folder, such as './data'. Leave it out for ./.millrace.`,
+      {
+        option: 'stateDir',
+      },
+    );
+  if (given.brokers !== undefined && !Array.isArray(given.brokers))
+    throw new MillraceError('ERR_OPTION', `brokers is ${JSON.stringify(given.brokers)}; it must be a list: brokers: ['localhost:9092'].`, {
+      option: 'brokers',
+    });
+  if (module !== undefined && /^\.\.?[\\/]/.test(module))
+    throw new MillraceError(
+      'ERR_OPTION',
+      `module is "${module}", and a worker thread would look for it beside its own file. Write module: import.meta.url, or new URL('${module}', import.meta.url).`,
+      { option: 'module' },
+    );
 }
 
 const STAGES = ['decode', 'process', 'produce'] as const;
