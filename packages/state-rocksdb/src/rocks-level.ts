@@ -13,11 +13,15 @@ export interface RocksColumnOptions {
   readonly cacheSize: number;
   readonly memtableMemoryBudget: number;
   readonly compaction: 'level';
+  /** False: no dictionaries are trained for the compressed levels, which costs more CPU than all else in a restore. */
+  readonly compression: false;
 }
 
 export interface RocksOpenOptions extends RocksColumnOptions {
   readonly passive: false;
   readonly createIfMissing: boolean;
+  /** The write-ahead log is short-lived: compressing it costs the writer's thread a quarter of its time. */
+  readonly walCompression: false;
   /** Background threads; the default ignores the limits of a container. */
   readonly parallelism: number;
   readonly columns: Readonly<Record<string, RocksColumnOptions>>;

@@ -83,12 +83,15 @@ export class RocksDatabase implements Database {
 
   #fill(native: RocksBatch, level: RocksLevel, batch: WriteBatch): void {
     const expired: { readonly column: Column; readonly gte: Uint8Array; readonly lt: Uint8Array; readonly limit: -1 }[] = [];
+    let store: RocksStore | undefined;
+    let name = '';
     for (const operation of batch.operations) {
-      const store = this.#find(operation.store);
-      const { column } = store;
-      if (operation.kind === 'put') native._put(addressed(operation.key), addressed(operation.value), { column });
-      else if (operation.kind === 'delete') native._del(addressed(operation.key), { column });
-      else if (operation.kind === 'expireRange') expired.push({ column, gte: addressed(operation.from), lt: addressed(operation.to), limit: -1 });
+      // Runs of one store are the rule: neither a lookup nor an object for each row.
+      if (store === undefined || operation.store !== name) store = this.#find((name = operation.store));
+      const { inColumn } = store;
+      if (operation.kind === 'put') native._put(addressed(operation.key), addressed(operation.value), inColumn);
+      else if (operation.kind === 'delete') native._del(addressed(operation.key), inColumn);
+      else if (operation.kind === 'expireRange') expired.push({ ...inColumn, gte: addressed(operation.from), lt: addressed(operation.to), limit: -1 });
       else this.#deleteRange(native, store, batch, operation.from, operation.to, operation);
     }
     // One mark for the whole range, whatever its size; a failure leaves rows that nobody reads, and is asked for again.
@@ -97,24 +100,27 @@ export class RocksDatabase implements Database {
 
   /** The binding has no range delete within a batch: each row gets its own, those that this batch has put before included. */
   #deleteRange(native: RocksBatch, store: RocksStore, batch: WriteBatch, from: Uint8Array, to: Uint8Array, until: WriteBatch['operations'][number]): void {
-    const options = { column: store.column };
+    const { inColumn } = store;
     using rows = store.scan({ gte: from, lt: to });
-    while (rows.next()) native._del(addressed(rows.key), options);
+    while (rows.next()) native._del(addressed(rows.key), inColumn);
     for (const earlier of batch.operations) {
       if (earlier === until) return;
       if (earlier.kind === 'put' && earlier.store === until.store && Buffer.compare(earlier.key, from) >= 0 && Buffer.compare(earlier.key, to) < 0)
-        native._del(addressed(earlier.key), options);
+        native._del(addressed(earlier.key), inColumn);
     }
   }
 }
 
 class RocksStore implements ByteStore {
   readonly column: Column;
+  /** The binding's options of a write to this store. */
+  readonly inColumn: { readonly column: Column };
   readonly #database: RocksDatabase;
 
   constructor(database: RocksDatabase, column: Column) {
     this.#database = database;
     this.column = column;
+    this.inColumn = { column };
   }
 
   get(key: Uint8Array): Buffer | undefined {

@@ -15,7 +15,7 @@ const MEMTABLE_BYTES_MIN = 1024 * 1024;
 const CACHE_BYTES_MIN = 512 * 1024;
 const CACHE_BYTES_MAX = 1024 * 1024 * 1024;
 /** Our own stores and the unused default family hold next to nothing. */
-const SMALL: RocksColumnOptions = { cacheSize: CACHE_BYTES_MIN, memtableMemoryBudget: MEMTABLE_BYTES_MIN, compaction: 'level' };
+const SMALL: RocksColumnOptions = { cacheSize: CACHE_BYTES_MIN, memtableMemoryBudget: MEMTABLE_BYTES_MIN, compaction: 'level', compression: false };
 const PARALLELISM_MAX = 4;
 
 /** Databases that this thread has opened, by handle. Also keeps them from the garbage collector, which would close them under the workers. */
@@ -89,6 +89,7 @@ function columnOptions(stores: readonly string[], cacheBytes: number): Record<st
     cacheSize: Math.min(CACHE_BYTES_MAX, Math.max(CACHE_BYTES_MIN, Math.floor(share / 2))),
     memtableMemoryBudget: Math.max(MEMTABLE_BYTES_MIN, Math.floor(share / 2)),
     compaction: 'level',
+    compression: false,
   };
   const columns: Record<string, RocksColumnOptions> = { [DEFAULT_COLUMN]: SMALL };
   for (const name of stores) columns[name] = name.startsWith('$') ? SMALL : each;
@@ -116,6 +117,7 @@ async function open(options: OpenOptions): Promise<OpenDatabase> {
     await level.open({
       passive: false,
       createIfMissing: true,
+      walCompression: false,
       parallelism: Math.min(PARALLELISM_MAX, availableParallelism()),
       ...SMALL,
       columns: columnOptions(stores, options.cacheBytes),
