@@ -4,6 +4,7 @@ import { type ConnectionOptions, createAdmin, createConsumer, type LogAdmin } fr
 import { type Chance, MillraceError, seededChance, sleep, type Timers, virtualTime } from '@millrace/core';
 import type { Database } from '@millrace/state';
 import type { Topology } from '@millrace/topology';
+import { ForeignWriter } from './foreign-writer.ts';
 import { type RawTopic, readTopic } from './log-reader.ts';
 import { Machine } from './machine.ts';
 import { BROKER_ADDRESS, BrokerMember, type Ground, InstanceMember, type InstanceOptions, portsOf } from './members.ts';
@@ -32,6 +33,7 @@ export class Cluster {
   readonly instances: readonly InstanceMember[];
   readonly spare: InstanceMember;
   readonly inputs: Inputs;
+  readonly foreign: ForeignWriter;
   readonly admin: LogAdmin;
   /** Chance of the workload and of the nemesis. */
   readonly chance: Chance;
@@ -81,7 +83,8 @@ export class Cluster {
     this.#observer = new SimProcess(this.world, 'observer', 'observer');
     this.#observerPorts = portsOf(ground, new Machine('observer', chance), this.#observer);
     this.admin = createAdmin(this.connection('admin'), {}, this.#observerPorts);
-    this.inputs = new Inputs(this.#observer, this.#observerPorts, this.connection('generator'), (topic) => this.#partitionsOf(topic));
+    this.inputs = new Inputs(this.#observer, this.#observerPorts, this.connection('generator'), options.partitions);
+    this.foreign = new ForeignWriter(this.inputs, this.connection('foreign'), this.#observerPorts);
   }
 
   connection(clientId: string): ConnectionOptions {
@@ -101,22 +104,15 @@ export class Cluster {
   async start(): Promise<void> {
     this.broker.start();
     await this.eventually(() => this.inputs.open());
-    // As an application with `createTopics` makes them: what a table or a global store is restored from is compacted.
-    const { stores, globals, userTopics } = this.topology;
-    const compacted = new Set([...[...stores.values()].map((spec) => spec.sourceTopic), ...globals.map(({ topic }) => topic)]);
-    const topics = userTopics.map((topic) => ({
+    const { partitions } = this.#options;
+    const topics = this.topology.userTopics.map((topic) => ({
       name: topic.name,
-      partitions: this.#partitionsOf(topic.name),
+      partitions: topic.partitions ?? partitions,
       replication: 1,
-      config: compacted.has(topic.name) ? { 'cleanup.policy': 'compact', ...topic.config } : topic.config,
+      config: topic.config,
     }));
     await this.eventually(() => this.admin.createTopics(topics));
     for (const instance of this.instances) instance.start();
-  }
-
-  /** What the user declared, else what the simulation was given. */
-  #partitionsOf(topic: string): number {
-    return this.topology.userTopics.find(({ name }) => name === topic)?.partitions ?? this.#options.partitions;
   }
 
   /** Tries again while brokers are away. */
@@ -158,6 +154,7 @@ export class Cluster {
   /** The observer's own ends are given back too. */
   async end(): Promise<void> {
     await this.inputs.close();
+    await this.foreign.close();
     await this.admin.close();
   }
 }

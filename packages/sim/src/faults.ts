@@ -1,6 +1,7 @@
 // The faults of a simulation: what can be asked for, and what each does to the cluster.
 // Owns: when they strike (drawn from the seed) and that each ends.  Never: strikes the machine that writes the inputs.
 import type { Chance } from '@millrace/core';
+import type { ForeignWriter } from './foreign-writer.ts';
 import { BROKER_HOST, type BrokerMember, type InstanceMember } from './members.ts';
 import type { Aim, SimNetwork } from './sim-network.ts';
 import type { World } from './sim-process.ts';
@@ -12,15 +13,19 @@ export const FAULTS = [
   'rebalances',
   'zombies',
   'workerDeaths',
+  'stuckWorkers',
   'networkSplits',
   'cuts',
   'lostAnswers',
+  'heldRequests',
+  'corruptBatches',
   'slowBroker',
   'brokerCrashes',
   'lostDisks',
   'fullDisks',
   'slowDisks',
   'clockJumps',
+  'foreignTransactions',
 ] as const;
 export type Fault = (typeof FAULTS)[number];
 /** Expected count per virtual minute; what is not named does not happen. */
@@ -28,6 +33,8 @@ export type FaultRates = { readonly [F in Fault]?: number };
 
 /** Requests whose loss or delay has its own answer in the client or the worker. */
 const API_KEYS = [0, 1, 8, 9, 10, 11, 12, 13, 14, 22, 24, 25, 26, 26, 28, 28] as const;
+/** Requests that wait on their way while others overtake them on other connections: those of commits, and of rebalances. */
+const HELD_KEYS = [26, 26, 26, 28, 28, 24, 25, 0, 9, 11, 12, 14] as const;
 /** A crash comes before one of the next this many effects. */
 const EFFECTS_MAX = 400;
 
@@ -39,6 +46,9 @@ export interface Victims {
   /** Comes and goes. */
   readonly spare: InstanceMember;
   readonly sessionTimeoutMs: number;
+  readonly transactionTimeoutMs: number;
+  /** Somebody else who writes to the inputs. */
+  readonly foreign: ForeignWriter;
   /** Whether an acknowledged write survives a power loss at the broker. */
   readonly durable: boolean;
 }
@@ -119,6 +129,9 @@ export class Nemesis {
         if (threads.length > 0) threads[this.#chance.integer(threads.length)]?.end('killed');
         return;
       }
+      case 'stuckWorkers':
+        this.#stick(victim, note);
+        return;
       case 'networkSplits':
         this.#split(victim.name, note);
         return;
@@ -132,6 +145,18 @@ export class Nemesis {
         network.aim({ apiKey, fate, delayMs: this.#chance.float() * (fate === 'late' ? 4000 : 20) });
         return;
       }
+      case 'heldRequests': {
+        const apiKey = HELD_KEYS[this.#chance.integer(HELD_KEYS.length)] as number;
+        network.aim({ apiKey, fate: 'hold', delayMs: this.#chance.float() * 2 * this.#victims.sessionTimeoutMs });
+        return;
+      }
+      case 'corruptBatches':
+        note(victim.name);
+        network.corruptNext(victim.name);
+        return;
+      case 'foreignTransactions':
+        note(this.#victims.foreign.strike(this.#chance));
+        return;
       case 'slowBroker':
         this.#slowBroker(note);
         return;
@@ -195,6 +220,15 @@ export class Nemesis {
     note(`${process?.name ?? 'nobody'} ${Math.round(forMs)}`);
     process?.freeze();
     this.#undoLater(forMs, () => process?.thaw());
+  }
+  /** User code that does not come back for a while, longer than its transaction may be open, on a thread of its own. */
+  #stick(victim: InstanceMember, note: (what: string) => void): void {
+    const threads = [...victim.threads];
+    const thread = threads[this.#chance.integer(Math.max(1, threads.length))];
+    const forMs = this.#chance.float() * 2 * this.#victims.transactionTimeoutMs;
+    note(`${thread?.name ?? 'nobody'} ${Math.round(forMs)}`);
+    thread?.freeze();
+    this.#undoLater(forMs, () => thread?.thaw());
   }
   #split(host: string, note: (what: string) => void): void {
     const { network, sessionTimeoutMs } = this.#victims;

@@ -12,6 +12,8 @@ export interface LinkHost {
   isUp(host: string): boolean;
   latencyMs(from: string, to: string): number;
   takeAim(apiKey: number): Aim | undefined;
+  /** Turns a bit of what is written between two hosts, if that is its fate. */
+  corrupt(one: string, other: string, bytes: Buffer): void;
   gone(link: Link): void;
 }
 
@@ -61,30 +63,31 @@ export class Link {
     });
   }
 
-  /** What the aimed faults make of bytes that the client writes. True: they are on their way (or never will be). */
-  intercept(bytes: Buffer): boolean {
+  /** What the aimed faults make of bytes that the client writes: 'taken' (they are on their way, or never will be), or how long they are held, ms. */
+  intercept(bytes: Buffer): 'taken' | number {
     for (const apiKey of this.#requests.push(bytes)) {
       const aim = this.host.takeAim(apiKey);
       if (aim === undefined) continue;
       this.host.world.trace.note(this.#name, `request ${apiKey}: ${aim.fate} ${Math.round(aim.delayMs)}`);
       if (aim.fate === 'lose') {
         this.reset(false);
-        return true;
+        return 'taken';
       }
+      if (aim.fate === 'hold') return aim.delayMs;
       this.deaf = true;
-      if (aim.fate === 'noAnswer') return false;
+      if (aim.fate === 'noAnswer') return 0;
       if (aim.fate === 'loseAnswer') {
         this.host.world.time.timers.after(aim.delayMs, () => this.near.fail('cut'));
-        return false;
+        return 0;
       }
       this.near.fail('cut');
       this.host.world.time.timers.after(aim.delayMs, () => {
         this.far.arrive(bytes, 0);
         this.far.arrive('end', 1);
       });
-      return true;
+      return 'taken';
     }
-    return false;
+    return 0;
   }
 
   /** Both sides see the connection break; `deliver`: what the client has written still reaches the server. */
@@ -133,11 +136,13 @@ export class End implements Socket {
     if (this.#closed || this.#ending || !this.process.effect('a network write')) return false;
     if (this.peer.process.ended !== undefined) return this.#writeToNobody();
     const copy = Buffer.from(bytes);
-    this.#link.host.world.trace.bytes(this.process.name, copy);
-    if (this === this.#link.near) {
-      if (this.#link.intercept(copy)) return false;
-    } else if (this.#link.deaf) return true;
-    return this.peer.arrive(copy, this.#link.host.latencyMs(this.host, this.peer.host));
+    const { host } = this.#link;
+    host.world.trace.bytes(this.process.name, copy);
+    host.corrupt(this.host, this.peer.host, copy);
+    const heldMs = this === this.#link.near ? this.#link.intercept(copy) : 0;
+    if (heldMs === 'taken') return false;
+    if (this === this.#link.far && this.#link.deaf) return true;
+    return this.peer.arrive(copy, heldMs + host.latencyMs(this.host, this.peer.host));
   }
   /** The machine came back without this connection: it says so. One that is still off says nothing. */
   #writeToNobody(): boolean {

@@ -181,14 +181,18 @@ export class InstanceMember extends Member {
     this.threads = new Set();
   }
 
-  /** SIGTERM: closes in order, then the process ends. Resolves with the virtual ms it took. */
-  async stop(leave: 'auto' | 'leave' | 'stay' = 'auto'): Promise<number> {
-    const { process, app } = this;
+  /** SIGTERM: closes in order, then the process ends. */
+  async stop(leave: 'auto' | 'leave' | 'stay' = 'auto'): Promise<void> {
+    const { process } = this;
+    await this.close(leave);
+    process?.end('exit');
+  }
+  /** The same, but the process stays, as that of a user who goes on with something else. Resolves with the virtual ms it took. */
+  async close(leave: 'auto' | 'leave' | 'stay'): Promise<number> {
+    const { app } = this;
     this.closing = true;
     const startedMs = this.ground.world.time.clock.monotonicMs();
     await app?.close({ leave });
-    const tookMs = this.ground.world.time.clock.monotonicMs() - startedMs;
-    process?.end('exit');
-    return tookMs;
+    return this.ground.world.time.clock.monotonicMs() - startedMs;
   }
 }

@@ -37,6 +37,10 @@ export class SimDatabases {
   find(directory: string): Database | undefined {
     return this.#kept.get(directory)?.memory;
   }
+  /** Folders of databases that are open. */
+  get open(): readonly string[] {
+    return [...this.#kept].filter(([, { open }]) => open).map(([directory]) => directory);
+  }
   closeAll(): void {
     for (const kept of this.#kept.values()) kept.open = false;
   }

@@ -2,9 +2,9 @@
 // (the network and the broker between may fail). Remembers what was acknowledged.
 // I1 records of one partition arrive in the order of `send`, once each.  I2 `acknowledged` holds what is durably in the log.
 import { createProducer, type LogProducer } from '@millrace/client';
-import { type ErasedSerde, encodeWith, MillraceError, noHeaders, partitionForKey, type RecordHeaders, type Timer } from '@millrace/core';
+import { type Chance, type ErasedSerde, encodeWith, noHeaders, partitionForKey, type RecordHeaders, type Timer } from '@millrace/core';
 import { type TopicSink, topicDeclaration } from '@millrace/dsl';
-import { BatchPool } from '@millrace/protocol';
+import { type BatchBuilder, BatchPool } from '@millrace/protocol';
 import type { SimProcess } from './sim-process.ts';
 
 export interface SendOptions {
@@ -37,7 +37,7 @@ const BATCH_RECORDS_MAX = 200;
 export class Inputs {
   readonly #process: SimProcess;
   readonly #producer: LogProducer;
-  readonly #partitionsOf: (topic: string) => number;
+  readonly #partitions: number;
   readonly #pool = new BatchPool();
   readonly #queues = new Map<string, { readonly topic: string; readonly partition: number; readonly waiting: Queued[]; busy: boolean }>();
   readonly #timer: Timer;
@@ -46,15 +46,12 @@ export class Inputs {
   sent = 0;
   acknowledged = 0;
   failure: unknown;
+  /** The last records that were sent, one of each partition. */
+  readonly #last = new Map<string, Queued & { readonly topic: string; readonly partition: number }>();
 
-  constructor(
-    process: SimProcess,
-    ports: Parameters<typeof createProducer>[2],
-    connection: Parameters<typeof createProducer>[0],
-    partitionsOf: (topic: string) => number,
-  ) {
+  constructor(process: SimProcess, ports: Parameters<typeof createProducer>[2], connection: Parameters<typeof createProducer>[0], partitions: number) {
     this.#process = process;
-    this.#partitionsOf = partitionsOf;
+    this.#partitions = partitions;
     this.#producer = createProducer(connection, { deliveryTimeoutMs: 600_000 }, ports);
     this.#timer = process.timers.every(SEND_EVERY_MS, () => this.#pump());
   }
@@ -82,7 +79,7 @@ export class Inputs {
       send: (key, value, options = {}) => {
         const headers = options.headers ?? noHeaders;
         const keyBytes = bytesOf(declared.key, key, 'key', headers);
-        const chosen = declared.partitioner?.(key, value, this.#partitionsOf(topic.name));
+        const chosen = declared.partitioner?.(key, value, this.#partitions);
         const partition = options.partition ?? (typeof chosen === 'number' ? chosen : undefined);
         this.#queue(topic.name, keyBytes, bytesOf(declared.value, value, 'value', headers), { ...options, ...(partition === undefined ? {} : { partition }) });
       },
@@ -94,18 +91,24 @@ export class Inputs {
     return input;
   }
 
+  /** A batch like one that was sent, and where: for those who write what must not count. Undefined before the first. */
+  copyOfOne(chance: Chance): { readonly topic: string; readonly partition: number; readonly batch: BatchBuilder } | undefined {
+    const all = [...this.#last.values()];
+    const one = all[chance.integer(Math.max(1, all.length))];
+    if (one === undefined) return undefined;
+    const batch = this.#pool.take();
+    batch.append(one.at, one.key as Buffer | null, 0, one.key?.length ?? 0, one.value as Buffer | null, 0, one.value?.length ?? 0, one.headers);
+    return { topic: one.topic, partition: one.partition, batch };
+  }
+
   #queue(topic: string, key: Uint8Array | null, value: Uint8Array | null, options: SendOptions): void {
-    const partitions = this.#partitionsOf(topic);
-    const partition = options.partition ?? (key === null ? this.#round++ % partitions : partitionForKey(key, 0, key.length, partitions));
-    // No broker would ever acknowledge it, and the seed would fail two minutes later for no reason that anybody sees.
-    if (!(Number.isInteger(partition) && partition >= 0 && partition < partitions))
-      throw new MillraceError('ERR_OPTION', `input(${topic}) was given partition ${String(partition)}; the topic has ${partitions}, counted from 0.`, {
-        topic,
-      });
+    const partition = options.partition ?? (key === null ? this.#round++ % this.#partitions : partitionForKey(key, 0, key.length, this.#partitions));
     const name = `${topic}-${partition}`;
     const queue = this.#queues.get(name) ?? { topic, partition, waiting: [], busy: false };
     this.#queues.set(name, queue);
-    queue.waiting.push({ at: options.at ?? this.#process.share.clock.nowMs(), key, value, headers: options.headers ?? noHeaders });
+    const record = { at: options.at ?? this.#process.share.clock.nowMs(), key, value, headers: options.headers ?? noHeaders };
+    queue.waiting.push(record);
+    this.#last.set(name, { ...record, topic, partition });
     this.sent++;
   }
 

@@ -4,6 +4,7 @@
 // N1 the bytes of one direction arrive in the order written, or not at all.  N2 a chunk is copied when written.
 // N3 what a process wrote before it died may still arrive; what comes for a dead process is lost.
 import { type Chance, type ConnectOptions, type Listener, MillraceError, type Network, type Socket, type SocketEvents } from '@millrace/core';
+import { flipBatch } from './flip-batch.ts';
 import { FrameWatch } from './frame-watch.ts';
 import { Link, type LinkHost } from './link.ts';
 import type { SimProcess, World } from './sim-process.ts';
@@ -14,8 +15,9 @@ export interface Aim {
   /**
    * `loseAnswer`: it arrives and is carried out; the connection ends before the answer. `noAnswer`: the same, and the connection stays silent.
    * `late`: the client loses the connection at once; the request arrives `delayMs` later all the same. `lose`: it never arrives.
+   * `hold`: it, and what follows on its connection, arrives `delayMs` later.
    */
-  readonly fate: 'loseAnswer' | 'noAnswer' | 'late' | 'lose';
+  readonly fate: 'loseAnswer' | 'noAnswer' | 'late' | 'lose' | 'hold';
   readonly delayMs: number;
 }
 
@@ -32,6 +34,8 @@ export class SimNetwork implements LinkHost {
   readonly #blocked = new Set<string>();
   readonly #slowMs = new Map<string, number>();
   #aims: Aim[] = [];
+  /** Hosts of which the next record batch, sent or received, arrives with a bit turned. */
+  readonly #corrupted = new Set<string>();
   #nextPort = 40_000;
 
   constructor(world: World, chance: Chance) {
@@ -66,12 +70,16 @@ export class SimNetwork implements LinkHost {
     this.#blocked.clear();
     this.#slowMs.clear();
     this.#aims = [];
+    this.#corrupted.clear();
     // A side that lost packets for good answers the next one with a reset.
     for (const link of [...this.#links]) if (link.deaf) link.reset(false);
     for (const link of this.#links) link.pump();
   }
   aim(aim: Aim): void {
     this.#aims.push(aim);
+  }
+  corruptNext(host: string): void {
+    this.#corrupted.add(host);
   }
   /** Breaks connections of a host; of what is on the way some arrives. */
   cut(host: string): void {
@@ -98,6 +106,13 @@ export class SimNetwork implements LinkHost {
   takeAim(apiKey: number): Aim | undefined {
     const at = this.#aims.findIndex((aim) => aim.apiKey === apiKey);
     return at < 0 ? undefined : this.#aims.splice(at, 1)[0];
+  }
+  corrupt(one: string, other: string, bytes: Buffer): void {
+    if (this.#corrupted.size === 0) return;
+    const struck = this.#corrupted.has(one) ? one : other;
+    if (!this.#corrupted.has(struck) || !flipBatch(bytes, this.#chance)) return;
+    this.#corrupted.delete(struck);
+    this.world.trace.note('network', `a bit of a batch from ${one} to ${other} is turned`);
   }
   gone(link: Link): void {
     this.#links.delete(link);

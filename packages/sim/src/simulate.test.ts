@@ -5,7 +5,6 @@ import type { FaultRates } from './faults.ts';
 import { type SimulationReport, simulate } from './simulate.ts';
 
 const words = topic('words', { value: serde.string() });
-const lines = topic('lines', { key: serde.string(), value: serde.string() });
 const counts = topic('counts', { key: serde.string(), value: serde.safeInt() });
 
 const wordCount = topology('word-count', (t) => {
@@ -56,63 +55,6 @@ test('the same seed is the same history, and another seed another one', async ()
   expect(again.digest).toBe(one.digest);
   expect(again.trace).toEqual(one.trace);
   expect(other.digest).not.toBe(one.digest);
-});
-
-test('a topic that says how many partitions it has gets its inputs there', async () => {
-  const [few, many] = [2, 7].map((partitions) => topic(`in-${partitions}`, { key: serde.string(), value: serde.string(), partitions })) as [
-    typeof lines,
-    typeof lines,
-  ];
-  const out = topic('out', { key: serde.string(), value: serde.string() });
-  const forward = topology('forward', (t) => void t.stream([few, many]).to(out));
-  await simulate(forward, {
-    seed: 1,
-    duration: '1s',
-    workload(sim) {
-      for (let n = 0; n < 40; n++) sim.input(n % 2 === 0 ? few : many).send(`k${n}`, 'x');
-      expect(() => sim.input(few).send('k', 'x', { partition: 2 })).toThrow(/partition 2; the topic has 2/);
-    },
-    verify: (sim) => expect(sim.output(out).latest()).toHaveLength(40),
-  });
-});
-
-test('the topic of a table needs no settings of its own', async () => {
-  const rows = topic('rows', { key: serde.string(), value: serde.string() });
-  const joined = topic('joined', { key: serde.string(), value: serde.string() });
-  await simulate(
-    topology(
-      'lookup',
-      (t) =>
-        void t
-          .stream(lines)
-          .join(t.table(rows), (line, row) => line + row)
-          .to(joined),
-    ),
-    {
-      seed: 1,
-      duration: '1s',
-      async workload(sim) {
-        sim.input(rows).send('k', 'row');
-        await sim.sleep('30s');
-        sim.input(lines).send('k', 'line and ');
-      },
-      verify: (sim) => expect(sim.output(joined).latest()).toMatchObject([{ key: 'k', value: 'line and row' }]),
-    },
-  );
-});
-
-test('an instance that cannot run says why', async () => {
-  const rows = topic('rows', { key: serde.string(), value: serde.string(), config: { 'cleanup.policy': 'delete' } });
-  const table = topology(
-    'uncompacted',
-    (t) =>
-      void t
-        .stream(lines)
-        .join(t.table(rows), (line) => line)
-        .to(topic('joined', { key: serde.string(), value: serde.string() })),
-  );
-  const run = simulate(table, { seed: 1, duration: '1s', workload: (sim) => sim.input(lines).send('k', 'x'), verify() {} });
-  await expect(run).rejects.toThrow(/down \(table store .* cleanup.policy is delete/);
 });
 
 test('what verify throws names the seed', async () => {

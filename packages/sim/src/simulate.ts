@@ -8,7 +8,7 @@ import { type Topology, topicName } from '@millrace/topology';
 import { auditLogs } from './checkers/log-audit.ts';
 import { auditOffsets, describeLag, hasOpenTransactions, OffsetWatch } from './checkers/offsets.ts';
 import { checkRebuilt, dumpStores } from './checkers/rebuilt.ts';
-import { checkOwnership, checkRest } from './checkers/rest.ts';
+import { checkLeftovers, checkOwnership, checkRest } from './checkers/rest.ts';
 import { Cluster } from './cluster.ts';
 import { type FaultRates, Nemesis } from './faults.ts';
 import type { RawTopic } from './log-reader.ts';
@@ -64,6 +64,8 @@ export interface SimulationReport {
 /** After the last fault everything that was sent is processed within this much virtual time. */
 const LIVENESS_MS = 120_000;
 const SETTLE_CHECK_MS = 100;
+/** Of the session timeout. Heartbeats tell the others after a third of it at most; without a word from the leaver it would take two thirds. */
+const HAND_OVER_SHARE = 0.62;
 /** The broker looks for transactions that are too old every second, and ends them then. */
 const ABORT_MS = 5_000;
 /** Virtual time bounds a simulation, and this its steps: past it something spins. A history of ten seconds takes some 5,000. */
@@ -151,8 +153,7 @@ class SimulationRun implements Simulation {
   async history(): Promise<void> {
     const cluster = this.#cluster;
     await cluster.start();
-    const { chance, durable, sessionTimeoutMs } = cluster;
-    this.#nemesis = new Nemesis({ ...cluster, durable, sessionTimeoutMs, world: cluster.world }, this.#options.faults ?? {}, chance);
+    this.#nemesis = new Nemesis(cluster, this.#options.faults ?? {}, cluster.chance);
     const watch = new OffsetWatch(cluster);
     watch.start();
     const workload = Promise.resolve(this.#options.workload(this));
@@ -171,6 +172,7 @@ class SimulationRun implements Simulation {
     await auditOffsets(cluster, this.#topics);
     await this.#options.verify(this);
     const before = dumpStores(cluster);
+    await this.#handOver();
     await this.#stopAll();
     if (topologyHasStores(cluster)) await checkRebuilt(cluster, exactlyOnce ? before : undefined, () => this.#rest());
     await this.#stopAll();
@@ -206,8 +208,7 @@ class SimulationRun implements Simulation {
       }
       if (clock.monotonicMs() > untilMs) {
         const lag = await describeLag(cluster).catch(String);
-        const state = wanted.map(({ name, app, gaveUp }) => `${name} ${app?.state ?? (gaveUp.length === 0 ? 'down' : `down (${gaveUp.at(-1)})`)}`);
-        throw late(`instances are ${state.join(', ')} and not drained (${lag})`);
+        throw late(`instances are ${wanted.map(({ name, app }) => `${name} ${app?.state ?? 'down'}`).join(', ')} and not drained (${lag})`);
       }
       await sleep(cluster.timers, SETTLE_CHECK_MS);
     }
@@ -220,6 +221,23 @@ class SimulationRun implements Simulation {
     while (cluster.world.time.clock.monotonicMs() < untilMs && (await hasOpenTransactions(cluster))) await sleep(cluster.timers, SETTLE_CHECK_MS);
   }
 
+  /** One instance stops in order while others are there: what it had is theirs long before its session would have run out (K8). */
+  async #handOver(): Promise<void> {
+    const cluster = this.#cluster;
+    const { clock } = cluster.world.time;
+    const alive = cluster.members.filter((member) => member.wanted && member.alive);
+    const [leaver] = alive.filter(({ app }) => (app?.tasks().length ?? 0) > 0);
+    if (leaver === undefined || alive.length < 2) return;
+    leaver.wanted = false;
+    await leaver.stop('leave');
+    const leftMs = clock.monotonicMs();
+    while (!(await this.#everyTaskRuns())) {
+      if (clock.monotonicMs() - leftMs > cluster.sessionTimeoutMs * HAND_OVER_SHARE)
+        throw new Error(`${Math.round(clock.monotonicMs() - leftMs)} ms after ${leaver.name} has left, its tasks do not run elsewhere (K8)`);
+      await sleep(cluster.timers, SETTLE_CHECK_MS / 5);
+    }
+  }
+
   async #everyTaskRuns(): Promise<boolean> {
     const { topology, members } = this.#cluster;
     const counts = await this.#cluster.topics();
@@ -227,7 +245,7 @@ class SimulationRun implements Simulation {
       (sum, sub) => sum + Math.max(0, ...sub.sources.map((ref) => counts.get(topicName(topology.name, ref)) ?? 0)),
       0,
     );
-    return members.reduce((sum, { app }) => sum + (app?.tasks().length ?? 0), 0) === tasks;
+    return members.reduce((sum, { app }) => sum + (app?.tasks() ?? []).filter(({ state }) => state === 'running').length, 0) === tasks;
   }
 
   #deadline(untilMs: number): AbortSignal {
@@ -248,8 +266,12 @@ class SimulationRun implements Simulation {
     for (const member of this.#cluster.members) {
       if (!member.alive) continue;
       member.wanted = false;
-      const tookMs = await member.stop('leave');
+      const { process, threads } = member;
+      const tookMs = await member.close('leave');
       if (tookMs > 10_000) throw new Error(`${member.name} took ${Math.round(tookMs)} ms to stop (K8)`);
+      await sleep(this.#cluster.timers, SETTLE_CHECK_MS);
+      if (process !== undefined) checkLeftovers(this.#cluster, process, threads.size);
+      process?.end('exit');
     }
     await sleep(this.#cluster.timers, SETTLE_CHECK_MS);
   }

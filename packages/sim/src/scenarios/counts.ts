@@ -1,5 +1,5 @@
 // K2, count-once: every input adds one to its key, and the output says which input did and the how-manieth it was; behind a repartition the same
-// per window. K3 for the windows.
+// per window. K3 for the windows. K10: rows looked up meanwhile are rows that were committed.
 import { serde } from '@millrace/core';
 import { store, topic, topology, windows } from '@millrace/dsl';
 import { checkTable, EVENT_TIME_MS, pick, type Scenario } from './scenario.ts';
@@ -32,6 +32,7 @@ const program = topology('counting', (t) => {
 });
 
 export function counts(): Scenario {
+  const seen = new Map<string, Set<string>>();
   const sent: { readonly key: string; readonly s: number; readonly at: number }[] = [];
   return {
     topology: program,
@@ -40,6 +41,7 @@ export function counts(): Scenario {
         const one = { key: pick(sim, ['a', 'b', 'c', 'd', 'e', 'f', 'g']), s, at: EVENT_TIME_MS + s * 30 };
         sent.push(one);
         sim.input(entries).send(one.key, { s }, { at: one.at });
+        for (const row of s % 5 === 0 ? sim.store(perKey).entries() : []) seen.set(row.key, (seen.get(row.key) ?? new Set()).add(JSON.stringify(row.value)));
         await sim.sleep(30);
       }
     },
@@ -54,6 +56,10 @@ export function counts(): Scenario {
         for (const { s } of wanted) if (!found.some((one) => one.s === s)) throw new Error(`totals of ${key} (K2): input ${s} is missing`);
       }
       if (!exactly) return;
+      for (const [key, rows] of seen) {
+        const committed = new Set(byKey.get(key)?.map((row) => JSON.stringify(row)));
+        for (const row of rows) if (!committed.has(row)) throw new Error(`a query of ${key} saw ${row}, which was never committed (K10)`);
+      }
       const windowed = new Map<string, number>();
       for (const { s, at } of sent) {
         const name = `bucket-${s % 5}@${at - (at % 2000)}`;

@@ -2,14 +2,27 @@
 import { seededChance } from '@millrace/core';
 import { FAULTS, type Fault, type FaultRates } from '../faults.ts';
 import { type SimulationReport, simulate } from '../simulate.ts';
+import { asyncCalls } from './async-calls.ts';
 import { counts } from './counts.ts';
 import { streamStream, streamTable, tableTable } from './joins.ts';
+import { lateness } from './lateness.ts';
 import { ledger } from './ledger.ts';
 import { chain, timers } from './processors.ts';
 import type { Scenario } from './scenario.ts';
 import { sessions } from './windows.ts';
 
-export const SCENARIOS: Readonly<Record<string, () => Scenario>> = { counts, ledger, streamTable, streamStream, tableTable, sessions, timers, chain };
+export const SCENARIOS: Readonly<Record<string, () => Scenario>> = {
+  counts,
+  ledger,
+  streamTable,
+  streamStream,
+  tableTable,
+  sessions,
+  lateness,
+  timers,
+  chain,
+  asyncCalls,
+};
 
 /** Once in how many seeds records may come again. */
 const AT_LEAST_ONCE_IN = 8;
