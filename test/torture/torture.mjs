@@ -221,7 +221,7 @@ class Torture {
       commitInterval: 50,
       settleInterval: 200,
       createTopics: true,
-      connectionTimeout: kafka ? 90_000 : 15_000, // an instance may start while the broker is away
+      connectionTimeout: kafka ? 90_000 : 60_000, // an instance may start while the broker is away, and its first requests may be lost
       requestTimeout: 6_000, // an answer may be lost in silence
       tuning: { sessionTimeout: sessionMs, purgeInterval: 2000, transactionTimeout: 5000 },
       ...(shared ? {} : { brokers }),
