@@ -6,6 +6,7 @@ import { withNull } from './draft/serde-hints.ts';
 import { changeSerde } from './operators/change-serde.ts';
 import { nullKeyFilterOperator } from './operators/null-key-filter.ts';
 import { passThroughOperator } from './operators/pass-through.ts';
+import { type RecordWatcher, watched } from './operators/watched.ts';
 import { checkExplicitNames } from './plan/explicit-names.ts';
 import { inOrder, nodeById, type Plan, type PlanNode, type RepartitionPlan, type SinkPlan, type SourceReading } from './plan/nodes.ts';
 import { mergeRepartitions } from './plan/passes/merge-repartitions.ts';
@@ -16,12 +17,18 @@ import { joinOverOneStore } from './plan/passes/self-join.ts';
 import type { Optimization } from './stream-builder.ts';
 import type { TopicDeclaration } from './topic.ts';
 
-export function compile(name: string, plan: Plan, optimizations: ReadonlySet<Optimization>, naming: 'generated' | 'explicit' = 'generated'): Topology {
+export interface CompileSettings {
+  readonly optimizations: ReadonlySet<Optimization>;
+  readonly naming: 'generated' | 'explicit';
+  readonly watch: RecordWatcher | undefined;
+}
+
+export function compile(name: string, plan: Plan, { optimizations, naming, watch }: CompileSettings): Topology {
   const ready = applyPasses(plan, optimizations);
   if (naming === 'explicit') checkExplicitNames(ready);
   const graph = new GraphBuilder();
   for (const store of ready.stores) graph.addStore(store);
-  for (const node of inOrder(ready.nodes)) addNode(graph, ready, node);
+  for (const node of inOrder(ready.nodes)) addNode(graph, ready, watch === undefined ? node : watchedNode(node, watch));
   for (const group of ready.copartitioned) graph.addCopartitionGroup(group.flatMap((id) => topicsOf(nodeById(ready, id))));
   return graph.build(name);
 }
@@ -32,6 +39,10 @@ export function applyPasses(plan: Plan, optimizations: ReadonlySet<Optimization>
   if (optimizations.has('mergeRepartitions')) next = mergeRepartitions(next);
   if (optimizations.has('singleStoreSelfJoin')) next = joinOverOneStore(next);
   return keepNullKeys(next);
+}
+
+function watchedNode(node: PlanNode, watch: RecordWatcher): PlanNode {
+  return 'create' in node ? { ...node, create: watched(node.create, watch) } : node;
 }
 
 function addNode(graph: GraphBuilder, plan: Plan, node: PlanNode): void {

@@ -22,8 +22,26 @@ export function placingErrors<T>(build: () => T): T {
   }
 }
 
-function placed(error: MillraceError): MillraceError {
-  const script = scriptLine(error.stack ?? '', OWN);
+/** Where in the script each operator, store and repartition topic was written: for mistakes that show only when the graph is complete. */
+export class ScriptPlaces {
+  readonly #places = new Map<string, Error>();
+
+  /** Of several of one name the last one counts: it is the one too many. */
+  note(...names: readonly string[]): void {
+    const here = new Error('here');
+    for (const name of names) this.#places.set(name, here);
+  }
+
+  /** The error with the line of what it is about. */
+  blame(error: MillraceError): MillraceError {
+    const { node, store, topic } = error.where;
+    const found = [node, store, topic].flatMap((name) => this.#places.get(String(name)) ?? [])[0];
+    return found === undefined ? error : placed(error, found.stack);
+  }
+}
+
+function placed(error: MillraceError, stack = error.stack): MillraceError {
+  const script = scriptLine(stack ?? '', OWN);
   if (script === undefined || error.where.script !== undefined) return error;
   const message = `${error.message} (${script})`;
   const better = new MillraceError(error.code, message, { ...error.where, script }, error.cause);

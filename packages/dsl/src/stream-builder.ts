@@ -15,7 +15,7 @@ import type { GlobalTable } from './global-table.ts';
 import type { KStream } from './kstream.ts';
 import type { KTable } from './ktable.ts';
 import type { GlobalStoreOptions, GlobalTableOptions, SourceOptions, TableSourceOptions } from './operator-options.ts';
-import type { ProcessorSpec } from './processor.ts';
+import type { ProcessorSpec, StreamRecord } from './processor.ts';
 import { placingErrors } from './script-place.ts';
 import { type TopicSource, topicDeclaration } from './topic.ts';
 
@@ -45,6 +45,11 @@ export interface TopologyOptions {
   readonly naming?: 'generated' | 'explicit';
   /** Serdes of internal topics and stores where no operator knows better: `serde.json()` unless given. */
   readonly defaults?: { readonly key?: Serde<unknown, never>; readonly value?: Serde<unknown, never> };
+  /**
+   * Sees every record at every operator, in the task's thread, before the operator does; a table's change as its new row, `null` for a delete. For
+   * tracing and audits; it slows every record down. What it throws is a failure of that operator.
+   */
+  readonly onRecord?: (node: string, record: StreamRecord<unknown, unknown>) => void;
 }
 
 const ALL_OPTIMIZATIONS: readonly Optimization[] = ['reuseSourceTopics', 'mergeRepartitions', 'singleStoreSelfJoin'];
@@ -80,11 +85,24 @@ function buildTopology(name: string, build: (t: TopologyBuilder) => void, option
   const result: unknown = build(createStreamBuilder(draft));
   if (result instanceof Promise)
     throw topologyError(`The build function of topology "${name}" is asynchronous. Await what it needs before, and build in one go.`, { topology: name });
-  return compile(name, draft.freeze(), chosen(options.optimize ?? true), options.naming);
+  const { optimize = true, naming = 'generated', onRecord } = options;
+  if (naming !== 'generated' && naming !== 'explicit') throw unknownWord('naming', naming, "'generated' or 'explicit'");
+  const optimizations = chosen(optimize);
+  try {
+    return compile(name, draft.freeze(), { optimizations, naming, watch: onRecord });
+  } catch (error) {
+    throw MillraceError.is(error) ? draft.places.blame(error) : error;
+  }
 }
 
 function chosen(optimize: boolean | readonly Optimization[]): ReadonlySet<Optimization> {
+  const unknown = typeof optimize === 'boolean' ? undefined : optimize.find((each) => !ALL_OPTIMIZATIONS.includes(each));
+  if (unknown !== undefined) throw unknownWord('optimize', unknown, `true, false or a list of ${ALL_OPTIMIZATIONS.join(', ')}`);
   return new Set(optimize === true ? ALL_OPTIMIZATIONS : optimize === false ? [] : optimize);
+}
+
+function unknownWord(option: string, given: unknown, wanted: string): MillraceError {
+  return new MillraceError('ERR_OPTION', `${option} has ${JSON.stringify(given)}; it takes ${wanted}.`, { option });
 }
 
 function createStreamBuilder(draft: PlanDraft): TopologyBuilder {

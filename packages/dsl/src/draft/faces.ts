@@ -18,6 +18,7 @@ import type { ErasedTransformerSpec } from '../operators/table-transform.ts';
 import { topicDeclaration } from '../topic.ts';
 import { type AsyncStep, appendAsync } from './async-draft.ts';
 import { type ForeignKeyOptionsErased, joinByForeignKey } from './foreign-key-join.ts';
+import { givenFunction, givenFunctions } from './given-function.ts';
 import type { GlobalNode } from './global-stores.ts';
 import { GroupFace } from './group-faces.ts';
 import { type Paceable, pacedTable } from './paced-table.ts';
@@ -48,40 +49,40 @@ export class StreamFace {
   }
 
   filter(predicate: ErasedPredicate, options: ErasedOptions = {}): StreamFace {
-    return this.#append({ prefix: 'KSTREAM-FILTER-', effect: 'keepsAll', create: filterOperator(predicate, true), ...serdesOf(this.node) }, options);
+    return this.#append({ prefix: 'KSTREAM-FILTER-', effect: 'keepsAll', create: filterOperator(givenFunction(predicate, 'filter(): the predicate'), true), ...serdesOf(this.node) }, options);
   }
   filterNot(predicate: ErasedPredicate, options: ErasedOptions = {}): StreamFace {
-    return this.#append({ prefix: 'KSTREAM-FILTER-', effect: 'keepsAll', create: filterOperator(predicate, false), ...serdesOf(this.node) }, options);
+    return this.#append({ prefix: 'KSTREAM-FILTER-', effect: 'keepsAll', create: filterOperator(givenFunction(predicate, 'filterNot(): the predicate'), false), ...serdesOf(this.node) }, options);
   }
   map(mapper: ErasedMapper, options: ErasedOptions = {}): StreamFace {
-    return this.#append({ prefix: 'KSTREAM-MAP-', effect: 'changesKey', create: mapOperator(mapper), key: options.key, value: options.value }, options);
+    return this.#append({ prefix: 'KSTREAM-MAP-', effect: 'changesKey', create: mapOperator(givenFunction(mapper, 'map(): the mapper')), key: options.key, value: options.value }, options);
   }
   mapValues(mapper: ErasedMapper, options: ErasedOptions = {}): StreamFace {
     return this.#append(
-      { prefix: 'KSTREAM-MAPVALUES-', effect: 'changesValue', create: mapValuesOperator(mapper), key: this.node.key, value: options.value },
+      { prefix: 'KSTREAM-MAPVALUES-', effect: 'changesValue', create: mapValuesOperator(givenFunction(mapper, 'mapValues(): the mapper')), key: this.node.key, value: options.value },
       options,
     );
   }
   flatMap(mapper: ErasedMapper, options: ErasedOptions = {}): StreamFace {
-    return this.#append({ prefix: 'KSTREAM-FLATMAP-', effect: 'changesKey', create: flatMapOperator(mapper), key: options.key, value: options.value }, options);
+    return this.#append({ prefix: 'KSTREAM-FLATMAP-', effect: 'changesKey', create: flatMapOperator(givenFunction(mapper, 'flatMap(): the mapper')), key: options.key, value: options.value }, options);
   }
   flatMapValues(mapper: ErasedMapper, options: ErasedOptions = {}): StreamFace {
     return this.#append(
-      { prefix: 'KSTREAM-FLATMAPVALUES-', effect: 'changesValue', create: flatMapValuesOperator(mapper), key: this.node.key, value: options.value },
+      { prefix: 'KSTREAM-FLATMAPVALUES-', effect: 'changesValue', create: flatMapValuesOperator(givenFunction(mapper, 'flatMapValues(): the mapper')), key: this.node.key, value: options.value },
       options,
     );
   }
   selectKey(selector: ErasedMapper, options: ErasedOptions = {}): StreamFace {
     return this.#append(
-      { prefix: 'KSTREAM-KEY-SELECT-', effect: 'changesKey', create: selectKeyOperator(selector), key: options.key, value: this.node.value },
+      { prefix: 'KSTREAM-KEY-SELECT-', effect: 'changesKey', create: selectKeyOperator(givenFunction(selector, 'selectKey() and groupBy(): the selector')), key: options.key, value: this.node.value },
       options,
     );
   }
   peek(action: ErasedMapper, options: ErasedOptions = {}): StreamFace {
-    return this.#append({ prefix: 'KSTREAM-PEEK-', effect: 'keepsAll', create: peekOperator(action), ...serdesOf(this.node) }, options);
+    return this.#append({ prefix: 'KSTREAM-PEEK-', effect: 'keepsAll', create: peekOperator(givenFunction(action, 'peek(): the action')), ...serdesOf(this.node) }, options);
   }
   forEach(action: ErasedMapper, options: ErasedOptions = {}): void {
-    this.#append({ prefix: 'KSTREAM-FOREACH-', effect: 'keepsAll', create: peekOperator(action), ...serdesOf(this.node) }, options);
+    this.#append({ prefix: 'KSTREAM-FOREACH-', effect: 'keepsAll', create: peekOperator(givenFunction(action, 'forEach(): the action')), ...serdesOf(this.node) }, options);
   }
   merge(other: object, options: ErasedOptions = {}): StreamFace {
     return new StreamFace(mergeStreams(this.node, sameTopology(other, StreamFace, this.node.draft, 'merge()').node, options));
@@ -121,19 +122,20 @@ export class StreamFace {
     return this.#joinStream(other, joiner, 'outer', options);
   }
   mapAsync(mapper: ErasedAsyncMapper, options: ErasedOptions & CallOptions): StreamFace {
-    return this.#async({ prefix: 'KSTREAM-MAPASYNC-', keys: 'free', stores: [], create: mapWork(mapper) }, options);
+    return this.#async({ prefix: 'KSTREAM-MAPASYNC-', keys: 'free', stores: [], create: mapWork(givenFunction(mapper, 'mapAsync(): the mapper')) }, options);
   }
   mapValuesAsync(mapper: ErasedAsyncMapper, options: ErasedOptions & CallOptions): StreamFace {
-    return this.#async({ prefix: 'KSTREAM-MAPVALUESASYNC-', keys: 'fixed', stores: [], create: mapValuesWork(mapper) }, options);
+    return this.#async({ prefix: 'KSTREAM-MAPVALUESASYNC-', keys: 'fixed', stores: [], create: mapValuesWork(givenFunction(mapper, 'mapValuesAsync(): the mapper')) }, options);
   }
   processAsync(spec: ErasedAsyncProcessorSpec & { readonly stores?: readonly StoreHandle[] }, options: ErasedOptions & CallOptions): StreamFace {
-    return this.#async({ prefix: 'KSTREAM-PROCESSASYNC-', keys: 'free', stores: spec.stores ?? [], create: processWork(spec) }, options);
+    const { stores = [] } = givenFunctions(spec, ['read', 'call', 'apply'], 'processAsync()');
+    return this.#async({ prefix: 'KSTREAM-PROCESSASYNC-', keys: 'free', stores, create: processWork(spec) }, options);
   }
   process(spec: ErasedProcessorSpec, options: ErasedOptions = {}): StreamFace {
-    return new StreamFace(processStream(this.node, spec, 'free', options));
+    return new StreamFace(processStream(this.node, givenFunctions(spec, ['create'], 'process()'), 'free', options));
   }
   processValues(spec: ErasedProcessorSpec, options: ErasedOptions = {}): StreamFace {
-    return new StreamFace(processStream(this.node, spec, 'fixed', options));
+    return new StreamFace(processStream(this.node, givenFunctions(spec, ['create'], 'processValues()'), 'fixed', options));
   }
   to(sink: { readonly name: string } | ErasedTopicChooser, options: ErasedOptions & { readonly topics?: readonly { readonly name: string }[] } = {}): void {
     if (typeof sink === 'function') sinkToChosen(this.node, sink as ErasedTopicChooser, options);
@@ -142,6 +144,7 @@ export class StreamFace {
 
   /** A table is looked up; a stream is met within a window. */
   #join(other: object, joiner: ErasedJoiner, kind: 'inner' | 'left', options: object): StreamFace {
+    givenFunction(joiner, 'a join: the joiner');
     if (other instanceof GlobalFace) {
       const { node } = sameTopology(other, GlobalFace, this.node.draft, 'a join');
       return new StreamFace(joinWithGlobal(this.node, node, joiner, kind, options as GlobalJoinOptionsErased));
@@ -151,6 +154,7 @@ export class StreamFace {
     return new StreamFace(joinWithTable(this.node, table.node, joiner, kind, options as JoinOptionsErased));
   }
   #joinStream(other: object, joiner: ErasedJoiner, kind: StreamJoinKind, options: object | undefined): StreamFace {
+    givenFunction(joiner, 'a join: the joiner');
     const { node } = sameTopology(other, StreamFace, this.node.draft, 'a join');
     checkJoinOptions(options, 'A join');
     return new StreamFace(joinStreams(this.node, node, joiner, kind, options));
@@ -180,39 +184,41 @@ export class TableFace {
   }
 
   filter(predicate: ErasedRowPredicate, options: TableOptionsErased = {}): TableFace {
-    return tableFace(options, (immediate) => filterTable(this.node, predicate, true, immediate));
+    return tableFace(options, (immediate) => filterTable(this.node, givenFunction(predicate, 'filter(): the predicate'), true, immediate));
   }
   filterNot(predicate: ErasedRowPredicate, options: TableOptionsErased = {}): TableFace {
-    return tableFace(options, (immediate) => filterTable(this.node, predicate, false, immediate));
+    return tableFace(options, (immediate) => filterTable(this.node, givenFunction(predicate, 'filterNot(): the predicate'), false, immediate));
   }
   mapValues(mapper: ErasedRowMapper, options: TableOptionsErased = {}): TableFace {
-    return tableFace(options, (immediate) => mapTable(this.node, mapper, immediate));
+    return tableFace(options, (immediate) => mapTable(this.node, givenFunction(mapper, 'mapValues(): the mapper'), immediate));
   }
   transformValues(spec: ErasedTransformerSpec, options: TableOptionsErased = {}): TableFace {
-    return tableFace(options, (immediate) => transformTable(this.node, spec, immediate));
+    return tableFace(options, (immediate) => transformTable(this.node, givenFunctions(spec, ['create'], 'transformValues()'), immediate));
   }
   groupBy(selector: ErasedRowMapper, options: GroupOptionsErased = {}): TableGroupFace {
-    return new TableGroupFace(groupTable(this.node, selector, options));
+    return new TableGroupFace(groupTable(this.node, givenFunction(selector, 'groupBy(): the selector'), options));
   }
   join(other: object, joiner: ErasedJoiner, options: TableOptionsErased = {}): TableFace {
     const { node } = sameTopology(other, TableFace, this.node.draft, 'join()');
-    return tableFace(options, (immediate) => joinTables(this.node, node, joiner, 'inner', immediate));
+    return tableFace(options, (immediate) => joinTables(this.node, node, givenFunction(joiner, 'a join: the joiner'), 'inner', immediate));
   }
   leftJoin(other: object, joiner: ErasedJoiner, options: TableOptionsErased = {}): TableFace {
     const { node } = sameTopology(other, TableFace, this.node.draft, 'leftJoin()');
-    return tableFace(options, (immediate) => joinTables(this.node, node, joiner, 'left', immediate));
+    return tableFace(options, (immediate) => joinTables(this.node, node, givenFunction(joiner, 'a join: the joiner'), 'left', immediate));
   }
   outerJoin(other: object, joiner: ErasedJoiner, options: TableOptionsErased = {}): TableFace {
     const { node } = sameTopology(other, TableFace, this.node.draft, 'outerJoin()');
-    return tableFace(options, (immediate) => joinTables(this.node, node, joiner, 'outer', immediate));
+    return tableFace(options, (immediate) => joinTables(this.node, node, givenFunction(joiner, 'a join: the joiner'), 'outer', immediate));
   }
   foreignKeyJoin(other: object, joiner: ErasedJoiner, options: Paceable<ForeignKeyOptionsErased>): TableFace {
     const { node } = sameTopology(other, TableFace, this.node.draft, 'foreignKeyJoin()');
-    return tableFace(options, (immediate) => joinByForeignKey(this.node, node, joiner, 'inner', immediate));
+    givenFunctions(options, ['on'], 'foreignKeyJoin()');
+    return tableFace(options, (immediate) => joinByForeignKey(this.node, node, givenFunction(joiner, 'a join: the joiner'), 'inner', immediate));
   }
   leftForeignKeyJoin(other: object, joiner: ErasedJoiner, options: Paceable<ForeignKeyOptionsErased>): TableFace {
     const { node } = sameTopology(other, TableFace, this.node.draft, 'leftForeignKeyJoin()');
-    return tableFace(options, (immediate) => joinByForeignKey(this.node, node, joiner, 'left', immediate));
+    givenFunctions(options, ['on'], 'leftForeignKeyJoin()');
+    return tableFace(options, (immediate) => joinByForeignKey(this.node, node, givenFunction(joiner, 'a join: the joiner'), 'left', immediate));
   }
   suppress(options: SuppressOptionsErased): TableFace {
     return new TableFace(suppressTable(this.node, options));
@@ -232,11 +238,11 @@ export class TableGroupFace {
     return tableFace(options, (immediate) => foldTableGroup(this.group, { fold: tableCountFold, kind: 'count', options: immediate }));
   }
   reduce(spec: TableOptionsErased & Pick<TableFold, 'add' | 'subtract'>): TableFace {
-    const { add, subtract } = spec;
+    const { add, subtract } = givenFunctions(spec, ['add', 'subtract'], 'reduce() of a grouped table');
     return tableFace(spec, (immediate) => foldTableGroup(this.group, { fold: { initial: undefined, add, subtract }, kind: 'reduce', options: immediate }));
   }
   aggregate(spec: TableOptionsErased & TableFold): TableFace {
-    const { initial, add, subtract } = spec;
+    const { initial, add, subtract } = givenFunctions(spec, ['initial', 'add', 'subtract'], 'aggregate() of a grouped table');
     return tableFace(spec, (immediate) => foldTableGroup(this.group, { fold: { initial, add, subtract }, kind: 'aggregate', options: immediate }));
   }
 }

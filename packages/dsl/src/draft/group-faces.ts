@@ -6,6 +6,7 @@ import { type TopicDeclaration, topicDeclaration } from '../topic.ts';
 import { type SessionWindows, type TimeWindows, windowSettings } from '../windows.ts';
 import { addCogroupInput, type Cogroup, type CogroupOptionsErased, foldCogroup } from './cogroup.ts';
 import type { FoldWindows, InputFold } from './fold-node.ts';
+import { givenFunction, givenFunctions } from './given-function.ts';
 import { type FoldOptionsErased, foldGroup, type GroupNode } from './group-node.ts';
 import { type Paceable, pacedTable } from './paced-table.ts';
 import type { StreamNode, TableNode } from './stream-node.ts';
@@ -36,10 +37,11 @@ class FoldingFace<Table> {
     return this.#fold('count', sessionCountFold, options);
   }
   reduce(combine: ErasedAdder, options: Paceable<FoldOptionsErased> = {}): Table {
-    return this.#fold('reduce', { initial: undefined, add: combine, merge: combine }, options);
+    return this.#fold('reduce', { initial: undefined, add: givenFunction(combine, 'reduce(): the combiner'), merge: combine }, options);
   }
   aggregate(spec: Paceable<FoldOptionsErased> & Required<Omit<InputFold, 'merge'>> & Pick<InputFold, 'merge'>): Table {
-    const { initial, add, merge } = spec;
+    const { initial, add, merge } = givenFunctions(spec, ['initial', 'add'], 'aggregate()');
+    if (this.windows?.kind === 'session') givenFunction(merge, 'aggregate() over sessions: merge');
     return this.#fold('aggregate', { initial, add, merge }, spec);
   }
   #fold(kind: 'count' | 'reduce' | 'aggregate', fold: InputFold, options: Paceable<FoldOptionsErased>): Table {
@@ -62,6 +64,7 @@ export class GroupFace<Table> extends FoldingFace<Table> {
     );
   }
   cogroup(first: { readonly initial: () => unknown; readonly add: ErasedAdder }): CogroupFace<Table> {
+    givenFunctions(first, ['initial', 'add'], 'cogroup()');
     return new CogroupFace(this.table, { initial: first.initial, inputs: [{ group: this.group, add: first.add }] }, this.node);
   }
 }
@@ -81,7 +84,7 @@ export class CogroupFace<Table> {
 
   cogroup(grouped: object, add: ErasedAdder): CogroupFace<Table> {
     const group = sameTopology(grouped, GroupFace, this.node.draft, 'cogroup()').group;
-    return new CogroupFace(this.#table, addCogroupInput(this.cogrouped, { group, add }), this.node);
+    return new CogroupFace(this.#table, addCogroupInput(this.cogrouped, { group, add: givenFunction(add, 'cogroup(): add') }), this.node);
   }
   aggregate(options: Paceable<CogroupOptionsErased> = {}): Table {
     return this.#table(pacedTable<CogroupOptionsErased>(options, (immediate) => foldCogroup(this.cogrouped, undefined, immediate)));

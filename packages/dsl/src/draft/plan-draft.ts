@@ -4,6 +4,7 @@ import type { ErasedSerde } from '@millrace/core';
 import { type ProcessorFactory, type StoreDeclaration, type StoreSpec, topologyError } from '@millrace/topology';
 import { Names } from '../plan/names.ts';
 import type { GlobalStorePlan, OperatorPlan, Plan, PlanNode, RepartitionPlan, SinkPlan, SourcePlan, TableSourcePlan } from '../plan/nodes.ts';
+import { ScriptPlaces } from '../script-place.ts';
 
 /** What is known of an operator only once the whole program is: its stores and its code. */
 interface LateFacts {
@@ -21,6 +22,7 @@ export type NodeDraft =
 
 export class PlanDraft {
   readonly names = new Names();
+  readonly places = new ScriptPlaces();
   readonly defaults: Plan['defaults'];
   readonly #nodes: NodeDraft[] = [];
   /** Stores by name, as functions: a store exists only if it turns out to be needed. */
@@ -40,6 +42,7 @@ export class PlanDraft {
   /** Returns the id of the new node. */
   add(node: NodeDraft): number {
     this.#checkOpen();
+    this.places.note(node.name, ...(node.kind === 'repartition' ? [node.topic] : []));
     return this.#nodes.push(node) - 1;
   }
 
@@ -48,6 +51,7 @@ export class PlanDraft {
     if (this.#stores.has(name))
       throw topologyError(`Store "${name}" is given to two operators. Each needs a store of its own; declare another handle.`, { store: name });
     this.#stores.set(name, spec);
+    this.places.note(name);
   }
 
   /** May come before the operator that keeps the store. `spec` is asked only if none does. */

@@ -1,5 +1,5 @@
 // How a source reads its topics: serdes, event time, start. Several topics in one source are read each by its own declaration.
-import { durationMs, type ErasedSerde, type Serde, type SerdeInfo } from '@millrace/core';
+import { durationMs, type ErasedSerde, MillraceError, type Serde, type SerdeInfo } from '@millrace/core';
 import { type SourceNode, topologyError } from '@millrace/topology';
 import type { SourceOptions } from '../operator-options.ts';
 import type { SourceReading } from '../plan/nodes.ts';
@@ -31,7 +31,11 @@ export function sourceReading(topics: readonly TopicDeclaration[], options: Sour
 
 function startFrom(option: SourceOptions['startFrom']): SourceNode['startFrom'] {
   if (option === undefined) return 'earliest';
-  return typeof option === 'object' ? { agoMs: durationMs(option.ago, 'startFrom.ago') } : option;
+  if (typeof option === 'object') return { agoMs: durationMs(option.ago, 'startFrom.ago') };
+  if (option === 'earliest' || option === 'latest' || option === 'fail') return option;
+  throw new MillraceError('ERR_OPTION', `startFrom is ${JSON.stringify(option)}; it takes 'earliest', 'latest', 'fail' or { ago: '1 hour' }.`, {
+    option: 'startFrom',
+  });
 }
 
 /** The serde that all topics share, for operators below that write bytes; undefined if they differ. */

@@ -4,6 +4,7 @@ import { checkName, topologyError } from '@millrace/topology';
 import type { ErasedPredicate } from '../erased.ts';
 import { branchOperator } from '../operators/branch.ts';
 import { passThroughOperator } from '../operators/pass-through.ts';
+import { givenFunction } from './given-function.ts';
 import { type ErasedOptions, type StreamNode, streamNode } from './stream-node.ts';
 
 export interface Split {
@@ -18,8 +19,11 @@ const INTEGER_LIKE = /^(0|[1-9][0-9]*)$/;
 
 export function splitStream(stream: StreamNode, predicates: Readonly<Record<string, ErasedPredicate>>, options: SplitOptionsErased): Split {
   const { draft } = stream;
-  const wanted = Object.entries(predicates);
-  for (const [branch] of wanted) checkBranch(branch, options.as);
+  const wanted = Object.entries(predicates ?? {});
+  for (const [branch, predicate] of wanted) {
+    checkBranch(branch, options.as);
+    givenFunction(predicate, `split(): the predicate of "${branch}"`);
+  }
   const name = draft.names.node(options.as, 'KSTREAM-BRANCH-');
   // As in Kafka Streams: numbered where the split has no name, the rest as number 0.
   const childName = (branch: string, index: number): string => `${name}${options.suffixes?.[branch] ?? (options.as === undefined ? index : branch)}`;

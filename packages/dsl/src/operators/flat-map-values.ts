@@ -7,8 +7,8 @@ export function flatMapValuesOperator(mapper: ErasedMapper): ProcessorFactory {
   return (context) => ({
     process(key, value) {
       const values = mapper(value, key, context.record) as Iterable<unknown> | null | undefined;
-      if (values === null || values === undefined)
-        throw new MillraceError('ERR_PROCESS', 'flatMapValues() returned nothing where a list belongs. Return [] to leave the record out.', {
+      if (typeof values !== 'object' || values === null)
+        throw new MillraceError('ERR_PROCESS', `flatMapValues() returned ${values === null || values === undefined ? 'nothing' : `a ${typeof values}`} where a list belongs. Return [] to leave the record out.`, {
           node: context.node,
         });
       for (const each of values) context.forward(key, each);

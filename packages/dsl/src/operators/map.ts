@@ -8,8 +8,8 @@ export function mapOperator(mapper: ErasedMapper): ProcessorFactory {
   return (context) => ({
     process(key, value) {
       const pair = mapper(value, key, context.record) as KeyValue<unknown, unknown> | null | undefined;
-      if (pair === null || pair === undefined)
-        throw new MillraceError('ERR_PROCESS', 'map() returned nothing where { key, value } belongs. Use flatMap() to leave records out.', {
+      if (typeof pair !== 'object' || pair === null)
+        throw new MillraceError('ERR_PROCESS', `map() returned ${pair === null || pair === undefined ? 'nothing' : `a ${typeof pair}`} where { key, value } belongs. Use flatMap() to leave records out.`, {
           node: context.node,
         });
       context.forward(pair.key, pair.value);
