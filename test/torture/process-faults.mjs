@@ -100,9 +100,10 @@ export const brokerFaults = {
       await run.brokersHealed();
       const broker = someBroker(run);
       await broker.process.end('SIGKILL');
-      await wait(run.chance() * (run.brokers.length > 1 ? 6000 : 1000));
-      await broker.start();
-      run.all.add(broker.process);
+      run.broughtBack = wait(run.chance() * (run.brokers.length > 1 ? 6000 : 1000)).then(() => broker.start());
+      if (run.brokers.length === 1)
+        await run.broughtBack; // of several the others do the work meanwhile, and other faults go on
+      else run.broughtBack.catch((error) => run.find(String(error)));
     },
   },
   freezeBroker: {

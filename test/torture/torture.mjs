@@ -32,7 +32,7 @@ const FINDINGS_MAX = 20;
 /** @returns {Promise<{ findings: string[], faults: Record<string, number>, hits: Record<string, number>, acknowledged: number, folder: string }>} */
 export async function torture(options, say = () => {}) {
   const run = new Torture(options, say);
-  const interrupted = (signal) => void run.cleanUp().finally(() => process.kill(process.pid, signal));
+  const interrupted = () => void run.cleanUp().finally(() => process.exit(1));
   for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, interrupted);
   try {
     return await run.run();
@@ -77,6 +77,7 @@ class Torture {
     this.instances = new Map();
     this.all = new Set();
     this.brokers = [];
+    this.broughtBack = undefined; // the start of the broker that was killed last
     this.generators = [];
     this.excuses = []; // why a program may end by itself just now
     this.copies = new Map(); // of task databases as they once were
@@ -90,6 +91,7 @@ class Torture {
     await this.start();
     for (let fault = 0; fault < this.options.kills && this.findings.length <= FINDINGS_MAX; fault++) await this.doOne(fault);
     await this.launch(1);
+    await this.brokersHealed();
     if (!(await within(Promise.all(this.generators.map((one) => one.stop())), stretched(DRAIN_MS)))) this.find('a generator could not write any more');
     const healed = Date.now();
     await this.drained();
@@ -172,6 +174,7 @@ class Torture {
   /** Waits until every replica is in sync: the promise of a replicated log holds for one broker lost at a time. */
   async brokersHealed() {
     if (this.brokers.length < 2) return;
+    await this.broughtBack;
     const deadline = Date.now() + stretched(HEAL_MS);
     while (!(await allInSync(this.kafka, this.brokers.length))) {
       if (Date.now() > deadline) return this.find(`the brokers' replicas are not in sync long after a fault`);
