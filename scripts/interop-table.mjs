@@ -22,11 +22,14 @@ export default class InteropTable {
   }
 }
 
+/** More than a client and its own second round through the closed door. */
+const SHARED_FROM = 3;
+
 /** Scenarios that several clients share make one table; the rest is listed per client. */
-function tables(clients) {
+export function tables(clients) {
   const uses = new Map();
   for (const results of clients.values()) for (const name of results.keys()) uses.set(name, (uses.get(name) ?? 0) + 1);
-  const shared = [...uses].filter(([, count]) => count > 1).map(([name]) => name);
+  const shared = [...uses].filter(([, count]) => count >= SHARED_FROM).map(([name]) => name);
   const inTable = [...clients].filter(([, results]) => [...results.keys()].some((name) => shared.includes(name)));
   const rows = [
     ['Client', ...shared],
@@ -36,7 +39,10 @@ function tables(clients) {
   const table = rows.map((cells) => `| ${cells.join(' | ')} |\n`).join('');
   const lists = [...clients].map(([client, results]) => {
     const own = [...results].filter(([name]) => !shared.includes(name));
-    return own.length === 0 ? '' : `\n**${client}** also: ${own.map(([name, sign]) => `${name} ${sign}`).join(', ')}\n`;
+    return own.length === 0
+      ? ''
+      : `\n**${client}**${inTable.some(([name]) => name === client) ? ' also' : ''}: ${own.map(([name, sign]) => `${name} ${sign}`).join('; ')}\n`;
   });
-  return `${table}${lists.join('')}`;
+  const run = `${new Date().toISOString().slice(0, 10)}, Node ${process.versions.node}: ✓ passed, ✗ failed, skipped for a reason that the run names.\n`;
+  return `${run}\n${table}${lists.join('')}`;
 }

@@ -21,11 +21,12 @@ export interface BrokerProcess {
   stop(): Promise<void>;
 }
 
-export async function startBrokerProcess(): Promise<BrokerProcess> {
+/** `options` are more of the broker's, in plain JSON. */
+export async function startBrokerProcess(options: object = {}): Promise<BrokerProcess> {
   const dataDir = mkdtempSync(join(tmpdir(), 'millrace-interop-'));
   let words = '';
   const launch = async (port: string) => {
-    const child = spawn(process.execPath, [PROGRAM, dataDir, port], { stdio: ['pipe', 'pipe', 'pipe'] });
+    const child = spawn(process.execPath, [PROGRAM, dataDir, port, JSON.stringify(options)], { stdio: ['pipe', 'pipe', 'pipe'] });
     child.stderr.on('data', (chunk: Buffer) => {
       words = (words + chunk.toString()).slice(-8_000);
     });

@@ -31,13 +31,17 @@ const MAINS = {
   'kafka-transactions': 'org.apache.kafka.tools.TransactionsCommand',
 } as const;
 
-/** Binds the tools to a broker and a way to run Java. */
-export function toolRunner(address: string, java: (main: string, args: readonly string[], input?: string) => Promise<string>): ToolRunner {
+/** Binds the tools to a broker and a way to run Java; `connection` is a properties file with what a secured broker asks for. */
+export function toolRunner(address: string, java: (main: string, args: readonly string[], input?: string) => Promise<string>, connection?: string): ToolRunner {
   return Object.assign(
-    (tool: keyof typeof MAINS, args: readonly string[], input?: string) => java(MAINS[tool], ['--bootstrap-server', address, ...args], input),
-    {
-      address,
+    (tool: keyof typeof MAINS, args: readonly string[], input?: string) => {
+      // This one has subcommands, which come first, and a name of its own for the file.
+      const cluster = tool === 'kafka-cluster';
+      const secured = connection === undefined ? [] : [cluster ? '--config' : '--command-config', connection];
+      const reach = ['--bootstrap-server', address, ...secured];
+      return java(MAINS[tool], cluster ? [...args, ...reach] : [...reach, ...args], input);
     },
+    { address },
   );
 }
 
@@ -161,7 +165,8 @@ export const TOOLS: readonly Tool[] = [
     name: 'kafka-broker-api-versions, kafka-cluster',
     async run(tool) {
       expect(await tool('kafka-broker-api-versions', [])).toContain('ConsumerGroupHeartbeat(68): 0 to 1');
-      expect(await tool('kafka-cluster', ['cluster-id']).catch(() => '')).toBeDefined();
+      expect(await tool('kafka-cluster', ['cluster-id'])).toMatch(/Cluster ID: [\w-]{22}/);
+      expect(await tool('kafka-cluster', ['list-endpoints'])).toContain('127.0.0.1');
     },
   },
   {

@@ -1,5 +1,6 @@
 // Apache's Java clients: one scenario against one broker. Exit code 0 means that it passed.
-// Usage: Clients ADDRESS SCENARIO NAME
+// Usage: Clients ADDRESS SCENARIO NAME. KAFKA_CONNECTION names a properties file with what a secured broker asks for.
+import java.io.FileReader;
 import java.time.Duration;
 import java.util.*;
 import java.util.concurrent.*;
@@ -29,7 +30,7 @@ public class Clients {
     });
     watchdog.setDaemon(true);
     watchdog.start();
-    try (Admin admin = Admin.create(Map.of("bootstrap.servers", address))) {
+    try (Admin admin = Admin.create(connection(address))) {
       switch (args[1]) {
         case "topics" -> topics(admin);
         case "none", "gzip", "snappy", "lz4", "zstd" -> compression(admin, args[1]);
@@ -54,6 +55,20 @@ public class Clients {
     System.exit(0);
   }
 
+  /** What every client needs to connect. */
+  static Map<String, Object> connection(String address) throws java.io.IOException {
+    Map<String, Object> config = new HashMap<>(Map.of("bootstrap.servers", address));
+    String file = System.getenv("KAFKA_CONNECTION");
+    if (file != null) {
+      var properties = new Properties();
+      try (var reader = new FileReader(file)) {
+        properties.load(reader);
+      }
+      for (String key : properties.stringPropertyNames()) config.put(key, properties.getProperty(key));
+    }
+    return config;
+  }
+
   static void check(boolean right, Object words) {
     if (!right) throw new AssertionError(words);
   }
@@ -70,14 +85,24 @@ public class Clients {
     admin.createTopics(List.of(new NewTopic(topic, partitions, (short) 1))).all().get();
   }
 
+  static Map<String, Object> connected(Map<String, Object> more) {
+    try {
+      var config = connection(address);
+      config.putAll(more);
+      return config;
+    } catch (java.io.IOException unreadable) {
+      throw new java.io.UncheckedIOException(unreadable);
+    }
+  }
+
   static KafkaProducer<String, String> producer(Map<String, Object> more) {
-    Map<String, Object> config = new HashMap<>(Map.of("bootstrap.servers", address, "linger.ms", 5));
+    Map<String, Object> config = connected(Map.of("linger.ms", 5));
     config.putAll(more);
     return new KafkaProducer<>(config, new StringSerializer(), new StringSerializer());
   }
 
   static KafkaConsumer<String, String> consumer(String group, Map<String, ?> more) {
-    Map<String, Object> config = new HashMap<>(Map.of("bootstrap.servers", address, "group.id", group, "auto.offset.reset", "earliest"));
+    Map<String, Object> config = connected(Map.of("group.id", group, "auto.offset.reset", "earliest"));
     if (!"consumer".equals(more.get("group.protocol"))) config.putAll(Map.of("session.timeout.ms", "6000", "heartbeat.interval.ms", "300"));
     config.putAll(more);
     return new KafkaConsumer<>(config, new StringDeserializer(), new StringDeserializer());

@@ -1,6 +1,6 @@
 // A Kafka Streams application under exactly_once_v2: counts words, is stopped in the middle and started again with an empty disk,
 // so that its changelog is restored. Exit code 0 means that every word was counted once.
-// Usage: StreamsApp ADDRESS SCENARIO NAME. SCENARIO is ignored.
+// Usage: StreamsApp ADDRESS SCENARIO NAME. SCENARIO is ignored; KAFKA_CONNECTION as in Clients.
 import java.nio.file.*;
 import java.time.Duration;
 import java.util.*;
@@ -22,16 +22,16 @@ public class StreamsApp {
         .count(Materialized.as("counts")) // a changelog
         .toStream()
         .to(out, Produced.with(Serdes.String(), Serdes.Long()));
-    try (Admin admin = Admin.create(Map.of("bootstrap.servers", address))) {
+    try (Admin admin = Admin.create(Clients.connection(address))) {
       admin.createTopics(List.of(new NewTopic(in, 4, (short) 1), new NewTopic(out, 4, (short) 1))).all().get();
       Map<String, Long> counts = new HashMap<>();
-      try (var reader = new KafkaConsumer<>(Map.<String, Object>of("bootstrap.servers", address, "group.id", name + "-check", "isolation.level", "read_committed", "auto.offset.reset", "earliest"), new StringDeserializer(), new LongDeserializer())) {
+      try (var reader = new KafkaConsumer<>(with(address, Map.of("group.id", name + "-check", "isolation.level", "read_committed", "auto.offset.reset", "earliest")), new StringDeserializer(), new LongDeserializer())) {
         reader.subscribe(List.of(out));
         for (int run = 1; run <= 2; run++) {
           send(address, in);
           Path state = Files.createTempDirectory("millrace-interop-streams");
           var config = new Properties();
-          config.putAll(Map.of("bootstrap.servers", address, "application.id", name, "processing.guarantee", "exactly_once_v2", "state.dir", state.toString(), "num.stream.threads", 2, "commit.interval.ms", 100));
+          config.putAll(with(address, Map.of("application.id", name, "processing.guarantee", "exactly_once_v2", "state.dir", state.toString(), "num.stream.threads", 2, "commit.interval.ms", 100)));
           config.putAll(Map.of("auto.offset.reset", "earliest", "session.timeout.ms", 6000)); // closed without leaving: a session has to pass
           try (var streams = new KafkaStreams(builder.build(), config)) {
             streams.start();
@@ -55,9 +55,15 @@ public class StreamsApp {
     System.exit(0);
   }
 
+  static Map<String, Object> with(String address, Map<String, Object> more) throws Exception {
+    var config = Clients.connection(address);
+    config.putAll(more);
+    return config;
+  }
+
   /** Ten words, 300 of each in a run; more than one transaction's worth. */
-  static void send(String address, String topic) {
-    try (var sender = new KafkaProducer<>(Map.<String, Object>of("bootstrap.servers", address), new StringSerializer(), new StringSerializer())) {
+  static void send(String address, String topic) throws Exception {
+    try (var sender = new KafkaProducer<>(Clients.connection(address), new StringSerializer(), new StringSerializer())) {
       for (int at = 0; at < 3000; at++) sender.send(new ProducerRecord<>(topic, "" + at, "word" + at % 10));
     }
   }

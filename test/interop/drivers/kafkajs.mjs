@@ -1,5 +1,5 @@
 // KafkaJS: one scenario against one broker. Exit code 0 means that it passed.
-// Usage: kafkajs.mjs ADDRESS SCENARIO NAME. It brings gzip only; snappy and lz4 are lent by our protocol package, as its users lend theirs.
+// Usage: kafkajs.mjs ADDRESS SCENARIO NAME; KAFKA_CONNECTION is JSON, settings that a secured broker asks for. It brings gzip only; snappy and lz4 are lent by our protocol package, as its users lend theirs.
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { compress, decompress } from '@millrace/protocol';
@@ -8,7 +8,8 @@ import kafkajs from 'kafkajs';
 const { CompressionCodecs, CompressionTypes, Kafka, logLevel } = kafkajs;
 const [address, scenario, name] = process.argv.slice(2);
 const WAIT_MS = 40_000;
-const kafka = new Kafka({ clientId: 'interop', brokers: [address], logLevel: logLevel.ERROR, retry: { initialRetryTime: 50, retries: 10 } });
+const secured = JSON.parse(process.env.KAFKA_CONNECTION ?? '{}');
+const kafka = new Kafka({ clientId: 'interop', brokers: [address], logLevel: logLevel.ERROR, retry: { initialRetryTime: 50, retries: 10 }, ...secured });
 const admin = kafka.admin();
 await admin.connect();
 const LENT = { snappy: 2, lz4: 3 };

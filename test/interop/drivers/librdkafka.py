@@ -1,5 +1,8 @@
 # librdkafka through its Python wheel: one scenario against one broker. Exit code 0 means that it passed.
-# Usage: librdkafka.py ADDRESS SCENARIO NAME (NAME makes topics and groups of this run its own)
+# Usage: librdkafka.py ADDRESS SCENARIO NAME (NAME makes topics and groups of this run its own).
+# KAFKA_CONNECTION is JSON: the properties that a secured broker asks for.
+import json
+import os
 import sys
 import threading
 import time
@@ -11,7 +14,8 @@ address, scenario, name = sys.argv[1:4]
 WAIT_S = 40
 
 
-ADMIN = AdminClient({"bootstrap.servers": address})
+CONNECTION = {"bootstrap.servers": address, **json.loads(os.environ.get("KAFKA_CONNECTION", "{}"))}
+ADMIN = AdminClient(dict(CONNECTION))
 
 
 def create(topic, partitions=1, config=None):
@@ -20,11 +24,11 @@ def create(topic, partitions=1, config=None):
 
 
 def producer(**more):
-    return Producer({"bootstrap.servers": address, **{key.replace("_", "."): value for key, value in more.items()}})
+    return Producer({**CONNECTION, **{key.replace("_", "."): value for key, value in more.items()}})
 
 
 def consumer(group, **more):
-    config = {"bootstrap.servers": address, "group.id": group, "auto.offset.reset": "earliest", "session.timeout.ms": 6000, "heartbeat.interval.ms": 500}
+    config = {**CONNECTION, "group.id": group, "auto.offset.reset": "earliest", "session.timeout.ms": 6000, "heartbeat.interval.ms": 500}
     config.update({key.replace("_", "."): value for key, value in more.items()})
     if config.get("group.protocol") == "consumer":  # the broker says how long a session is
         del config["session.timeout.ms"], config["heartbeat.interval.ms"]

@@ -1,12 +1,13 @@
 // @platformatic/kafka: one scenario against one broker. Exit code 0 means that it passed.
 // Usage: platformatic.mjs ADDRESS SCENARIO NAME, with PLATFORMATIC_KAFKA naming the package's entry file.
+// KAFKA_CONNECTION is JSON, settings that a secured broker asks for.
 import assert from 'node:assert/strict';
 import { pathToFileURL } from 'node:url';
 
 const { Admin, Consumer, Producer, stringDeserializers, stringSerializers } = await import(pathToFileURL(process.env.PLATFORMATIC_KAFKA).href);
 const [address, scenario, name] = process.argv.slice(2);
 const WAIT_MS = 40_000;
-const common = { clientId: 'interop', bootstrapBrokers: [address], retries: 10, retryDelay: 50 };
+const common = { clientId: 'interop', bootstrapBrokers: [address], retries: 10, retryDelay: 50, ...JSON.parse(process.env.KAFKA_CONNECTION ?? '{}') };
 const admin = new Admin(common);
 
 const range = (from, to) => Array.from({ length: to - from }, (_, at) => from + at);
