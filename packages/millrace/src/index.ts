@@ -93,6 +93,7 @@ export {
   type WindowTableOptions,
   windows,
 } from '@millrace/dsl';
+export { COMPRESSIONS, type CompressionCodec, registerCodec } from '@millrace/protocol';
 export type { AppEvent, AppState, ErrorPolicies, Feed, FeedObserver, FeedOptions, Subscription, Tuning } from '@millrace/runtime';
 export {
   type DeadLetter,

@@ -33,7 +33,19 @@ export function compressionName(id: number): CompressionName | 'unknown' {
   return found === undefined ? 'unknown' : (found[0] as CompressionName);
 }
 
-/** Adds or replaces a codec for this process (and thread: registries are not shared between worker threads). */
+/**
+ * Adds or replaces a codec for this thread. Worker threads have registries of their own: call it in the file that makes the topology, which each of
+ * them loads. `decompress` must not give more than it is told, or a hostile batch can take all memory.
+ *
+ * @example
+ * ```ts
+ * declare const zstd: { compress(bytes: Uint8Array): Uint8Array; decompress(bytes: Uint8Array, bytesMax: number): Uint8Array };
+ * registerCodec(COMPRESSIONS.zstd, {
+ *   compress: (bytes) => Buffer.from(zstd.compress(bytes)),
+ *   decompress: (bytes, bytesMax) => Buffer.from(zstd.decompress(bytes, bytesMax)),
+ * });
+ * ```
+ */
 export function registerCodec(id: CompressionId, codec: CompressionCodec): void {
   assert(id !== COMPRESSIONS.none, 'codec 0 means "not compressed" and cannot be replaced');
   codecs.set(id, codec);
@@ -74,6 +86,6 @@ function codecOf(id: number): CompressionCodec {
   const fix =
     name === 'unknown'
       ? 'the batch names a codec that Kafka does not define'
-      : `this process has no ${name} codec: ${name === 'zstd' ? 'Node has it from 22.15 on; ' : ''}register one with registerCodec(COMPRESSIONS.${name}, …), or set compression.type to gzip, snappy, lz4 or none on producer and topic`;
+      : `this process has no ${name} codec: ${name === 'zstd' ? 'Node has it from 22.15 on; ' : ''}register one with registerCodec(COMPRESSIONS.${name}, …) where the topology is made, or set compression.type to gzip, snappy, lz4 or none on producer and topic`;
   throw new MillraceError('ERR_PROTOCOL', `UNSUPPORTED_COMPRESSION_TYPE: batch compressed with ${name} (${id}); ${fix}`, { compression: id, kafkaCode: 76 });
 }
