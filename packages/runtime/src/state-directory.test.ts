@@ -40,6 +40,28 @@ test('the member id of a process that did not leave is found by the next one', (
   expect(openStateDirectory(options, disk, seededChance(1)).lastMember).toBeUndefined();
 });
 
+test('a disk that takes no notes any more does not end the program; an older note is not believed then', () => {
+  const disk = memoryDisk();
+  const full = { now: false };
+  const first = openStateDirectory(
+    options,
+    {
+      ...disk,
+      replaceWhole(path, bytes) {
+        if (full.now) throw new Error('ENOSPC: no space left on device, write');
+        disk.replaceWhole(path, bytes);
+      },
+    },
+    seededChance(1),
+  );
+  first.keepMember('member-7');
+  full.now = true;
+  first.keepMember('member-8');
+  first.keepDeliveries('[]');
+  first.release();
+  expect(openStateDirectory(options, disk, seededChance(1)).lastMember).toBeUndefined();
+});
+
 test('state of another format is refused, not guessed at', () => {
   const disk = memoryDisk();
   const first = openStateDirectory(options, disk, seededChance(1));

@@ -116,10 +116,10 @@ function describe(path: string, instanceId: string, lock: DiskLock, disk: Disk):
     lastMember: lastMember === '' ? undefined : lastMember,
     keepMember(memberId) {
       if (memberId === undefined) disk.remove(memberPath);
-      else disk.replaceWhole(memberPath, Buffer.from(memberId, 'utf8'));
+      else keepNote(disk, memberPath, memberId);
     },
     readDeliveries: () => (disk.exists(deliveriesPath) ? Buffer.from(disk.readWhole(deliveriesPath)).toString('utf8') : undefined),
-    keepDeliveries: (text) => disk.replaceWhole(deliveriesPath, Buffer.from(text, 'utf8')),
+    keepDeliveries: (text) => keepNote(disk, deliveriesPath, text),
     taskPath: (taskId) => disk.join(tasksPath, taskId),
     storedTasks: () =>
       disk
@@ -129,6 +129,18 @@ function describe(path: string, instanceId: string, lock: DiskLock, disk: Disk):
     quarantine: (taskId, stamp) => quarantine(disk, path, disk.join(tasksPath, taskId), `${taskId}-${stamp}`, taskId),
     release: () => lock.release(),
   };
+}
+
+/** A note helps the next process and is no need of this one: a full disk, of which the stores tell, does not end it here. */
+function keepNote(disk: Disk, path: string, text: string): void {
+  try {
+    disk.replaceWhole(path, Buffer.from(text, 'utf8'));
+  } catch {
+    // What was noted before may be wrong by now, and says less than nothing.
+    try {
+      disk.remove(path);
+    } catch {}
+  }
 }
 
 function quarantine(disk: Disk, root: string, from: string, name: string, taskId: string): string {
