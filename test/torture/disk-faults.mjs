@@ -101,7 +101,7 @@ export const diskFaults = {
     run: (run) =>
       excusing(run, [/EMFILE|too many open files/i], async () => {
         const [one, other] = [...run.instances.values()].sort(() => run.chance() - 0.5);
-        if (other === undefined) return;
+        if (other === undefined || run.instanceIdOf(one) === undefined) return; // Node itself needs files to begin
         setLimit(one.child.pid, `${openFiles(one.child.pid).length + Math.floor(run.chance() * 12)}:`);
         await other.end('SIGKILL');
         await wait(run.options.sessionMs + 2500 * run.chance());
