@@ -108,7 +108,10 @@ function openTask(state: LoopState, id: string, subtopology: Subtopology, partit
       const store = MillraceError.is(error) && error.response === 'rebuild-store' ? error.where.store : undefined;
       const spec = typeof store === 'string' ? topology.stores.get(store) : undefined;
       if (left === 0 || spec === undefined || (spec.changelog === false && spec.sourceTopic === undefined)) throw error;
-      state.ports.log.warn({ task: id, store: spec.name, reason: explainError(error) }, 'the local copy of the store is emptied and rebuilt from its changelog');
+      state.ports.log.warn(
+        { task: id, store: spec.name, reason: explainError(error) },
+        'the local copy of the store is emptied and rebuilt from its changelog',
+      );
       clearStore(database, spec.name);
     }
   }
@@ -156,13 +159,19 @@ async function beginLives(state: LoopState, candidates: readonly Task[], fence: 
 
 // ---- failures ---------------------------------------------------------------------------------------------------------
 
-/** A callback failed: the open span goes and the worker ends. A corrupt store: the open span goes and the store is rebuilt. */
+/**
+ * A callback failed: the open span goes and the worker ends. A corrupt store: the open span goes and the store is rebuilt. A value that a store cannot
+ * write, known only when the span closes: the span is done again with every write checked, so that the error policy is asked about the record.
+ */
 async function answerHalt(state: LoopState): Promise<void> {
   const error = state.halted;
   const rebuild = MillraceError.is(error) && error.response === 'rebuild-store' && canBeRebuilt(state, error);
-  await dropSpans(state, 'abort', !rebuild);
-  if (!rebuild) throw error;
-  state.ports.log.warn({ error: explainError(error) }, 'a store is corrupt and is rebuilt from its changelog');
+  const again = [...state.tasks.values()].filter(({ stores }) => stores.checkWritesAfter(error)).length > 0;
+  await dropSpans(state, 'abort', !rebuild && !again);
+  if (!rebuild && !again) throw error;
+  const { log } = state.ports;
+  if (rebuild) log.warn({ error: explainError(error) }, 'a store is corrupt and is rebuilt from its changelog');
+  else log.warn({ error: explainError(error) }, 'everything since the last commit is done again, to find the record that the value came from');
   state.halted = undefined;
 }
 

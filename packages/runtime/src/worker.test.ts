@@ -749,7 +749,13 @@ test('a store whose retention has changed is rebuilt from its changelog: rows la
         };
       },
     });
-    graph.addSink({ name: 'results', parents: ['count'], topic: { name: 'out', internal: false }, key: serde.string() as never, value: serde.string() as never });
+    graph.addSink({
+      name: 'results',
+      parents: ['count'],
+      topic: { name: 'out', internal: false },
+      key: serde.string() as never,
+      value: serde.string() as never,
+    });
     return graph.build('windows');
   };
   const first = startRig({ log, disk, topology: windowed(600_000) });
@@ -784,4 +790,29 @@ test('a corrupt store without a changelog ends the worker: there is nothing to r
   await rig.worker.stop(10_000);
   expect(await rig.ended()).toMatchObject({ code: 'ERR_STORE_CORRUPT' });
   expect(tries).toBe(1);
+});
+
+test('a value that a store cannot write is found at the close; the span is done again, and the error policy decides about its record', async () => {
+  const disk = new Disk();
+  const asked: unknown[] = [];
+  const rig = startRig({
+    disk,
+    topology: countTopology({
+      onError: (failure) => {
+        asked.push([failure.stage, failure.source?.offset, failure.error.message]);
+        return 'skip';
+      },
+      during(context, value) {
+        if (value === 'v1') (context.store('counts') as KeyValueStore<string, number>).put('half', 0.5);
+      },
+    }),
+  });
+  rig.log.produce('in', 0, lines(6));
+  await rig.worker.assign(assignmentOf(rig.log, ['0_0']));
+  await until(() => inputAt(rig) === 6);
+  await rig.worker.stop(10_000);
+  expect(await rig.ended()).toBeUndefined();
+  expect(asked).toEqual([['process', 1, expect.stringContaining('store counts cannot write a value')]]);
+  expect(rig.log.visible('out')).toEqual(['a=1', 'c=1', 'a=2', 'b=1', 'c=2']);
+  expect(await counts(disk)).toEqual({ a: 2, b: 1, c: 2 });
 });

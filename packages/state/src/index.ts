@@ -12,8 +12,8 @@ export {
   type WriteOperation,
 } from './byte-store.ts';
 export { type Checkpoint, decodeCheckpoint, encodeCheckpoint, META_STORE, putCheckpoint, readCheckpoint } from './checkpoint.ts';
-export { clearStore } from './clear-store.ts';
 export { checksum32 } from './checksum.ts';
+export { clearStore } from './clear-store.ts';
 export { type EngineSuite, engineConformance } from './conformance.ts';
 export { memoryEngine, openMemoryDatabase } from './memory-byte-store.ts';
 export {

@@ -57,4 +57,6 @@ export interface StagedStore {
   memory(): StoreMemory;
   restoreMemory(memory: StoreMemory): void;
   setCacheMax(bytes: number): void;
+  /** While on, a write whose value the serde refuses throws when it is made, with nothing changed: not at the close, which no longer knows the record. */
+  checkWrites(on: boolean): void;
 }

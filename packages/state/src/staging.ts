@@ -3,11 +3,12 @@
 // S1 an entry is in the open list iff the open span wrote it; its place there is its last write.
 // S2 a closing or committed row never changes; of several committed rows of a key only the newest is settled.
 // S3 the clean cache is within its bound after every settle and every load.
-import { assert, explainError, MillraceError, noHeaders, type RecordHeaders } from '@millrace/core';
+import { assert, noHeaders, type RecordHeaders } from '@millrace/core';
 import type { WriteBatch } from './byte-store.ts';
 import { EntryList } from './entry-list.ts';
 import { GONE, IN_CLEAN, IN_NONE, IN_OPEN, type StagedEntry } from './staged-entry.ts';
 import type { ChangelogSink } from './staged-store.ts';
+import { unwritable } from './unwritable-value.ts';
 
 /** Charged per entry besides key and value: the object, its map slot, its strings. */
 export const ENTRY_BYTES = 160;
@@ -239,9 +240,7 @@ export class Staging<V, K> {
     try {
       return this.#host.freeze(entry);
     } catch (error) {
-      const { name } = this.#host;
-      const code = MillraceError.is(error) ? error.code : 'ERR_RECORD_UNENCODABLE';
-      throw new MillraceError(code, `store ${name} cannot write a value it was given: ${explainError(error)}`, { store: name }, error);
+      throw unwritable(this.#host.name, error);
     }
   }
 

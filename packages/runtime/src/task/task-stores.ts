@@ -58,6 +58,10 @@ export class TaskStores {
   #unsettled = false;
   #settledAtMs = 0;
 
+  #checksWrites = false;
+  /** What the last close that failed has thrown. */
+  #refusal: unknown;
+
   constructor(options: TaskStoresOptions) {
     this.database = options.database;
     this.all = options.names.map((name) => openStore(options, name));
@@ -100,9 +104,26 @@ export class TaskStores {
     for (let index = 0; index < all.length; index++) (all[index] as TaskStore).store.endRows();
   }
 
-  /** Freezes the open span of every store, in order; logged ones into the outbox. */
+  /** Freezes the open span of every store, in order; logged ones into the outbox. Throws what the serde of a value says: then only `drop` helps. */
   close(): void {
-    for (const { store, sink } of this.all) store.close(sink);
+    try {
+      for (const { store, sink } of this.all) store.close(sink);
+    } catch (error) {
+      this.#refusal = error;
+      throw error;
+    }
+  }
+
+  /** True if a close has failed at a value, so that nobody knows the record: from now on, until a commit, each write is checked when it is made. */
+  checkWritesAfter(error: unknown): boolean {
+    if (error === undefined || this.#refusal !== error || this.#checksWrites) return false;
+    this.#checkWrites(true);
+    return true;
+  }
+
+  #checkWrites(on: boolean): void {
+    this.#checksWrites = on;
+    for (const { store } of this.all) store.checkWrites(on);
   }
 
   /** The closing span is committed: `ends` are its acknowledged changelog offsets, `inputs` its input positions by topic. */
@@ -117,6 +138,7 @@ export class TaskStores {
       one.leaderEpoch = end.leaderEpoch;
     }
     if (this.all.length > 0) this.#unsettled = true;
+    if (this.#checksWrites) this.#checkWrites(false);
   }
 
   /** Step 10: committed writes and checkpoints, one batch. Throws ERR_STORE_IO with nothing written. */

@@ -449,3 +449,13 @@ describe('bytes', () => {
     expect(store.get('a')).toEqual({ n: 1 });
   });
 });
+
+test('while writes are checked, one that the serde refuses changes nothing', async () => {
+  const store = counts(await openDatabase());
+  store.put('a', 1);
+  store.checkWrites(true);
+  expect(() => store.put('a', 0.5)).toThrow(/store s cannot write a value it was given/);
+  expect(() => store.put('b', 0.5)).toThrow(expect.objectContaining({ where: { store: 's' } }));
+  expect([...store.range()].map(({ key, value }) => [key, value])).toEqual([['a', 1]]);
+  store.close(undefined);
+});

@@ -56,7 +56,7 @@ export class StagedKeyValueStore<K, V> implements KeyValueStore<K, V>, StagedSto
     const topic = options.topic ?? options.name;
     this.name = options.name;
     this.#keys = createKeyForm(options.key, options.name, topic);
-    this.#values = createValueForm(options.value, options.name, topic);
+    this.#values = createValueForm(options.value, options.name, topic, options.logEveryWrite);
     this.#disk = options.database.store(options.name);
     this.#checkKey = keyBound(options.database, options.name);
     this.#mark = new LayoutMark(options.database, options.name, KEY_VALUE_LAYOUT);
@@ -257,6 +257,10 @@ export class StagedKeyValueStore<K, V> implements KeyValueStore<K, V>, StagedSto
   }
 
   restoreMemory(): void {}
+
+  checkWrites(on: boolean): void {
+    this.#values.checkWrites(on);
+  }
 
   setCacheMax(bytes: number): void {
     this.#staging.setCacheMax(bytes);

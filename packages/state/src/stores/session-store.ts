@@ -15,8 +15,8 @@ import type { ChangelogSink, StagedStore, StoreMemory } from '../staged-store.ts
 import { Staging } from '../staging.ts';
 import type { Entry, Rows, SessionStore, TimeRange } from './contract.ts';
 import { HeldRows } from './held-rows.ts';
-import { createKeyForm, type KeyForm } from './key-form.ts';
 import { keyBound } from './key-bound.ts';
+import { createKeyForm, type KeyForm } from './key-form.ts';
 import { CACHE_BYTES_MAX, type KeyValueStoreOptions } from './key-value-store.ts';
 import { type CapturedRow, captureRow, MergedRows, sortCaptured } from './merged-rows.ts';
 import { createValueForm, type ValueForm } from './value-form.ts';
@@ -70,7 +70,7 @@ export class StagedSessionStore<K, V> implements SessionStore<K, V>, StagedStore
     this.#onExpired = options.onExpired;
     this.#held = new HeldRows(options.holdsClosed ?? false);
     this.#keys = createKeyForm(options.key, options.name, topic);
-    this.#values = createValueForm(options.value, options.name, topic);
+    this.#values = createValueForm(options.value, options.name, topic, options.logEveryWrite);
     this.#disk = options.database.store(options.name);
     this.#checkKey = keyBound(options.database, options.name);
     this.#mark = new LayoutMark(options.database, options.name, sessionLayout(this.#intervalMs));
@@ -271,6 +271,10 @@ export class StagedSessionStore<K, V> implements SessionStore<K, V>, StagedStore
     this.#closingMemory = memory;
     this.#committedMemory = memory;
     this.#settledMemory = memory;
+  }
+
+  checkWrites(on: boolean): void {
+    this.#values.checkWrites(on);
   }
 
   setCacheMax(bytes: number): void {

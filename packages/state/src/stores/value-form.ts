@@ -1,6 +1,7 @@
 // How a store's values become frozen rows (timestamp | value bytes) and values again, chosen once per store from the serde.
 import { asBuffer, copyBytes, type ErasedSerde, MillraceError, noHeaders, type SerdeInfo, writeSafeInteger } from '@millrace/core';
 import { VALUE_AT } from '../layouts/key-value.ts';
+import { unwritable } from '../unwritable-value.ts';
 
 const SLAB_BYTES = 64 * 1024;
 /** Guess for values whose size is not known before they are encoded. */
@@ -14,13 +15,38 @@ export interface ValueForm {
   thaw(row: Buffer): unknown;
   /** The same for value bytes alone. */
   thawValue(bytes: Buffer): unknown;
-  /** The value as a store may keep it: bytes are copied. */
+  /** The value as a store may keep it: bytes are copied. Before anything has changed; while writes are checked, throws what `freeze` would throw. */
   keep(value: unknown): unknown;
+  /** From now on: whether each write is encoded when it is made too, and not at the close alone. */
+  checkWrites(on: boolean): void;
   /** Bytes a live value takes, about. */
   sizeOf(value: unknown): number;
 }
 
-export function createValueForm(serde: ErasedSerde, store: string, topic: string): ValueForm {
+export function createValueForm(serde: ErasedSerde, store: string, topic: string, checksWrites = false): ValueForm {
+  const form = createUncheckedForm(serde, store, topic);
+  let checks = checksWrites;
+  return {
+    ...form,
+    keep(value) {
+      if (checks) check(value);
+      return form.keep(value);
+    },
+    checkWrites(on) {
+      checks = on || checksWrites;
+    },
+  };
+
+  function check(value: unknown): void {
+    try {
+      form.freeze(value, 0);
+    } catch (error) {
+      throw unwritable(store, error);
+    }
+  }
+}
+
+function createUncheckedForm(serde: ErasedSerde, store: string, topic: string): Omit<ValueForm, 'checkWrites'> {
   const info: SerdeInfo = { topic, role: 'value', headers: noHeaders };
   const direct = serde['~direct'];
   const slab = new FrozenSlab();

@@ -76,7 +76,7 @@ export class StagedVersionedStore<K, V> implements VersionedStore<K, V>, StagedS
     this.historyMs = options.historyMs;
     this.#onExpired = options.onExpired;
     this.#keys = createKeyForm(options.key, name, topic);
-    this.#values = createValueForm(options.value, name, topic);
+    this.#values = createValueForm(options.value, name, topic, options.logEveryWrite);
     this.#history = new VersionHistory(database.store(name), name, options.historyMs);
     this.#checkKey = keyBound(database, name, HISTORY_KEY_BYTES);
     this.#mark = new LayoutMark(database, name, versionedLayout(this.#history.intervalMs));
@@ -108,8 +108,9 @@ export class StagedVersionedStore<K, V> implements VersionedStore<K, V>, StagedS
     const own = known ?? { ...this.#keys.own(key, text), entries: [] };
     const run: Run<V, K> = known ?? this.#runs.get(own.text) ?? { key: own.key as K, text: own.text, bytes: own.bytes, entries: [] };
     this.#checkKey(run.bytes);
+    const kept = value === null || value === undefined ? undefined : (this.#values.keep(value) as V);
     if (timestamp < this.#observed - this.historyMs) {
-      this.#stage(new StagedEntry<V, K>(run.key, run.text, run.bytes, timestamp, REFUSED), value, timestamp);
+      this.#stage(new StagedEntry<V, K>(run.key, run.text, run.bytes, timestamp, REFUSED), kept, timestamp);
       this.#onExpired?.();
       return 'tooOld';
     }
@@ -121,7 +122,7 @@ export class StagedVersionedStore<K, V> implements VersionedStore<K, V>, StagedS
       run.entries.splice(at, 0, entry);
       this.#runs.set(run.text, run);
     }
-    this.#stage(entry, value, timestamp);
+    this.#stage(entry, kept, timestamp);
     if (timestamp > this.#observed) this.#observed = timestamp;
     return isLatest ? 'latest' : 'superseded';
   }
@@ -231,14 +232,18 @@ export class StagedVersionedStore<K, V> implements VersionedStore<K, V>, StagedS
     this.#settledMemory = memory;
   }
 
+  checkWrites(on: boolean): void {
+    this.#values.checkWrites(on);
+  }
+
   setCacheMax(): void {}
 
   // ---- inside ----
 
-  #stage(entry: StagedEntry<V, K>, value: V | null | undefined, timestamp: number): void {
-    const present = value !== null && value !== undefined;
-    entry.present = present;
-    entry.value = present ? (this.#values.keep(value) as V) : undefined;
+  /** `value` undefined is a tombstone. */
+  #stage(entry: StagedEntry<V, K>, value: V | undefined, timestamp: number): void {
+    entry.present = value !== undefined;
+    entry.value = value;
     entry.timestamp = timestamp;
     if (entry.place === GONE) entry.place = IN_NONE;
     this.#staging.touch(entry);
