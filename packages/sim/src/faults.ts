@@ -35,6 +35,8 @@ export type FaultRates = { readonly [F in Fault]?: number };
 const API_KEYS = [0, 1, 8, 9, 10, 11, 12, 13, 14, 22, 24, 25, 26, 26, 28, 28] as const;
 /** Requests that wait on their way while others overtake them on other connections: those of commits, and of rebalances. */
 const HELD_KEYS = [26, 26, 26, 28, 28, 24, 25, 0, 9, 11, 12, 14] as const;
+/** From the right time. Two clocks are never an hour apart: the broker takes no record dated further ahead than that. */
+const CLOCK_JUMP_MS_MAX = 1_500_000;
 /** A crash comes before one of the next this many effects. */
 const EFFECTS_MAX = 400;
 
@@ -178,10 +180,11 @@ export class Nemesis {
         return;
       }
       case 'clockJumps': {
-        const byMs = (this.#chance.float() - 0.5) * 2 * 3_600_000;
         const process = (this.#chance.integer(4) === 0 ? broker : victim).process;
-        note(`${process?.name ?? 'nobody'} ${Math.round(byMs)}`);
-        process?.share.jumpWallClock(byMs);
+        if (process === undefined) return;
+        const byMs = (this.#chance.float() - 0.5) * 2 * CLOCK_JUMP_MS_MAX - (process.share.clock.nowMs() - world.time.clock.nowMs());
+        note(`${process.name} ${Math.round(byMs)}`);
+        process.share.jumpWallClock(byMs);
         return;
       }
     }

@@ -30,19 +30,22 @@ export function lateness(): Scenario {
     },
     verify(sim, exactly) {
       const wanted = new Map<string, number[]>();
+      const late = new Map<string, Set<number>>();
       const streamTimes = new Map<number, number>();
-      let late = 0;
       for (const { key, value, timestamp, partition } of sim.output(ticks).readAll()) {
         const streamTime = Math.max(streamTimes.get(partition) ?? -1, timestamp);
         streamTimes.set(partition, streamTime);
         const start = timestamp - (timestamp % SIZE_MS);
-        if (start + SIZE_MS <= streamTime - GRACE_MS) late++;
-        else wanted.set(`${key}@${start}`, [...(wanted.get(`${key}@${start}`) ?? []), value]);
+        const window = `${key}@${start}`;
+        if (start + SIZE_MS <= streamTime - GRACE_MS) late.set(window, (late.get(window) ?? new Set()).add(value));
+        else wanted.set(window, [...(wanted.get(window) ?? []), value]);
       }
-      if (late === 0) throw new Error('no record was late: the workload shows nothing');
+      if (late.size === 0) throw new Error('no record was late: the workload shows nothing');
       const updates = sim.output(perWindow);
       const name = (key: { readonly key: string; readonly window: { readonly start: number } }): string => `${key.key}@${key.window.start}`;
-      if (exactly) checkTable('windows with grace (K3)', new Map(updates.latest().map(({ key, value }) => [name(key), value])), wanted);
+      // An aggregate that begins again (as in Kafka Streams) has seen no time yet: what is late just then may be taken.
+      const onTime = updates.latest().map(({ key, value }) => [name(key), value.filter((one) => late.get(name(key))?.has(one) !== true)] as const);
+      if (exactly) checkTable('windows with grace (K3)', new Map(onTime.filter(([, values]) => values.length > 0)), wanted);
       const shown = new Set(updates.readAll().flatMap(({ key, value }) => value.map((one) => `${name(key)} ${one}`)));
       for (const [window, values] of wanted)
         for (const one of values) if (!shown.has(`${window} ${one}`)) throw new Error(`windows with grace (K3): ${window} has lost ${one}`);
