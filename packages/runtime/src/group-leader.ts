@@ -18,24 +18,20 @@ export function createGroupLeader(topology: Topology, topologyHash: string, sett
       const members: Member[] = subscriptions.map((one) => ({ memberId: one.memberId, ...decodeMemberNews(one.userData, one.memberId) }));
       const stopper = members.find((member) => member.stop !== undefined);
       if (stopper !== undefined)
-        return refuseAll(subscriptions, 'ERR_APPLICATION_STOPPED', `instance '${stopper.instanceId}' asked the whole application to stop: ${stopper.stop}`);
-      const other = members.find((member) => member.topologyHash !== topologyHash);
-      if (other !== undefined) {
-        return refuseAll(
-          subscriptions,
-          'ERR_TOPOLOGY_MODULE_MISMATCH',
-          `instance '${other.instanceId}' runs another version of topology '${topology.name}' than the group leader. Stop the instances of one version, or give the new one its own applicationId.`,
-        );
-      }
+        return refuse(subscriptions, 'ERR_APPLICATION_STOPPED', `instance '${stopper.instanceId}' asked the whole application to stop: ${stopper.stop}`);
+      // Who differs from the leader is sent away; those who agree go on: a wrong deployment must not stop what runs.
+      const agreeing = members.filter((member) => member.topologyHash === topologyHash);
+      const others = members.filter((member) => member.topologyHash !== topologyHash);
       let plan: TopicPlan;
       try {
         plan = await prepareTopics(topology, settings, admin);
       } catch (error) {
         if (MillraceError.is(error) && (error.code === 'ERR_TOPIC_MISSING' || error.code === 'ERR_PARTITION_COUNT'))
-          return refuseAll(subscriptions, error.code, error.message);
+          return refuse(subscriptions, error.code, error.message);
         throw error;
       }
-      return toAssignments(topology, settings.applicationId, members, plan);
+      const assignments = toAssignments(topology, settings.applicationId, agreeing, others, plan);
+      return new Map([...assignments, ...refuse(others, 'ERR_TOPOLOGY_MODULE_MISMATCH', otherVersion(topology.name, agreeing))]);
     },
   };
 }
@@ -69,13 +65,24 @@ async function checkCompacted(topic: string, store: string, admin: LogAdmin): Pr
   );
 }
 
-function refuseAll(members: readonly MemberSubscription[], code: RefusalCode, message: string): ReadonlyMap<string, MemberAssignment> {
+function otherVersion(name: string, agreeing: readonly Member[]): string {
+  const running = agreeing.map(({ instanceId }) => `'${instanceId}'`).join(', ');
+  return `this instance runs another version of topology '${name}' than the group: ${running}. Stop those first, or give the new version its own applicationId.`;
+}
+
+function refuse(members: readonly { readonly memberId: string }[], code: RefusalCode, message: string): ReadonlyMap<string, MemberAssignment> {
   const userData = encodeAssignmentNews({ tasks: [], vanished: [], known: [], instances: [], refusal: { code, message } });
   return new Map(members.map((member) => [member.memberId, { partitions: [], userData }]));
 }
 
-function toAssignments(topology: Topology, applicationId: string, members: readonly Member[], plan: TopicPlan): ReadonlyMap<string, MemberAssignment> {
-  const dealt = assignTasks(members, plan.tasks);
+function toAssignments(
+  topology: Topology,
+  applicationId: string,
+  members: readonly Member[],
+  refused: readonly Member[],
+  plan: TopicPlan,
+): ReadonlyMap<string, MemberAssignment> {
+  const dealt = assignTasks(members, plan.tasks, refused);
   const instances: InstanceNews[] = members.map((member) => ({
     instanceId: member.instanceId,
     address: member.address,

@@ -26,11 +26,13 @@ export interface Assignment {
   readonly withheld: readonly string[];
 }
 
-export function assignTasks(members: readonly Member[], tasks: readonly TaskFacts[]): Assignment {
+/** `refused`: members that get nothing, but may still run tasks until they hear of it. */
+export function assignTasks(members: readonly Member[], tasks: readonly TaskFacts[], refused: readonly Member[] = []): Assignment {
   const wanted = distribute(members, tasks);
   const result = new Map<string, string[]>(members.map((member) => [member.memberId, []]));
   const withheld: string[] = [];
-  const { owners, disputed } = claimsOf(members);
+  const all = [...members, ...refused];
+  const { owners, disputed } = claimsOf(all);
   for (const task of tasks) {
     const target = wanted.get(task.id);
     if (target === undefined) continue;
@@ -38,8 +40,8 @@ export function assignTasks(members: readonly Member[], tasks: readonly TaskFact
     if (disputed.has(task.id) || (owner !== undefined && owner !== target)) withheld.push(task.id);
     else result.get(target)?.push(task.id);
   }
-  const used = new Set(members.flatMap((member) => member.transactionalIds));
-  const heardOf = new Set(members.flatMap((member) => member.known));
+  const used = new Set(all.flatMap((member) => member.transactionalIds));
+  const heardOf = new Set(all.flatMap((member) => member.known));
   const vanished = [...heardOf].filter((id) => !used.has(id)).sort();
   return { tasks: result, vanished, known: [...new Set([...used, ...vanished])].sort(), withheld };
 }
