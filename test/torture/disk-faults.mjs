@@ -1,7 +1,7 @@
 // What goes wrong with disks while programs run: no room left, for the state or for the broker's log; a read-only folder; no more files to open;
 // system calls that fail. Nothing may be lost. A program may stop, if it says which folder or what limit it was.
 import { spawn, spawnSync } from 'node:child_process';
-import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { readdirSync, readlinkSync } from 'node:fs';
 import { setTimeout as wait } from 'node:timers/promises';
 import { within } from './chance.mjs';
 
@@ -120,7 +120,6 @@ export function isExcused(run, one, code) {
   const now = Date.now();
   run.excuses = run.excuses.filter(({ until }) => until > now);
   if (run.excuses.length === 0 || code === 0) return false;
-  const said = readFileSync(one.logPath, 'utf8');
-  const last = said.slice(said.lastIndexOf('--- '.concat(one.name)));
+  const last = one.lastWords();
   return run.excuses.some(({ words }) => words.every((word) => (typeof word === 'string' ? last.includes(word) : word.test(last))));
 }

@@ -22,13 +22,18 @@ export function startProgram(name, command, args, logPath, onExit, env = {}) {
   const watchers = new Set();
   child.stdout.on('data', (chunk) => {
     if (stdout.length < STDOUT_MAX) stdout += chunk;
-    file.write(chunk);
+    keep(chunk);
     for (const watcher of [...watchers]) watcher();
   });
-  child.stderr.on('data', (chunk) => file.write(chunk));
-  const one = { name, child, logPath, wanted: undefined, over: false, stopped: false, exited: undefined };
+  let last = ''; // what it said last, for whoever asks why it ended
+  const keep = (chunk) => {
+    last = (last + chunk).slice(-STDOUT_MAX);
+    file.write(chunk);
+  };
+  child.stderr.on('data', keep);
+  const one = { name, child, logPath, lastWords: () => last, wanted: undefined, over: false, stopped: false, exited: undefined };
   one.exited = new Promise((resolve) => {
-    child.on('exit', (code, signal) => {
+    child.on('close', (code, signal) => {
       one.over = true;
       file.write(`--- exit ${code ?? signal}\n`);
       for (const watcher of [...watchers]) watcher();
