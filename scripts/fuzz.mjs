@@ -24,7 +24,7 @@ await orExplain(async () => {
   const folder = mkdtempSync(join(tmpdir(), 'millrace-fuzz-'));
   const report = join(folder, 'report.jsonl');
   try {
-    process.exitCode = await runVitest(['test/fuzz', '--pool=forks'], {
+    process.exitCode = await runVitest(['test/fuzz', '--pool=forks', '--execArgv=--expose-gc'], {
       MILLRACE_FUZZ_DECODER: values.decoder,
       MILLRACE_FUZZ_EXECUTIONS: number('executions', 1_000_000),
       MILLRACE_FUZZ_SEED: number('seed', 1),

@@ -11,6 +11,8 @@ const asked = process.env.MILLRACE_FUZZ_DECODER;
 const executions = Number(process.env.MILLRACE_FUZZ_EXECUTIONS ?? 0);
 const seed = Number(process.env.MILLRACE_FUZZ_SEED ?? 1);
 const SHORT_RUN = 2_000;
+/** What may be left of a run, however long: the inputs that are kept, caches of codecs. */
+const HEAP_GROWTH_MAX_MIB = 64;
 
 const decoders = [...PROTOCOL_DECODERS, ...BROKER_DECODERS, ...TEXT_DECODERS].filter(({ name }) => asked === undefined || asked === 'all' || asked === name);
 
@@ -28,6 +30,8 @@ for (const decoder of decoders) {
     const report = await fuzz(decoder, count, seed);
     expect(report.accepted).toBeGreaterThan(0);
     expect(report.refused + report.accepted).toBe(count);
+    // Without a collection just before, what is there is mostly garbage.
+    if (globalThis.gc !== undefined) expect(report.heapGrowthMiB).toBeLessThan(HEAP_GROWTH_MAX_MIB);
     const { pool, ...figures } = report;
     if (process.env.MILLRACE_FUZZ_KEEP === '1') writeCorpus(decoder.name, pool);
     if (process.env.MILLRACE_FUZZ_REPORT !== undefined)
