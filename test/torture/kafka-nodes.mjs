@@ -23,12 +23,24 @@ export async function startKafkaNodes({ count, folder, onExit }) {
     writeFileSync(properties, propertiesText({ id: at + 1, count, voters, port: ports[at], controllerPort: ports[count + at], data: join(home, 'data') }));
     format(libs, properties);
     const node = { id: at + 1, port: ports[at], address: `127.0.0.1:${ports[at]}`, process: undefined };
+    const begin = () => {
+      const state = { ready: false };
+      const heard = (one, code, signal) => {
+        if (state.ready || one.wanted !== undefined) onExit(one, code, signal);
+      };
+      state.process = startProgram(node.address, 'java', [...JVM, '-cp', join(libs, '*'), 'kafka.Kafka', properties], join(home, 'kafka.log'), heard);
+      node.process = state.process;
+      return state;
+    };
     node.start = async () => {
-      node.process = startProgram(node.address, 'java', [...JVM, '-cp', join(libs, '*'), 'kafka.Kafka', properties], join(home, 'kafka.log'), onExit);
       const deadline = Date.now() + READY_MS;
-      while (!(await answersApiVersions(node.port))) {
-        if (node.process.over || Date.now() > deadline) throw new Error(`Apache Kafka did not start; see ${join(home, 'kafka.log')}`);
-        await wait(100);
+      for (let attempt = begin(); ; await wait(100)) {
+        if (await answersApiVersions(node.port)) {
+          attempt.ready = true;
+          return;
+        }
+        if (Date.now() > deadline) throw new Error(`Apache Kafka did not start; see ${join(home, 'kafka.log')}`);
+        if (attempt.process.over) attempt = begin(); // a connection of somebody else may have been given its port while it was down
       }
     };
     return node;
