@@ -11,14 +11,12 @@ const counts = topic('counts', { key: serde.windowed(serde.string(), { size: 10 
 async function lateBelow(order: 'input' | 'none' | 'key', rekeyed: boolean): Promise<{ readonly late: number; readonly counted: number }> {
   const answers: (() => void)[] = [];
   const built = topology('windows', (b) => {
-    const answered = b
-      .stream(words)
-      .mapValuesAsync((word) => new Promise<string>((answer) => answers.push(() => answer(word))), {
-        concurrency: 10,
-        order,
-        as: 'call',
-        value: serde.string(),
-      });
+    const answered = b.stream(words).mapValuesAsync((word) => new Promise<string>((answer) => answers.push(() => answer(word))), {
+      concurrency: 10,
+      order,
+      as: 'call',
+      value: serde.string(),
+    });
     const group = rekeyed ? answered.groupBy(() => 'all', { key: serde.string(), as: 'all' }) : answered.groupByKey();
     group
       .windowedBy(windows.tumbling({ size: 10, grace: 0 }))

@@ -84,7 +84,7 @@ export interface StoreDeclaration extends StoreHandle {
  */
 export const store = {
   keyValue<K, V, const N extends string>(name: N, options: KeyValueOptions<K, V>): KeyValueHandle<K, V, N> {
-    const { entriesMax } = options;
+    const entriesMax = options?.entriesMax;
     if (entriesMax !== undefined && !(Number.isSafeInteger(entriesMax) && entriesMax > 0))
       throw new MillraceError('ERR_OPTION', `store ${name}: entriesMax is ${entriesMax}; it takes a whole number from 1.`, {
         store: name,
@@ -93,7 +93,7 @@ export const store = {
     return declare('keyValue', name, options, { entriesMax });
   },
   window<K, V, const N extends string>(name: N, options: WindowStoreOptions<K, V>): WindowHandle<K, V, N> {
-    const { windowSize, duplicates } = options;
+    const { windowSize, duplicates } = options ?? {};
     const windowSizeMs = windowSize === undefined ? undefined : durationMs(windowSize, `store ${name}: windowSize`);
     return declare('window', name, options, { retentionMs: retentionOf(name, options), windowSizeMs, duplicates });
   },
@@ -101,12 +101,12 @@ export const store = {
     return declare('session', name, options, { retentionMs: retentionOf(name, options) });
   },
   versioned<K, V, const N extends string>(name: N, options: VersionedOptions<K, V>): VersionedHandle<K, V, N> {
-    return declare('versioned', name, options, { historyMs: durationMs(options.history, `store ${name}: history`) });
+    return declare('versioned', name, options, { historyMs: durationMs(options?.history, `store ${name}: history`) });
   },
 } as const;
 
 function retentionOf(name: string, options: { readonly retention?: Duration }): number | undefined {
-  return options.retention === undefined ? undefined : durationMs(options.retention, `store ${name}: retention`);
+  return options?.retention === undefined ? undefined : durationMs(options.retention, `store ${name}: retention`);
 }
 
 function declare<Kind extends StoreKind, K, V, N extends string>(
@@ -116,6 +116,7 @@ function declare<Kind extends StoreKind, K, V, N extends string>(
   shape: Partial<Pick<StoreDeclaration, 'retentionMs' | 'historyMs' | 'windowSizeMs' | 'duplicates' | 'entriesMax'>>,
 ): TypedHandle<Kind, K, V, N> {
   checkName(name, 'store');
+  checkSerdes(kind, name, options);
   const logged = options.changelog ?? true;
   const declaration: StoreDeclaration & StoreHandle<Kind, N> = Object.freeze({
     kind,
@@ -131,6 +132,13 @@ function declare<Kind extends StoreKind, K, V, N extends string>(
     duplicates: shape.duplicates,
   });
   return declaration; // '~types' is a tag for the compiler and never there
+}
+
+function checkSerdes(kind: StoreKind, name: string, options: object | undefined): void {
+  if (typeof options === 'object' && options !== null) return;
+  throw new MillraceError('ERR_OPTION', `store.${kind}('${name}') needs its serdes: { key: serde.string(), value: serde.json() }, for example.`, {
+    store: name,
+  });
 }
 
 /** What is behind a handle. Throws ERR_TOPOLOGY for what `store.*` did not make. */

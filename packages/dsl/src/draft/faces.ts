@@ -49,40 +49,92 @@ export class StreamFace {
   }
 
   filter(predicate: ErasedPredicate, options: ErasedOptions = {}): StreamFace {
-    return this.#append({ prefix: 'KSTREAM-FILTER-', effect: 'keepsAll', create: filterOperator(givenFunction(predicate, 'filter(): the predicate'), true), ...serdesOf(this.node) }, options);
+    return this.#append(
+      {
+        prefix: 'KSTREAM-FILTER-',
+        effect: 'keepsAll',
+        create: filterOperator(givenFunction(predicate, 'filter(): the predicate'), true),
+        ...serdesOf(this.node),
+      },
+      options,
+    );
   }
   filterNot(predicate: ErasedPredicate, options: ErasedOptions = {}): StreamFace {
-    return this.#append({ prefix: 'KSTREAM-FILTER-', effect: 'keepsAll', create: filterOperator(givenFunction(predicate, 'filterNot(): the predicate'), false), ...serdesOf(this.node) }, options);
+    return this.#append(
+      {
+        prefix: 'KSTREAM-FILTER-',
+        effect: 'keepsAll',
+        create: filterOperator(givenFunction(predicate, 'filterNot(): the predicate'), false),
+        ...serdesOf(this.node),
+      },
+      options,
+    );
   }
   map(mapper: ErasedMapper, options: ErasedOptions = {}): StreamFace {
-    return this.#append({ prefix: 'KSTREAM-MAP-', effect: 'changesKey', create: mapOperator(givenFunction(mapper, 'map(): the mapper')), key: options.key, value: options.value }, options);
+    return this.#append(
+      { prefix: 'KSTREAM-MAP-', effect: 'changesKey', create: mapOperator(givenFunction(mapper, 'map(): the mapper')), key: options.key, value: options.value },
+      options,
+    );
   }
   mapValues(mapper: ErasedMapper, options: ErasedOptions = {}): StreamFace {
     return this.#append(
-      { prefix: 'KSTREAM-MAPVALUES-', effect: 'changesValue', create: mapValuesOperator(givenFunction(mapper, 'mapValues(): the mapper')), key: this.node.key, value: options.value },
+      {
+        prefix: 'KSTREAM-MAPVALUES-',
+        effect: 'changesValue',
+        create: mapValuesOperator(givenFunction(mapper, 'mapValues(): the mapper')),
+        key: this.node.key,
+        value: options.value,
+      },
       options,
     );
   }
   flatMap(mapper: ErasedMapper, options: ErasedOptions = {}): StreamFace {
-    return this.#append({ prefix: 'KSTREAM-FLATMAP-', effect: 'changesKey', create: flatMapOperator(givenFunction(mapper, 'flatMap(): the mapper')), key: options.key, value: options.value }, options);
+    return this.#append(
+      {
+        prefix: 'KSTREAM-FLATMAP-',
+        effect: 'changesKey',
+        create: flatMapOperator(givenFunction(mapper, 'flatMap(): the mapper')),
+        key: options.key,
+        value: options.value,
+      },
+      options,
+    );
   }
   flatMapValues(mapper: ErasedMapper, options: ErasedOptions = {}): StreamFace {
     return this.#append(
-      { prefix: 'KSTREAM-FLATMAPVALUES-', effect: 'changesValue', create: flatMapValuesOperator(givenFunction(mapper, 'flatMapValues(): the mapper')), key: this.node.key, value: options.value },
+      {
+        prefix: 'KSTREAM-FLATMAPVALUES-',
+        effect: 'changesValue',
+        create: flatMapValuesOperator(givenFunction(mapper, 'flatMapValues(): the mapper')),
+        key: this.node.key,
+        value: options.value,
+      },
       options,
     );
   }
   selectKey(selector: ErasedMapper, options: ErasedOptions = {}): StreamFace {
     return this.#append(
-      { prefix: 'KSTREAM-KEY-SELECT-', effect: 'changesKey', create: selectKeyOperator(givenFunction(selector, 'selectKey() and groupBy(): the selector')), key: options.key, value: this.node.value },
+      {
+        prefix: 'KSTREAM-KEY-SELECT-',
+        effect: 'changesKey',
+        create: selectKeyOperator(givenFunction(selector, 'selectKey() and groupBy(): the selector')),
+        key: options.key,
+        value: this.node.value,
+      },
       options,
     );
   }
   peek(action: ErasedMapper, options: ErasedOptions = {}): StreamFace {
-    return this.#append({ prefix: 'KSTREAM-PEEK-', effect: 'keepsAll', create: peekOperator(givenFunction(action, 'peek(): the action')), ...serdesOf(this.node) }, options);
+    return this.#append(
+      { prefix: 'KSTREAM-PEEK-', effect: 'keepsAll', create: peekOperator(givenFunction(action, 'peek(): the action')), ...serdesOf(this.node) },
+      options,
+    );
   }
   forEach(action: ErasedMapper, options: ErasedOptions = {}): void {
-    this.#append({ prefix: 'KSTREAM-FOREACH-', effect: 'keepsAll', create: peekOperator(givenFunction(action, 'forEach(): the action')), ...serdesOf(this.node) }, options);
+    this.#append(
+      { prefix: 'KSTREAM-FOREACH-', effect: 'keepsAll', create: peekOperator(givenFunction(action, 'forEach(): the action')), ...serdesOf(this.node) },
+      options,
+    );
   }
   merge(other: object, options: ErasedOptions = {}): StreamFace {
     return new StreamFace(mergeStreams(this.node, sameTopology(other, StreamFace, this.node.draft, 'merge()').node, options));
@@ -125,7 +177,10 @@ export class StreamFace {
     return this.#async({ prefix: 'KSTREAM-MAPASYNC-', keys: 'free', stores: [], create: mapWork(givenFunction(mapper, 'mapAsync(): the mapper')) }, options);
   }
   mapValuesAsync(mapper: ErasedAsyncMapper, options: ErasedOptions & CallOptions): StreamFace {
-    return this.#async({ prefix: 'KSTREAM-MAPVALUESASYNC-', keys: 'fixed', stores: [], create: mapValuesWork(givenFunction(mapper, 'mapValuesAsync(): the mapper')) }, options);
+    return this.#async(
+      { prefix: 'KSTREAM-MAPVALUESASYNC-', keys: 'fixed', stores: [], create: mapValuesWork(givenFunction(mapper, 'mapValuesAsync(): the mapper')) },
+      options,
+    );
   }
   processAsync(spec: ErasedAsyncProcessorSpec & { readonly stores?: readonly StoreHandle[] }, options: ErasedOptions & CallOptions): StreamFace {
     const { stores = [] } = givenFunctions(spec, ['read', 'call', 'apply'], 'processAsync()');

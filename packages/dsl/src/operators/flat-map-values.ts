@@ -8,9 +8,13 @@ export function flatMapValuesOperator(mapper: ErasedMapper): ProcessorFactory {
     process(key, value) {
       const values = mapper(value, key, context.record) as Iterable<unknown> | null | undefined;
       if (typeof values !== 'object' || values === null)
-        throw new MillraceError('ERR_PROCESS', `flatMapValues() returned ${values === null || values === undefined ? 'nothing' : `a ${typeof values}`} where a list belongs. Return [] to leave the record out.`, {
-          node: context.node,
-        });
+        throw new MillraceError(
+          'ERR_PROCESS',
+          `flatMapValues() returned ${values === null || values === undefined ? 'nothing' : `a ${typeof values}`} where a list belongs. Return [] to leave the record out.`,
+          {
+            node: context.node,
+          },
+        );
       for (const each of values) context.forward(key, each);
     },
   });

@@ -9,9 +9,13 @@ export function flatMapOperator(mapper: ErasedMapper): ProcessorFactory {
     process(key, value) {
       const pairs = mapper(value, key, context.record) as Iterable<KeyValue<unknown, unknown>> | null | undefined;
       if (typeof pairs !== 'object' || pairs === null)
-        throw new MillraceError('ERR_PROCESS', `flatMap() returned ${pairs === null || pairs === undefined ? 'nothing' : `a ${typeof pairs}`} where a list of { key, value } belongs. Return [] to leave the record out.`, {
-          node: context.node,
-        });
+        throw new MillraceError(
+          'ERR_PROCESS',
+          `flatMap() returned ${pairs === null || pairs === undefined ? 'nothing' : `a ${typeof pairs}`} where a list of { key, value } belongs. Return [] to leave the record out.`,
+          {
+            node: context.node,
+          },
+        );
       for (const pair of pairs) context.forward(pair.key, pair.value);
     },
   });

@@ -9,9 +9,13 @@ export function mapOperator(mapper: ErasedMapper): ProcessorFactory {
     process(key, value) {
       const pair = mapper(value, key, context.record) as KeyValue<unknown, unknown> | null | undefined;
       if (typeof pair !== 'object' || pair === null)
-        throw new MillraceError('ERR_PROCESS', `map() returned ${pair === null || pair === undefined ? 'nothing' : `a ${typeof pair}`} where { key, value } belongs. Use flatMap() to leave records out.`, {
-          node: context.node,
-        });
+        throw new MillraceError(
+          'ERR_PROCESS',
+          `map() returned ${pair === null || pair === undefined ? 'nothing' : `a ${typeof pair}`} where { key, value } belongs. Use flatMap() to leave records out.`,
+          {
+            node: context.node,
+          },
+        );
       context.forward(pair.key, pair.value);
     },
   });
