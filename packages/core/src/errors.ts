@@ -61,6 +61,7 @@ export const FAILURES = {
   // stores
   ERR_STORE_CORRUPT: 'rebuild-store',
   ERR_STORE_IO: 'retry',
+  ERR_STORE_UNREADABLE: 'stop',
   ERR_CHANGELOG_TRUNCATED: 'rebuild-store',
   // log
   ERR_CONNECTION: 'retry',

@@ -6,9 +6,9 @@
 import { assert, noHeaders, type RecordHeaders } from '@millrace/core';
 import type { WriteBatch } from './byte-store.ts';
 import { EntryList } from './entry-list.ts';
+import { unwritable } from './serde-refusals.ts';
 import { GONE, IN_CLEAN, IN_NONE, IN_OPEN, type StagedEntry } from './staged-entry.ts';
 import type { ChangelogSink } from './staged-store.ts';
-import { unwritable } from './unwritable-value.ts';
 
 /** Charged per entry besides key and value: the object, its map slot, its strings. */
 export const ENTRY_BYTES = 160;

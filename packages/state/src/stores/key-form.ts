@@ -1,6 +1,7 @@
 // How a store's keys become map keys, bytes and keys again, chosen once per store from the serde.
 // Text serdes: the text itself is the map key, so a lookup encodes nothing. Others: the latin1 text of the bytes.
 import { asBuffer, type ErasedSerde, MillraceError, noHeaders, type SerdeInfo } from '@millrace/core';
+import { unreadable } from '../serde-refusals.ts';
 
 /** A key the store owns: nothing of it shares memory with the batch it came in. */
 export interface OwnKey {
@@ -33,7 +34,13 @@ export function createKeyForm(serde: ErasedSerde, store: string, topic: string):
     );
   };
   const bytesOf = (key: unknown): Uint8Array => (key === null || key === undefined ? refuseNull() : (serde.serialize(key as never, info) ?? refuseNull()));
-  const fromBytes = (bytes: Buffer): unknown => serde.deserialize(bytes, info);
+  const fromBytes = (bytes: Buffer): unknown => {
+    try {
+      return serde.deserialize(bytes, info);
+    } catch (error) {
+      throw unreadable(store, 'key', error);
+    }
+  };
   if (direct?.kind === 'text') {
     return {
       textOf: (key) => (key === null || key === undefined ? refuseNull() : direct.toText(key, 'key')),

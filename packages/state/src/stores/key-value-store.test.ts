@@ -459,3 +459,14 @@ test('while writes are checked, one that the serde refuses changes nothing', asy
   expect([...store.range()].map(({ key, value }) => [key, value])).toEqual([['a', 1]]);
   store.close(undefined);
 });
+
+test('a row that the serde does not read is the store’s own failure: no record is to blame for it', async () => {
+  const database = await openDatabase();
+  const store = counts(database);
+  store.put('a', 1);
+  commitAll(database, store);
+  const other = new StagedKeyValueStore<string, { n: number }>({ name: 's', key: serde.string(), value: serde.json(), database, currentTimestamp: () => 7 });
+  expect(() => other.get('a')).toThrow(expect.objectContaining({ code: 'ERR_STORE_UNREADABLE', where: { store: 's' } }));
+  expect(() => other.get('a')).toThrow(/store s holds a row whose value its serde does not read: .*written with another serde/);
+  expect(other.get('b')).toBeUndefined();
+});

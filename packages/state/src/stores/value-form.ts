@@ -1,7 +1,7 @@
 // How a store's values become frozen rows (timestamp | value bytes) and values again, chosen once per store from the serde.
 import { asBuffer, copyBytes, type ErasedSerde, MillraceError, noHeaders, type SerdeInfo, writeSafeInteger } from '@millrace/core';
 import { VALUE_AT } from '../layouts/key-value.ts';
-import { unwritable } from '../unwritable-value.ts';
+import { unreadable, unwritable } from '../serde-refusals.ts';
 
 const SLAB_BYTES = 64 * 1024;
 /** Guess for values whose size is not known before they are encoded. */
@@ -62,7 +62,13 @@ function createUncheckedForm(serde: ErasedSerde, store: string, topic: string): 
     return seal(bytes.length, timestamp);
   };
   const sizeOf = (value: unknown): number => (typeof value === 'string' ? value.length : value instanceof Uint8Array ? value.length : Math.round(averageSize));
-  const thawValue = (bytes: Buffer): unknown => serde.deserialize(bytes, info);
+  const thawValue = (bytes: Buffer): unknown => {
+    try {
+      return serde.deserialize(bytes, info);
+    } catch (error) {
+      throw unreadable(store, 'value', error);
+    }
+  };
   const plain = (row: Buffer): unknown => thawValue(row.subarray(VALUE_AT));
   if (direct?.kind === 'text') {
     return {
