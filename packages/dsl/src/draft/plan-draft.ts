@@ -42,7 +42,7 @@ export class PlanDraft {
   /** Returns the id of the new node. */
   add(node: NodeDraft): number {
     this.#checkOpen();
-    this.places.note(node.name, ...(node.kind === 'repartition' ? [node.topic] : []));
+    this.places.note(node.name, ...(node.kind === 'repartition' ? [node.topic] : []), ...('sourceName' in node ? [node.sourceName] : []));
     return this.#nodes.push(node) - 1;
   }
 
