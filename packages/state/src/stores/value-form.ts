@@ -28,6 +28,8 @@ export function createValueForm(serde: ErasedSerde, store: string, topic: string
   let checks = checksWrites;
   return {
     ...form,
+    thaw: (row) => read(row, form.thaw),
+    thawValue: (bytes) => read(bytes, form.thawValue),
     keep(value) {
       if (checks) check(value);
       return form.keep(value);
@@ -36,6 +38,14 @@ export function createValueForm(serde: ErasedSerde, store: string, topic: string
       checks = on || checksWrites;
     },
   };
+
+  function read(bytes: Buffer, how: (bytes: Buffer) => unknown): unknown {
+    try {
+      return how(bytes);
+    } catch (error) {
+      throw unreadable(store, 'value', error);
+    }
+  }
 
   function check(value: unknown): void {
     try {
@@ -62,13 +72,7 @@ function createUncheckedForm(serde: ErasedSerde, store: string, topic: string): 
     return seal(bytes.length, timestamp);
   };
   const sizeOf = (value: unknown): number => (typeof value === 'string' ? value.length : value instanceof Uint8Array ? value.length : Math.round(averageSize));
-  const thawValue = (bytes: Buffer): unknown => {
-    try {
-      return serde.deserialize(bytes, info);
-    } catch (error) {
-      throw unreadable(store, 'value', error);
-    }
-  };
+  const thawValue = (bytes: Buffer): unknown => serde.deserialize(bytes, info);
   const plain = (row: Buffer): unknown => thawValue(row.subarray(VALUE_AT));
   if (direct?.kind === 'text') {
     return {
