@@ -164,7 +164,7 @@ export const PROTOCOL_DECODERS: readonly Decoder[] = [
   },
   {
     name: 'frames',
-    seeds: () => [Buffer.concat(requestFrames().slice(0, 20).map(sized)), ...readCorpus('frames')],
+    seeds: () => [Buffer.concat(requestFrames().slice(0, 5).map(sized)), ...readCorpus('frames')],
     run: (bytes) => nothing(runFrames(bytes)),
     allocationMax: 1_048_576,
   },
