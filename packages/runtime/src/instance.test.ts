@@ -77,6 +77,7 @@ function rig(workers: number) {
       keepDeliveries() {},
       taskPath: (id) => id,
       storedTasks: () => [],
+      removeTask() {},
       quarantine: unused,
       release() {},
     },

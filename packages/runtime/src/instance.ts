@@ -15,6 +15,7 @@ import { GLOBAL_TASK } from './global/global-rows.ts';
 import type { GroupLeader } from './group-leader.ts';
 import { LearnedOutputs } from './learned-outputs.ts';
 import { type AppSettings, deadLetterTopics, type WorkerFailureDecision } from './options.ts';
+import { StateCleaner } from './state-cleaner.ts';
 import type { StateDirectory } from './state-directory.ts';
 import type { TaskDatabases } from './task-databases.ts';
 import { type Watch, watchWorker } from './watchdog.ts';
@@ -26,6 +27,7 @@ const FAILURES_MAX = 3;
 /** Of a reason that travels with the group's metadata. */
 const REASON_CHARS_MAX = 2000;
 const RETRY_MS = 200;
+const CLEAN_EVERY_MS = 60_000;
 /** How long a stopping worker may take to commit and close; with leaving the group, a stop takes less than ten seconds. */
 const STOP_DEADLINE_MS = 6_000;
 /** A hand-over that is under way when the instance stops gets this long. */
@@ -109,6 +111,8 @@ export class Instance {
   /** Why the whole application is to stop; told with the next join. */
   #stopAll: Error | undefined;
   #lastResort: Timer | undefined;
+  readonly #cleaner: StateCleaner;
+  #cleaning: Timer | undefined;
   #turn: Promise<void> = Promise.resolve();
   #closing = false;
   /** Ends workers that are still starting when the instance closes: a slow start must not hold up the end of the process. */
@@ -120,6 +124,7 @@ export class Instance {
     this.#deliveries = new Deliveries(parts.directory);
     const { admin, log, settings } = parts;
     const { applicationId, createTopics, defaultPartitions, replication } = settings;
+    this.#cleaner = new StateCleaner({ directory: parts.directory, clock: parts.ports.clock, log, delayMs: settings.stateCleanupDelayMs });
     this.#learned = new LearnedOutputs({ admin, createTopics, partitions: defaultPartitions, replication, applicationId, log });
   }
 
@@ -150,6 +155,14 @@ export class Instance {
       },
     });
     this.#member.start();
+    const everyMs = Math.max(100, Math.min(CLEAN_EVERY_MS, settings.stateCleanupDelayMs / 2));
+    this.#cleaning = parts.ports.timers.every(everyMs, () => this.#inTurn(async () => this.#clean()));
+  }
+
+  /** Between two hand-overs, and only while we know what is ours. */
+  #clean(): void {
+    if (!this.#tookUp || this.#heard.length > 0) return;
+    this.#cleaner.look((task) => this.#claimed.has(task) || this.#owned.has(task) || this.#parts.databases.get(task) !== undefined);
   }
 
   get instances(): readonly InstanceNews[] {
@@ -179,6 +192,7 @@ export class Instance {
   async close(leave: boolean): Promise<void> {
     this.#closing = true;
     this.#abandoned.abort();
+    this.#cleaning?.cancel();
     await this.#within(TURN_DEADLINE_MS, this.#turn);
     this.#lastResort?.cancel();
     await Promise.all(this.#seats.map((seat) => this.#stopSeat(seat)));

@@ -45,6 +45,8 @@ export interface Tuning {
   readonly sessionTimeout?: Duration;
   /** Off. A record dated further ahead of the wall clock goes to the decode policy, instead of closing every window. */
   readonly timestampAheadMax?: Duration;
+  /** 10m: state of a task that has been elsewhere for this long is removed from this disk. */
+  readonly stateCleanupDelay?: Duration;
   /** 30s: processed records of repartition topics are deleted this often. */
   readonly purgeInterval?: Duration;
 }
@@ -124,6 +126,7 @@ export interface AppSettings {
   readonly connection: Omit<ConnectionOptions, 'brokers' | 'clientId'> & { readonly clientId: string | undefined };
   readonly sessionTimeoutMs: number;
   readonly blockedAfterMs: number;
+  readonly stateCleanupDelayMs: number;
   readonly timing: WorkerTiming;
 }
 
@@ -196,6 +199,7 @@ export function settingsOf(topology: Topology, options: AppOptions, embedded: bo
       requestTimeoutMs: ms('requestTimeout', options.requestTimeout ?? 30_000, 1),
     },
     blockedAfterMs: ms('tuning.blockedAfter', tuning.blockedAfter ?? '1s', 10),
+    stateCleanupDelayMs: ms('tuning.stateCleanupDelay', tuning.stateCleanupDelay ?? '10m', 1),
     sessionTimeoutMs: ms('tuning.sessionTimeout', tuning.sessionTimeout ?? (embedded ? 6000 : 45_000), 10),
     timing: {
       commitIntervalMs,

@@ -19,6 +19,8 @@ export interface StateDirectory {
   taskPath(taskId: string): string;
   /** Tasks with a folder here. */
   storedTasks(): readonly string[];
+  /** Removes the folder of a task. Nobody may have its database open. */
+  removeTask(taskId: string): void;
   /** Puts a store that cannot be trusted aside; the newest two are kept. Returns where it went. */
   quarantine(taskId: string, stamp: number): string;
   release(): void;
@@ -126,6 +128,7 @@ function describe(path: string, instanceId: string, lock: DiskLock, disk: Disk):
         .list(tasksPath)
         .filter((entry) => entry.directory && /^\d+_\d+$/.test(entry.name))
         .map((entry) => entry.name),
+    removeTask: (taskId) => disk.remove(disk.join(tasksPath, taskId)),
     quarantine: (taskId, stamp) => quarantine(disk, path, disk.join(tasksPath, taskId), `${taskId}-${stamp}`, taskId),
     release: () => lock.release(),
   };

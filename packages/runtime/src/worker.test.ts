@@ -799,7 +799,7 @@ test('a value that a store cannot write is found at the close; the span is done 
     disk,
     topology: countTopology({
       onError: (failure) => {
-        asked.push([failure.stage, failure.source?.offset, failure.error.message]);
+        asked.push([failure.stage, failure.source?.offset, String(failure.error)]);
         return 'skip';
       },
       during(context, value) {

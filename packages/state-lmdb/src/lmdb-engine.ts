@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { MillraceError } from '@millrace/core';
 import type { ByteStoreEngine, Database, DatabaseTicket, OpenDatabase, OpenOptions } from '@millrace/state';
 import { open as openEnvironment } from 'lmdb';
+import { checkDataFile } from './data-file.ts';
 import { type BinaryRoot, type BinaryTable, EMPTY_KEYS, LmdbDatabase, lmdbFailure, type OpenTables } from './lmdb-database.ts';
 import { WriteGate } from './write-gate.ts';
 
@@ -110,6 +111,7 @@ async function open(options: OpenOptions): Promise<OpenDatabase> {
   } catch (error) {
     throw lmdbFailure(error, 'opening', directory);
   }
+  if (!HELD.has(directory)) checkDataFile(join(directory, 'lmdb', 'data.mdb'), directory);
   const held = hold(directory, stores, new WriteGate(directory));
   OWNED.add(held.gate);
   if (!watchingExit) process.once('exit', holdForExit);

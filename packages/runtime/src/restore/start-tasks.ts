@@ -98,8 +98,16 @@ async function startTask(
   options: StartOptions,
 ): Promise<void> {
   try {
+    if (!options.wanted(task)) return;
+    const identity = readIdentity(task);
+    const own = `${options.groupId}/${task.id}`;
+    if (identity !== undefined && identity !== own) {
+      options.log.warn({ task: task.id, found: identity }, 'the local state is that of another task and is rebuilt from the changelogs');
+      task.distrusted = true;
+    }
     const hasRows = await Promise.all(task.stores.all.map((store) => restoreStore(task, store, positions, logs, options)));
     if (!options.wanted(task)) return;
+    if (identity !== own) writeIdentity(task, own); // now that all of its stores are its own
     refuseExpiredOffsets(task, committed, hasRows, options);
     task.progress.clear();
     for (const queue of task.group.queues) {
@@ -113,6 +121,20 @@ async function startTask(
   } catch (error) {
     if (options.wanted(task)) throw error;
   }
+}
+
+const IDENTITY_KEY = Buffer.from('task', 'utf8');
+
+/** Whose state the database says it holds: a folder may have been copied or moved. Undefined: it does not say. */
+function readIdentity({ stores }: Task): string | undefined {
+  return stores.all.length === 0 ? undefined : stores.database.store(META_STORE).get(IDENTITY_KEY)?.toString('utf8');
+}
+
+function writeIdentity({ stores }: Task, identity: string): void {
+  if (stores.all.length === 0) return;
+  const batch = new WriteBatch();
+  batch.put(META_STORE, asBuffer(IDENTITY_KEY), Buffer.from(identity, 'utf8'));
+  stores.database.write(batch);
 }
 
 /** Makes one store level; true if it holds rows then. */
@@ -268,7 +290,7 @@ function refuseExpiredOffsets(task: Task, committed: ReadonlyMap<string, Committ
   if (!logged || task.group.queues.some(({ topic, partition }) => committed.has(partitionKey(topic, partition)))) return;
   throw new MillraceError(
     'ERR_OFFSETS_EXPIRED',
-    `task ${task.id} has state in its changelog, but group ${options.groupId} has no committed offsets for its input: they have expired (offsets.retention.minutes). Reading from the start would count everything again. Reset the application, or set the offsets by hand.`,
+    `task ${task.id} has state in its changelog, but group ${options.groupId} has no committed offsets for its input: they have expired (offsets.retention.minutes), or the topology has changed and feeds the store from another topic. Reading from the start would count everything again. Set the group's offsets by hand, take the former topology back, or start with a new applicationId.`,
     { task: task.id, group: options.groupId },
   );
 }
