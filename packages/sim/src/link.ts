@@ -30,6 +30,8 @@ export class Link {
   readonly #name: string;
   /** The client does not get what the server writes. */
   deaf = false;
+  /** Something is held on its way to the server. */
+  holds = false;
 
   constructor(
     host: LinkHost,
@@ -73,7 +75,10 @@ export class Link {
         this.reset(false);
         return 'taken';
       }
-      if (aim.fate === 'hold') return aim.delayMs;
+      if (aim.fate === 'hold') {
+        this.holds = true;
+        return aim.delayMs;
+      }
       this.deaf = true;
       if (aim.fate === 'noAnswer') return 0;
       if (aim.fate === 'loseAnswer') {
@@ -95,6 +100,11 @@ export class Link {
     if (deliver) this.far.flush();
     this.near.fail('cut');
     this.far.fail('cut');
+  }
+  /** What is held arrives now. */
+  release(): void {
+    this.holds = false;
+    this.far.hurry();
   }
   pump(): void {
     this.near.pump();
@@ -212,6 +222,13 @@ export class End implements Socket {
       this.#incoming.shift();
       this.#hand(first.chunk);
     }
+  }
+  /** All that is on the way is due now. */
+  hurry(): void {
+    const nowMs = this.#link.host.world.time.clock.monotonicMs();
+    for (const one of this.#incoming) one.dueMs = Math.min(one.dueMs, nowMs);
+    this.#lastDueMs = nowMs;
+    this.process.share.timers.after(0, () => this.pump());
   }
   /** All that is on the way arrives now. */
   flush(): void {

@@ -73,6 +73,7 @@ export class SimNetwork implements LinkHost {
     this.#corrupted.clear();
     // A side that lost packets for good answers the next one with a reset.
     for (const link of [...this.#links]) if (link.deaf) link.reset(false);
+    for (const link of this.#links) if (link.holds) link.release();
     for (const link of this.#links) link.pump();
   }
   aim(aim: Aim): void {

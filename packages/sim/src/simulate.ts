@@ -227,7 +227,8 @@ class SimulationRun implements Simulation {
     const { clock } = cluster.world.time;
     const alive = cluster.members.filter((member) => member.wanted && member.alive);
     const [leaver] = alive.filter(({ app }) => (app?.tasks().length ?? 0) > 0);
-    if (leaver === undefined || alive.length < 2) return;
+    // One that has left while it joined is a member until its session runs out, and the time it takes is not the leaver's.
+    if (leaver === undefined || alive.length < 2 || cluster.spare.starts > 0) return;
     leaver.wanted = false;
     await leaver.stop('leave');
     const leftMs = clock.monotonicMs();

@@ -1,0 +1,33 @@
+// The first seeds of the simulation: 20 in `npm test`, as many as MILLRACE_SIM_SEEDS says elsewhere (.ci/run: 200).
+// A seed that failed in a campaign is added to `FOUND`, with what it found.
+import { runScenario, type ScenarioOptions } from '@millrace/sim';
+import { expect, test } from 'vitest';
+
+const SEEDS = Number(process.env.MILLRACE_SIM_SEEDS ?? 20);
+/** So long a seed takes on a busy machine at most, ms; a quarter of a second on an idle one. */
+const BOUND_MS = 120_000;
+/** Histories that campaigns have found a defect with, each told in full: what a seed alone means may change with the list of faults. */
+const FOUND: readonly (readonly [what: string, seed: number, options: ScenarioOptions])[] = [
+  [
+    'rows of both tables that change within one commit leave no stale joined row behind',
+    1,
+    { scenario: 'tableTable', guarantee: 'exactly-once', workers: 2, faults: { slowBroker: 40, networkSplits: 20 } },
+  ],
+];
+
+test.each(Array.from({ length: SEEDS }, (_, at) => at + 1))(
+  'seed %i',
+  async (seed) => {
+    const { virtualMs } = await runScenario(seed);
+    expect(virtualMs).toBeGreaterThan(6000);
+  },
+  BOUND_MS,
+);
+
+test.each(FOUND)(
+  'found: %s',
+  async (_what, seed, options) => {
+    expect((await runScenario(seed, options)).seed).toBe(seed);
+  },
+  BOUND_MS,
+);
