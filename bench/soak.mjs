@@ -124,7 +124,8 @@ try {
     rssMiB: rss,
     mainHeapMiB: judge(measured, ({ mainHeap }) => mainHeap),
     workerHeapMiB: judge(measured, ({ workerHeap }) => workerHeap),
-    externalMiB: judge(measured, ({ external }) => external),
+    mainExternalMiB: judge(measured, ({ external }) => external),
+    workerExternalMiB: judge(measured, ({ workerExternal }) => workerExternal),
     mostBufferedBytes: Object.fromEntries(Object.keys(measured.at(-1).buffers).map((key) => [key, most(key)])),
     mainThreadDelayMs: Object.fromEntries(Object.entries(delayMs).map(([name, value]) => [name, round(value)])),
   };

@@ -43,7 +43,16 @@ const timer = setInterval(() => {
   const buffers = Object.fromEntries(
     metrics.filter(({ name }) => name === 'millrace_buffer_bytes').map(({ labels, value }) => [`${labels.thread_id}.${labels.buffer}`, value]),
   );
-  process.send?.({ kind: 'sample', rss: rss / MIB, mainHeap: mainHeap / MIB, external: external / MIB, workerHeap: worker.heapUsed / MIB, processed, buffers });
+  process.send?.({
+    kind: 'sample',
+    rss: rss / MIB,
+    mainHeap: mainHeap / MIB,
+    external: external / MIB,
+    workerHeap: worker.heapUsed / MIB,
+    workerExternal: worker.external / MIB,
+    processed,
+    buffers,
+  });
 }, SECOND_MS);
 
 process.on('message', async () => {
