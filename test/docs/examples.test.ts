@@ -22,6 +22,16 @@ declare const totals: import('millrace').KeyValueHandle<string, number>;
 declare const counts: import('millrace').KeyValueHandle<string, number>;
 declare const lines: import('millrace').Topic<string, string>;
 declare const wordCounts: import('millrace').Topic<string, number>;
+declare const t: import('millrace').TopologyBuilder;
+declare const orders: import('millrace').KStream<string, Order>;
+declare const clicks: import('millrace').KStream<string, string>;
+declare const profiles: import('millrace').KTable<string, string>;
+declare const perHour: import('millrace').KTable<import('millrace').Windowed<string>, number>;
+declare const review: import('millrace').Topic<string, Order>;
+declare const shipping: import('millrace').Topic<string, Order>;
+declare const lateClicks: import('millrace').Topic<string, string>;
+declare const shipments: import('millrace').Topic<string, { readonly depot: string }>;
+declare const depots: import('millrace').Topic<string, { readonly city: string }>;
 declare const retryLater: () => void;
 interface Order { readonly cents: number }
 interface Visit { readonly page: string }
@@ -29,6 +39,13 @@ declare module '*/orders.js' { const orders: import('millrace').Topology; export
 `;
 /** Files whose docstrings users read through `millrace`. */
 const PUBLIC = ['core/src/errors', 'core/src/serde/index', 'dsl/src/stream-builder', 'dsl/src/topic', 'dsl/src/windows'].concat([
+  'dsl/src/kstream',
+  'dsl/src/ktable',
+  'dsl/src/grouped',
+  'dsl/src/grouped-table',
+  'dsl/src/cogrouped',
+  'dsl/src/async',
+  'dsl/src/processor',
   'millrace/src/app',
   'millrace/src/run',
   'runtime/src/feed',

@@ -33,11 +33,14 @@ export interface CogroupedKStream<in out K, in out A> {
   aggregate(options?: TableOptions<K, A>): KTable<K, A, never>;
   /** One row per key and window. Late is what is late for its own stream: each input has a clock of its own. */
   windowedBy(windows: TimeWindows): TimeWindowedCogroupedKStream<K, A>;
+  /** One row per key and session; give `merge` to the aggregate. */
   windowedBy(windows: SessionWindows): SessionWindowedCogroupedKStream<K, A>;
 }
 export interface TimeWindowedCogroupedKStream<in out K, in out A> {
+  /** One row per key and window. */
   aggregate(options?: CogroupWindowOptions<K, A>): KTable<Windowed<K>, A, never>;
 }
 export interface SessionWindowedCogroupedKStream<in out K, in out A> {
+  /** One row per key and session. */
   aggregate(spec: CogroupSessionSpec<K, A>): KTable<Windowed<K>, A>;
 }

@@ -10,9 +10,11 @@ import type { TableOptions } from './operator-options.ts';
  */
 export interface TableReduceSpec<K, V> extends TableOptions<K, V> {
   readonly add: Adder<V, V, K, V>;
+  /** Takes a value out; `null` deletes the group. */
   readonly subtract: Adder<V, V, K, V | null>;
 }
 export interface TableAggregateSpec<K, V, A, R extends A | null> extends AggregateSpec<K, V, A, R> {
+  /** Takes a value out; `null` deletes the group. */
   readonly subtract: Adder<A, V, K, A | null>;
 }
 
@@ -22,5 +24,6 @@ export interface KGroupedTable<in out K, in out V> {
   count(options?: TableOptions<K, number>): KTable<K, number, never>;
   /** The first value of a group as it is, then `add(aggregate, value)`. */
   reduce(spec: TableReduceSpec<K, V>): KTable<K, V>;
+  /** `initial()`, then `add` for a row that enters the group and `subtract` for one that leaves; `null` deletes the group. */
   aggregate<A, R extends A | null = A>(spec: TableAggregateSpec<K, V, A, R>): KTable<K, A>;
 }

@@ -16,6 +16,7 @@ export interface SessionAggregateSpec<K, V, A, R extends A | null, E extends Win
 
 /** `late` takes what arrives after window end + grace, each record once, as it came: `drop` (default) only counts it. */
 export interface WindowedByOptions<K, V> {
+  /** `drop` unless given; a topic whose value can hold what arrives. */
   readonly late?: 'drop' | TopicSink<K, V>;
 }
 
@@ -30,6 +31,14 @@ export interface KGroupedStream<in out K, in out V> {
     combine: Adder<Present<V>, Present<V>, K, R>,
     options?: TableOptions<K, Present<V>>,
   ): KTable<K, Present<V>, Extract<R, null>>;
+  /**
+   * `initial()`, then `add(aggregate, value, key)` for each record; `null` deletes the row.
+   *
+   * @example
+   * ```ts
+   * const longest = clicks.groupByKey().aggregate({ initial: () => '', add: (best, click) => (click.length > best.length ? click : best) });
+   * ```
+   */
   aggregate<A, R extends A | null = A>(spec: AggregateSpec<K, Present<V>, A, R>): KTable<K, A, Extract<R, null>>;
   /**
    * One aggregate per key and window. Records later than window end + grace are dropped and counted; `late` also sends them to a topic.
@@ -48,16 +57,21 @@ export interface KGroupedStream<in out K, in out V> {
 
 /** Values may be `null` here: windowed folds see every record that has a key. */
 export interface TimeWindowedKStream<in out K, in out V> {
+  /** Records per key and window. */
   count(options?: WindowTableOptions<K, number>): KTable<Windowed<K>, number, never>;
+  /** The first value of a window as it is, then `combine(previous, value)`. */
   reduce<R extends V | null>(combine: Adder<V, V, K, R>, options?: WindowTableOptions<K, V>): KTable<Windowed<K>, V, Extract<R, null>>;
+  /** `initial()`, then `add(aggregate, value, key)` for each record of the window; `null` deletes the row. */
   aggregate<A, R extends A | null = A>(spec: WindowAggregateSpec<K, V, A, R>): KTable<Windowed<K>, A, Extract<R, null>>;
 }
 
 /** Values may be `null` here. */
 export interface SessionWindowedKStream<in out K, in out V> {
+  /** Records per key and session. */
   count<E extends WindowEmit = WindowEmit>(options?: SessionTableOptions<K, number, E>): KTable<Windowed<K>, number, SessionTombstone<E>>;
   /** `combine` also makes one of two sessions. */
   reduce<E extends WindowEmit = WindowEmit>(combine: Adder<V, V, K, V>, options?: SessionTableOptions<K, V, E>): KTable<Windowed<K>, V, SessionTombstone<E>>;
+  /** As over time windows; `merge` makes one of two sessions that a record has joined. */
   aggregate<A, R extends A | null = A, E extends WindowEmit = WindowEmit>(
     spec: SessionAggregateSpec<K, V, A, R, E>,
   ): KTable<Windowed<K>, A, SessionTombstone<E> | Extract<R, null>>;

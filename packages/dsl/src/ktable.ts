@@ -16,11 +16,27 @@ export interface KTable<in out K, in out V, in out Tombstone = null> {
   /** Rows that the predicate accepts; a row that no longer fits is deleted. A type guard narrows. */
   filter<S extends V>(predicate: (value: V, key: K) => value is S, options?: TableOptions<K, S>): KTable<K, S>;
   filter(predicate: (value: V, key: K) => boolean, options?: TableOptions<K, V>): KTable<K, V>;
+  /** Rows that the predicate refuses; a row that it accepts from now on is deleted. */
   filterNot(predicate: (value: V, key: K) => boolean, options?: TableOptions<K, V>): KTable<K, V>;
+  /**
+   * Each row with a new value; deletes never reach the mapper. Computed again for a lookup, unless a `store` keeps the rows.
+   *
+   * @example
+   * ```ts
+   * const cities = t.table(depots).mapValues((depot) => depot.city.toUpperCase());
+   * ```
+   */
   mapValues<R>(mapper: (value: V, key: K) => NotPromise<R>, options?: TableOptions<K, R>): KTable<K, R, Tombstone>;
   /** `mapValues` with stores of its own; the transformer sees deletes as well. It runs again for a row that is looked up or asked for as it was, unless a `store` keeps the rows. */
   transformValues<R>(spec: ValueTransformerSpec<K, V | Tombstone, R>, options?: TableOptions<K, R>): KTable<K, R, Tombstone>;
-  /** The rows under another key, to be counted or folded; a row without new key or value is in no group. */
+  /**
+   * The rows under another key, to be counted or folded; a row without new key or value is in no group.
+   *
+   * @example
+   * ```ts
+   * const load = t.table(shipments).groupBy((shipment, id) => ({ key: shipment.depot, value: id }), { as: 'by-depot' }).count();
+   * ```
+   */
   groupBy<K2, V2>(selector: (value: V, key: K) => NotPromise<KeyValue<K2, V2>>, options?: GroupOptions<K2, V2>): KGroupedTable<K2, V2>;
   /** Rows of equal keys on both sides; a change of either side brings the result up to date. Both sides need equal partitioning. */
   join<VO, R, T2>(other: KTable<K, VO, T2>, joiner: Joiner<V, VO, K, R>, options?: TableOptions<K, R>): KTable<K, R, Tombstone | T2>;

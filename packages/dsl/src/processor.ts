@@ -12,6 +12,7 @@ export interface StreamRecord<out K, out V> {
   /** Event time, ms since the epoch; never negative. */
   readonly timestamp: number;
   readonly headers: RecordHeaders;
+  /** Each `with…` makes a new record; this one never changes. */
   withKey<K2>(key: K2): StreamRecord<K2, V>;
   withValue<V2>(value: V2): StreamRecord<K, V2>;
   /** Throws ERR_INVALID_TIMESTAMP for a negative one. */
@@ -29,6 +30,7 @@ export interface FixedKeyRecord<out K, out V> extends Omit<StreamRecord<K, V>, '
 export type ReadOnlyKeyValueStore<K, V> = Pick<KeyValueStore<K, V>, 'get' | 'entry' | 'range' | 'approximateCount'>;
 /** From a handle to a store, synchronously, inside a task. A handle that was not connected throws ERR_STORE_NOT_CONNECTED, but that of a global store is for all to read. */
 export interface StoreAccess {
+  /** Throws ERR_STORE_NOT_CONNECTED for a handle that is not in `stores`. */
   store<K, V>(handle: KeyValueHandle<K, V>): KeyValueStore<K, V>;
   store<K, V>(handle: WindowHandle<K, V>): WindowStore<K, V>;
   store<K, V>(handle: SessionHandle<K, V>): SessionStore<K, V>;
@@ -68,6 +70,7 @@ export interface ProcessorContext<in KOut, in VOut> extends TaskContext {
   forward(record: StreamRecord<KOut, VOut>, options?: ForwardOptions): void;
 }
 export interface FixedKeyProcessorContext<in K, in VOut> extends TaskContext {
+  /** Hands on the record that came, or what its `with…` returned; throws ERR_PROCESS for another. */
   forward(record: FixedKeyRecord<K, VOut>, options?: ForwardOptions): void;
 }
 
