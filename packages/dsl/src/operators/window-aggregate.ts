@@ -30,8 +30,9 @@ export function windowAggregateOperator(settings: WindowAggregateSettings): Proc
     const { record } = context;
     const cell = new ChangeCell();
     const finals = emit === 'onWindowClose' ? finalTimeWindows({ context, name: storeName, store, sendsPrior }, windows, windowEnd) : undefined;
-    // What has closed stays closed over a restart: nothing may come after a final result.
-    let observedTime = finals === undefined ? -1 : Math.max(store.observedTime, finals.resumedTime(graceMs));
+    // What has closed stays closed over a restart: nothing may come after a final result, and a late record must not begin anew a window whose
+    // row the store has let go.
+    let observedTime = finals === undefined ? store.observedTime : Math.max(store.observedTime, finals.resumedTime(graceMs));
     const update = (key: unknown, value: unknown, start: number, at: number): void => {
       const entry = store.find(key, start);
       const before = entry.present ? entry.value : initial?.();

@@ -57,6 +57,18 @@ function long(value: number): Buffer {
   return bytes;
 }
 
+test('what an empty fetch has passed over, aborted records and markers, stays passed over when records come', () => {
+  const { queue } = createQueue();
+  queue.append(fetched(0, [{ at: 1 }]));
+  expect(queue.readHead()).toBe(true);
+  queue.take();
+  queue.append(fetched(1, [], { next: 4 }));
+  expect(queue.readHead()).toBe(false);
+  expect(queue.position).toBe(4);
+  queue.append(fetched(4, [{ at: 2 }]));
+  expect(queue.position).toBe(4);
+});
+
 function createQueue(over: Partial<SourceNode> = {}, host: Partial<QueueHost> = {}): { queue: RecordQueue; judged: unknown[]; untimed: number[] } {
   const judged: unknown[] = [];
   const untimed: number[] = [];

@@ -127,6 +127,8 @@ export class RecordQueue {
       return false;
     }
     const { batches } = fetched;
+    // What was passed over while nothing waited stays passed over: a position never goes back.
+    if (!this.hasMore && this.#position < this.#fetchedTo) this.#position = this.#fetchedTo;
     this.#fetchedTo = fetched.nextOffset;
     const last = batches.length - 1;
     if (last < 0) fetched.release();
