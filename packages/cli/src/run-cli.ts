@@ -5,8 +5,9 @@ import { type CliDeps, type Command, DONE, FAILED, isExplained, USAGE, UsageErro
 import { brokerCommand } from './commands/broker.ts';
 import { checkCommand } from './commands/check.ts';
 import { describeCommand } from './commands/describe.ts';
+import { dlqCommand } from './commands/dlq.ts';
 
-const COMMANDS: readonly Command[] = [brokerCommand, describeCommand, checkCommand];
+const COMMANDS: readonly Command[] = [brokerCommand, describeCommand, checkCommand, dlqCommand];
 
 const OVERVIEW = `Example: millrace broker --port 9092 --data-dir ./broker-data
 
