@@ -120,6 +120,6 @@ export const brokerFaults = {
 
 /** The same where a cluster is what is tried: more often. */
 export const brokersOneAfterAnother = {
-  killBroker: { ...brokerFaults.killBroker, weight: 30 },
-  freezeBroker: { ...brokerFaults.freezeBroker, weight: 10 },
+  killBroker: { ...brokerFaults.killBroker, weight: 80 },
+  freezeBroker: { ...brokerFaults.freezeBroker, weight: 20 },
 };

@@ -230,13 +230,13 @@ function addressed(bytes: Uint8Array): Uint8Array {
   return bytes.length === 0 ? EMPTY : bytes;
 }
 
-/** What the binding threw, as ours: damage is ERR_STORE_CORRUPT, all else (a full disk, a lock) ERR_STORE_IO. */
+/** What the binding threw, as ours: damage (a file that is gone is damage) is ERR_STORE_CORRUPT, all else (a full disk, a lock) ERR_STORE_IO. */
 export function ioError(error: unknown, what: string, directory: string): MillraceError {
   if (MillraceError.is(error)) return error;
   const cause = (error as { readonly cause?: unknown } | undefined)?.cause ?? error;
   const text = cause instanceof Error ? cause.message : String(cause);
   const code = (cause as { readonly code?: unknown } | undefined)?.code;
-  if (code === 'LEVEL_CORRUPTION' || /^Corruption|Column families not opened/.test(text)) {
+  if (code === 'LEVEL_CORRUPTION' || /^Corruption|Column families not opened|No such file or directory: While open/.test(text)) {
     return new MillraceError(
       'ERR_STORE_CORRUPT',
       `RocksDB says the database in ${directory} is damaged while ${what}: ${text}. It has to be rebuilt from the changelogs.`,
