@@ -279,7 +279,7 @@ export const DEFECTS: readonly Defect[] = [
     name: 'staging is kept when its span is dropped',
     scenario: 'counts',
     faults: lost,
-    seed: 5,
+    seed: 9,
     put: (patches) =>
       patches.method(
         TaskStores.prototype,
@@ -379,6 +379,7 @@ export const DEFECTS: readonly Defect[] = [
     scenario: 'counts',
     faults: moves,
     workers: 4,
+    seed: 6,
     put: () => {
       switches.keepsTasks = true;
     },
