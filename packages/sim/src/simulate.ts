@@ -165,6 +165,7 @@ class SimulationRun implements Simulation {
     if ((this.#options.quiet ?? 0) !== 0) await this.#rest();
     watch.stop();
     await this.#transactionsEnd();
+    await this.#rest(); // what they held back has been passed over, too
     await this.#readEverything();
     const exactlyOnce = (this.#options.guarantee ?? 'exactly-once') === 'exactly-once';
     checkOwnership(cluster);
@@ -246,7 +247,8 @@ class SimulationRun implements Simulation {
       (sum, sub) => sum + Math.max(0, ...sub.sources.map((ref) => counts.get(topicName(topology.name, ref)) ?? 0)),
       0,
     );
-    return members.reduce((sum, { app }) => sum + (app?.tasks() ?? []).filter(({ state }) => state === 'running').length, 0) === tasks;
+    const running = members.flatMap(({ app }) => (app?.tasks() ?? []).filter(({ state }) => state === 'running').map(({ id }) => id));
+    return running.length === tasks && new Set(running).size === tasks;
   }
 
   #deadline(untilMs: number): AbortSignal {
