@@ -20,9 +20,6 @@ import { KafkaProducer } from './producer.ts';
 /** What the client needs of the machine. */
 export type ClientPorts = Pick<Ports, 'clock' | 'timers' | 'chance' | 'network' | 'log'>;
 
-/** Frames that nobody uses: with more, a burst would leave its memory behind for good. */
-const IDLE_FRAME_BYTES_MAX = 16 * 1024 * 1024;
-
 /**
  * A consumer of assigned partitions. It connects with the first `assign`; a `poll` rejects with ERR_BROKER_UNREACHABLE when no broker answered
  * within `connectionTimeoutMs`, and the next one tries again.
@@ -36,7 +33,7 @@ const IDLE_FRAME_BYTES_MAX = 16 * 1024 * 1024;
  */
 export function createConsumer(connection: ConnectionOptions, options: ConsumerOptions, ports: ClientPorts): LogConsumer {
   const filled = fillConsumerOptions(options);
-  return new KafkaConsumer(new KafkaCluster(connection, ports, new FramePool(Math.min(filled.bufferedBytesMax, IDLE_FRAME_BYTES_MAX))), filled);
+  return new KafkaConsumer(new KafkaCluster(connection, ports, new FramePool(filled.bufferedBytesMax)), filled);
 }
 
 /** A producer; it connects in `initialise`, which rejects with ERR_BROKER_UNREACHABLE when no broker answers within `connectionTimeoutMs`. */

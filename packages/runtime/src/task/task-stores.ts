@@ -59,12 +59,16 @@ export class TaskStores {
   #settledAtMs = 0;
 
   #checksWrites = false;
+  #rowsOpen = false;
   /** What the last close that failed has thrown. */
   #refusal: unknown;
 
   constructor(options: TaskStoresOptions) {
     this.database = options.database;
-    this.all = options.names.map((name) => openStore(options, name));
+    const onRows = (): void => {
+      this.#rowsOpen = true;
+    };
+    this.all = options.names.map((name) => openStore(options, name, onRows));
     this.#byName = new Map(this.all.map((one) => [one.spec.name, one]));
   }
 
@@ -100,8 +104,9 @@ export class TaskStores {
 
   /** The callback that opened iterators has returned. */
   endRows(): void {
-    const { all } = this;
-    for (let index = 0; index < all.length; index++) (all[index] as TaskStore).store.endRows();
+    if (!this.#rowsOpen) return; // asked after every record
+    this.#rowsOpen = false;
+    for (const { store } of this.all) store.endRows();
   }
 
   /** Freezes the open span of every store, in order; logged ones into the outbox. Throws what the serde of a value says: then only `drop` helps. */
@@ -173,7 +178,7 @@ export class TaskStores {
   }
 }
 
-function openStore(options: TaskStoresOptions, name: string): TaskStore {
+function openStore(options: TaskStoresOptions, name: string, onRows: () => void): TaskStore {
   const spec = options.topology.stores.get(name);
   assert(spec !== undefined, `no store ${name} in the topology`);
   const log = changeLogOf(options, spec);
@@ -186,6 +191,7 @@ function openStore(options: TaskStoresOptions, name: string): TaskStore {
     topic: log.kind === 'none' ? undefined : log.topic,
     currentTimestamp: () => cursor.timestamp,
     logEveryWrite: options.logEveryWrite,
+    onRows,
   };
   const store =
     spec.kind === 'window'

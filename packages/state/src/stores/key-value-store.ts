@@ -28,6 +28,8 @@ export interface KeyValueStoreOptions {
   readonly currentTimestamp: () => number;
   /** A changelog record for every write, not one per key and span (Kafka Streams without its cache). */
   readonly logEveryWrite?: boolean | undefined;
+  /** Told when an iterator opens: somebody has to end it. */
+  readonly onRows?: (() => void) | undefined;
   /** Headers for the changelog records of what is being written; none unless given. */
   readonly currentHeaders?: ((present: boolean) => RecordHeaders) | undefined;
 }
@@ -49,6 +51,7 @@ export class StagedKeyValueStore<K, V> implements KeyValueStore<K, V>, StagedSto
   readonly #entries = new Map<string, StagedEntry<V, K>>();
   readonly #staging: Staging<V, K>;
   readonly #openRows = new Set<Rows<unknown>>();
+  readonly #onRows: (() => void) | undefined;
   readonly #checkKey: (key: Uint8Array) => void;
   #keepPrior = false;
 
@@ -56,6 +59,7 @@ export class StagedKeyValueStore<K, V> implements KeyValueStore<K, V>, StagedSto
     const topic = options.topic ?? options.name;
     this.name = options.name;
     this.#keys = createKeyForm(options.key, options.name, topic);
+    this.#onRows = options.onRows;
     this.#values = createValueForm(options.value, options.name, topic, options.logEveryWrite);
     this.#disk = options.database.store(options.name);
     this.#checkKey = keyBound(options.database, options.name);
@@ -186,6 +190,7 @@ export class StagedKeyValueStore<K, V> implements KeyValueStore<K, V>, StagedSto
       onClose: (closed) => this.#openRows.delete(closed),
     });
     this.#openRows.add(rows);
+    this.#onRows?.();
     return rows;
   }
 
@@ -240,7 +245,6 @@ export class StagedKeyValueStore<K, V> implements KeyValueStore<K, V>, StagedSto
 
   /** Ends every iterator still open: its callback has returned. */
   endRows(): void {
-    if (this.#openRows.size === 0) return; // asked after every record
     for (const rows of this.#openRows) rows.return?.();
   }
 

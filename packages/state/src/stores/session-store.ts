@@ -51,6 +51,7 @@ export class StagedSessionStore<K, V> implements SessionStore<K, V>, StagedStore
   readonly #byKey = new Map<string, Sessions<V, K>>();
   readonly #staging: Staging<V, K>;
   readonly #openRows = new Set<Rows<unknown>>();
+  readonly #onRows: (() => void) | undefined;
   readonly #checkKey: (key: Uint8Array) => void;
   readonly #held: HeldRows;
   #keepPrior = false;
@@ -70,6 +71,7 @@ export class StagedSessionStore<K, V> implements SessionStore<K, V>, StagedStore
     this.#onExpired = options.onExpired;
     this.#held = new HeldRows(options.holdsClosed ?? false);
     this.#keys = createKeyForm(options.key, options.name, topic);
+    this.#onRows = options.onRows;
     this.#values = createValueForm(options.value, options.name, topic, options.logEveryWrite);
     this.#disk = options.database.store(options.name);
     this.#checkKey = keyBound(options.database, options.name);
@@ -245,7 +247,6 @@ export class StagedSessionStore<K, V> implements SessionStore<K, V>, StagedStore
 
   /** Ends every iterator still open: its callback has returned. */
   endRows(): void {
-    if (this.#openRows.size === 0) return; // asked after every record
     for (const rows of this.#openRows) rows.return?.();
   }
 
@@ -426,6 +427,7 @@ export class StagedSessionStore<K, V> implements SessionStore<K, V>, StagedStore
       onClose: (closed) => this.#openRows.delete(closed),
     });
     this.#openRows.add(rows);
+    this.#onRows?.();
     return rows;
   }
 

@@ -61,6 +61,7 @@ export class StagedVersionedStore<K, V> implements VersionedStore<K, V>, StagedS
   /** Keys as far as a batch that is being filled has changed them. */
   readonly #known = new WeakMap<WriteBatch, Map<string, KnownVersions>>();
   readonly #openRows = new Set<Rows<unknown>>();
+  readonly #onRows: (() => void) | undefined;
   readonly #checkKey: (key: Uint8Array) => void;
   #observed = -1;
   #closingMemory = NO_MEMORY;
@@ -76,6 +77,7 @@ export class StagedVersionedStore<K, V> implements VersionedStore<K, V>, StagedS
     this.historyMs = options.historyMs;
     this.#onExpired = options.onExpired;
     this.#keys = createKeyForm(options.key, name, topic);
+    this.#onRows = options.onRows;
     this.#values = createValueForm(options.value, name, topic, options.logEveryWrite);
     this.#history = new VersionHistory(database.store(name), name, options.historyMs);
     this.#checkKey = keyBound(database, name, HISTORY_KEY_BYTES);
@@ -153,6 +155,7 @@ export class StagedVersionedStore<K, V> implements VersionedStore<K, V>, StagedS
     );
     const rows = rowsOf(found, () => this.#openRows.delete(rows));
     this.#openRows.add(rows);
+    this.#onRows?.();
     return rows;
   }
 
@@ -207,7 +210,6 @@ export class StagedVersionedStore<K, V> implements VersionedStore<K, V>, StagedS
   }
 
   endRows(): void {
-    if (this.#openRows.size === 0) return; // asked after every record
     for (const rows of this.#openRows) rows.return?.();
   }
 

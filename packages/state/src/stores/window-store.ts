@@ -63,6 +63,7 @@ export class StagedWindowStore<K, V> implements WindowStore<K, V>, StagedStore {
   readonly #runs = new Map<string, WindowRun<V, K>>();
   readonly #staging: Staging<V, K>;
   readonly #openRows = new Set<Rows<unknown>>();
+  readonly #onRows: (() => void) | undefined;
   readonly #checkKey: (key: Uint8Array) => void;
   readonly #held: HeldRows;
   /** In comparisons with Kafka Streams, whose retention hides closed windows that nobody has handed on. */
@@ -89,6 +90,7 @@ export class StagedWindowStore<K, V> implements WindowStore<K, V>, StagedStore {
     this.#held = new HeldRows(options.holdsClosed ?? false);
     this.#losesClosed = options.logEveryWrite ?? false;
     this.#keys = createKeyForm(options.key, options.name, topic);
+    this.#onRows = options.onRows;
     this.#values = createValueForm(options.value, options.name, topic, options.logEveryWrite);
     this.#disk = options.database.store(options.name);
     this.#checkKey = keyBound(options.database, options.name);
@@ -314,7 +316,6 @@ export class StagedWindowStore<K, V> implements WindowStore<K, V>, StagedStore {
 
   /** Ends every iterator still open: its callback has returned. */
   endRows(): void {
-    if (this.#openRows.size === 0) return; // asked after every record
     for (const rows of this.#openRows) rows.return?.();
   }
 
@@ -482,6 +483,7 @@ export class StagedWindowStore<K, V> implements WindowStore<K, V>, StagedStore {
       onClose: (closed) => this.#openRows.delete(closed),
     });
     this.#openRows.add(rows);
+    this.#onRows?.();
     return rows;
   }
 
