@@ -129,6 +129,13 @@ export function everyVersionSuite(start: () => Promise<string>): void {
       topicId = described?.topicId ?? NO_UUID;
       return described?.errorCode === 0;
     });
+    // Metadata knows a leader a moment before the leader knows it.
+    const partitions = [{ partitionIndex: 0, timestamp: -1 }];
+    const names = [topic, ...['gzip', 'snappy', 'lz4'].map((codec) => `${topic}-${codec}`)];
+    await until(async () => {
+      const { topics } = await wire.ask(APIS.listOffsets, 7, { replicaId: -1, topics: names.map((name) => ({ name, partitions })) });
+      return topics.every((one) => one.partitions[0]?.errorCode === 0);
+    });
     for (const keyType of [0, 1]) {
       await until(async () => (await wire.ask(APIS.findCoordinator, 4, { keyType, coordinatorKeys: [group] })).coordinators[0]?.errorCode === 0);
     }

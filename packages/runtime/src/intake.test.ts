@@ -6,7 +6,14 @@ import { RecordQueue } from './task/record-queue.ts';
 import type { Task } from './task/task.ts';
 
 function open() {
-  const source = { name: 's', topics: [{ name: 'in', internal: false }], key: serde.string(), value: serde.string(), startFrom: 'earliest', timestamp: 'record' };
+  const source = {
+    name: 's',
+    topics: [{ name: 'in', internal: false }],
+    key: serde.string(),
+    value: serde.string(),
+    startFrom: 'earliest',
+    timestamp: 'record',
+  };
   const queue = new RecordQueue({
     topic: 'in',
     partition: 0,
