@@ -25,7 +25,8 @@ test('there is a decoder of that name', () => {
 
 for (const decoder of decoders) {
   const available = decoder.seeds().length > 0;
-  test.skipIf(!available)(`${decoder.name}: damaged bytes are refused or read, quickly and within bounds`, { timeout: 24 * 3_600_000 }, async () => {
+  test(`${decoder.name}: damaged bytes are refused or read, quickly and within bounds`, { timeout: 24 * 3_600_000 }, async (context) => {
+    if (!available) return context.skip('this Node has no such codec (zstd: from 22.15 on)');
     const count = executions > 0 ? executions : decoder.seeds().length + (decoder.shortRun ?? SHORT_RUN);
     const report = await fuzz(decoder, count, seed);
     expect(report.accepted).toBeGreaterThan(0);

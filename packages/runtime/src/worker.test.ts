@@ -809,7 +809,7 @@ test('a value that a store cannot write is found at the close; the span is done 
   });
   rig.log.produce('in', 0, lines(6));
   await rig.worker.assign(assignmentOf(rig.log, ['0_0']));
-  await until(() => inputAt(rig) === 6);
+  await Promise.race([rig.ended(), until(() => inputAt(rig) === 6)]);
   await rig.worker.stop(10_000);
   expect(await rig.ended()).toBeUndefined();
   expect(asked).toEqual([['process', 1, expect.stringContaining('store counts cannot write a value')]]);
