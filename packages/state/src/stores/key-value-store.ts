@@ -13,6 +13,9 @@ import type { Entry, KeyValueStore, Range, Rows, Written } from './contract.ts';
 import { keyBound } from './key-bound.ts';
 import { createKeyForm, type KeyForm } from './key-form.ts';
 import { type CapturedRow, captureRow, MergedRows, sortCaptured } from './merged-rows.ts';
+import { OpenRows } from './open-rows.ts';
+import { capturePrior } from './prior.ts';
+import { NO_MEMORY } from './span-memory.ts';
 import { createValueForm, type ValueForm } from './value-form.ts';
 
 export interface KeyValueStoreOptions {
@@ -37,7 +40,6 @@ export interface KeyValueStoreOptions {
 export const CACHE_BYTES_MAX = 16 * 1024 * 1024;
 
 const COUNT_SAMPLE = 256;
-const NO_MEMORY: StoreMemory = { observedTime: -1, duplicates: 0 };
 
 export class StagedKeyValueStore<K, V> implements KeyValueStore<K, V>, StagedStore {
   readonly kind = 'keyValue';
@@ -50,8 +52,7 @@ export class StagedKeyValueStore<K, V> implements KeyValueStore<K, V>, StagedSto
   readonly #currentHeaders: ((present: boolean) => RecordHeaders) | undefined;
   readonly #entries = new Map<string, StagedEntry<V, K>>();
   readonly #staging: Staging<V, K>;
-  readonly #openRows = new Set<Rows<unknown>>();
-  readonly #onRows: (() => void) | undefined;
+  readonly #openRows: OpenRows;
   readonly #checkKey: (key: Uint8Array) => void;
   #keepPrior = false;
 
@@ -59,7 +60,7 @@ export class StagedKeyValueStore<K, V> implements KeyValueStore<K, V>, StagedSto
     const topic = options.topic ?? options.name;
     this.name = options.name;
     this.#keys = createKeyForm(options.key, options.name, topic);
-    this.#onRows = options.onRows;
+    this.#openRows = new OpenRows(options.onRows);
     this.#values = createValueForm(options.value, options.name, topic, options.logEveryWrite);
     this.#disk = options.database.store(options.name);
     this.#checkKey = keyBound(options.database, options.name);
@@ -103,7 +104,7 @@ export class StagedKeyValueStore<K, V> implements KeyValueStore<K, V>, StagedSto
     const kept = present ? (this.#values.keep(value) as V) : undefined;
     const entry = found.place === GONE ? this.find(found.key) : found;
     if (entry.place !== IN_OPEN) this.#checkKey(entry.diskKey);
-    if (this.#keepPrior && !entry.pending) this.#capturePrior(entry, value);
+    if (this.#keepPrior && !entry.pending) capturePrior(entry, value, this.#disk, this.#values);
     entry.present = present;
     entry.value = kept;
     entry.timestamp = timestamp;
@@ -187,11 +188,9 @@ export class StagedKeyValueStore<K, V> implements KeyValueStore<K, V>, StagedSto
       limit: empty ? 0 : limit,
       fromStaged: (row) => ({ key: row.key, value: row.value as V, timestamp: row.timestamp }),
       fromDisk: (key, row) => ({ key: this.#keys.fromBytes(key) as K, value: this.#values.thaw(row) as V, timestamp: rowTimestamp(row, this.name) }),
-      onClose: (closed) => this.#openRows.delete(closed),
+      onClose: this.#openRows.closed,
     });
-    this.#openRows.add(rows);
-    this.#onRows?.();
-    return rows;
+    return this.#openRows.add(rows);
   }
 
   approximateCount(): number {
@@ -245,7 +244,7 @@ export class StagedKeyValueStore<K, V> implements KeyValueStore<K, V>, StagedSto
 
   /** Ends every iterator still open: its callback has returned. */
   endRows(): void {
-    for (const rows of this.#openRows) rows.return?.();
+    this.#openRows.end();
   }
 
   applyRestored(batch: WriteBatch, key: Uint8Array, value: Uint8Array | null, timestamp: number): void {
@@ -300,17 +299,6 @@ export class StagedKeyValueStore<K, V> implements KeyValueStore<K, V>, StagedSto
   #admit(entry: StagedEntry<V, K>): void {
     entry.place = IN_NONE;
     this.#entries.set(entry.text, entry);
-  }
-
-  #capturePrior(entry: StagedEntry<V, K>, value: V | null | undefined): void {
-    if (entry.place !== IN_OPEN) entry.isNew = !entry.present;
-    entry.priorPresent = entry.present;
-    entry.priorTimestamp = entry.timestamp;
-    entry.priorValue = entry.value;
-    if (!entry.present || typeof value !== 'object' || value !== entry.value || entry.place === IN_OPEN) return;
-    // The caller has changed the old value in place: only its bytes still know what it was.
-    const row = entry.closing ?? entry.committed ?? this.#disk.get(entry.diskKey);
-    if (row !== undefined) entry.priorValue = this.#values.thaw(row) as V;
   }
 
   #scanOptions(range: Range<K>): ScanOptions {

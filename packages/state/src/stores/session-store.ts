@@ -2,14 +2,13 @@
 // Owns: the entries and the staging of one store of one task.  Never: awaits, or writes to the engine itself.
 // Observed time is the largest session end ever written. A session whose end is at or below observed - retention is hidden:
 // such a write is logged like any other (as Kafka Streams does) but never reaches the disk.
-// S1 expiry on disk goes by the committed observed time, so that a dropped span has expired nothing.
-// S2 the newest row of a session is in its entry if there is one; a read of several lays entries over the disk.
+// S1 the newest row of a session is in its entry if there is one; a read of several lays entries over the disk.
 import { asBuffer, copyBytes, MillraceError, type RecordHeaders, type Window, type Windowed } from '@millrace/core';
-import type { ByteRows, ByteStore, WriteBatch } from '../byte-store.ts';
+import type { ByteStore, WriteBatch } from '../byte-store.ts';
 import { timestampedValue } from '../layouts/key-value.ts';
 import { LayoutMark } from '../layouts/layout-mark.ts';
 import { parseSessionKey, SESSION_SUFFIX_BYTES, sessionDiskKey, sessionLayout, sessionOfDiskKey, sessionScanBounds } from '../layouts/session.ts';
-import { SEGMENT_BYTES, segmentInterval, segmentOf, segmentStart } from '../layouts/window.ts';
+import { SEGMENT_BYTES, segmentInterval } from '../layouts/window.ts';
 import { GONE, IN_NONE, IN_OPEN, StagedEntry } from '../staged-entry.ts';
 import type { ChangelogSink, StagedStore, StoreMemory } from '../staged-store.ts';
 import { Staging } from '../staging.ts';
@@ -19,6 +18,11 @@ import { keyBound } from './key-bound.ts';
 import { createKeyForm, type KeyForm } from './key-form.ts';
 import { CACHE_BYTES_MAX, type KeyValueStoreOptions } from './key-value-store.ts';
 import { type CapturedRow, captureRow, MergedRows, sortCaptured } from './merged-rows.ts';
+import { OpenRows } from './open-rows.ts';
+import { capturePrior } from './prior.ts';
+import { SegmentExpiry } from './segment-expiry.ts';
+import { type KeyBounds, segmentScans } from './segment-scans.ts';
+import { SpanMemory } from './span-memory.ts';
 import { createValueForm, type ValueForm } from './value-form.ts';
 
 export interface SessionStoreOptions extends KeyValueStoreOptions {
@@ -50,18 +54,12 @@ export class StagedSessionStore<K, V> implements SessionStore<K, V>, StagedStore
   readonly #now: () => number;
   readonly #byKey = new Map<string, Sessions<V, K>>();
   readonly #staging: Staging<V, K>;
-  readonly #openRows = new Set<Rows<unknown>>();
-  readonly #onRows: (() => void) | undefined;
+  readonly #openRows: OpenRows;
   readonly #checkKey: (key: Uint8Array) => void;
   readonly #held: HeldRows;
+  readonly #expiry: SegmentExpiry;
   #keepPrior = false;
-  #observed = -1;
-  #closingMemory: StoreMemory = { observedTime: -1, duplicates: 0 };
-  #committedMemory: StoreMemory = { observedTime: -1, duplicates: 0 };
-  #settledMemory: StoreMemory = { observedTime: -1, duplicates: 0 };
-  /** Segments below this number have been removed from disk; -1 unknown. */
-  #expiredBelow = -1;
-  #expiringBelow = -1;
+  readonly #memory = new SpanMemory();
 
   constructor(options: SessionStoreOptions) {
     const topic = options.topic ?? options.name;
@@ -70,8 +68,9 @@ export class StagedSessionStore<K, V> implements SessionStore<K, V>, StagedStore
     this.#intervalMs = segmentInterval(options.retentionMs);
     this.#onExpired = options.onExpired;
     this.#held = new HeldRows(options.holdsClosed ?? false);
+    this.#expiry = new SegmentExpiry(options.name, this.#intervalMs, options.retentionMs);
     this.#keys = createKeyForm(options.key, options.name, topic);
-    this.#onRows = options.onRows;
+    this.#openRows = new OpenRows(options.onRows);
     this.#values = createValueForm(options.value, options.name, topic, options.logEveryWrite);
     this.#disk = options.database.store(options.name);
     this.#checkKey = keyBound(options.database, options.name);
@@ -114,14 +113,14 @@ export class StagedSessionStore<K, V> implements SessionStore<K, V>, StagedStore
     const kept = present ? (this.#values.keep(value) as V) : undefined;
     const entry = found.place === GONE ? this.#successor(found) : found;
     if (entry.place !== IN_OPEN) this.#checkKey(entry.diskKey);
-    if (this.#keepPrior && !entry.pending) this.#capturePrior(entry, value);
+    if (this.#keepPrior && !entry.pending) capturePrior(entry, value, this.#disk, this.#values);
     entry.present = present;
     entry.value = kept;
     entry.timestamp = timestamp;
     if (entry.place === IN_NONE || entry.place === GONE) this.#admit(entry);
     this.#staging.touch(entry);
     const end = sessionEnd(entry);
-    if (end > this.#observed) this.#observed = end;
+    if (end > this.#memory.observed) this.#memory.observed = end;
     else if (this.#isHidden(end)) this.#onExpired?.();
   }
 
@@ -155,7 +154,7 @@ export class StagedSessionStore<K, V> implements SessionStore<K, V>, StagedStore
 
   /** Largest session end written; -1 before any. */
   get observedTime(): number {
-    return this.#observed;
+    return this.#memory.observed;
   }
 
   // ---- for user code ----
@@ -212,28 +211,28 @@ export class StagedSessionStore<K, V> implements SessionStore<K, V>, StagedStore
 
   close(changelog: ChangelogSink | undefined): void {
     this.#staging.close(changelog);
-    this.#closingMemory = { observedTime: this.#observed, duplicates: 0 };
+    this.#memory.close();
     this.#held.close();
   }
 
   committed(): void {
     this.#staging.committed();
-    this.#committedMemory = this.#closingMemory;
+    this.#memory.commit();
     this.#held.committed();
   }
 
   settle(batch: WriteBatch): void {
     if (this.#staging.unsettled) this.#mark.into(batch);
-    this.#expire(batch);
-    const hiddenUpTo = this.#committedMemory.observedTime - this.retentionMs;
+    this.#expiry.into(batch, this.#memory.committed.observedTime, this.#held.from);
+    const hiddenUpTo = this.#memory.committed.observedTime - this.retentionMs;
     this.#staging.settle(batch, (entry) => sessionEnd(entry) <= hiddenUpTo && sessionEnd(entry) < this.#held.from);
   }
 
   settled(): void {
     if (this.#staging.unsettled) this.#mark.settled();
     this.#staging.settled();
-    this.#settledMemory = this.#committedMemory;
-    this.#expiredBelow = this.#expiringBelow;
+    this.#memory.settle();
+    this.#expiry.settled();
   }
 
   drop(): void {
@@ -242,20 +241,20 @@ export class StagedSessionStore<K, V> implements SessionStore<K, V>, StagedStore
     this.#byKey.clear();
     this.#staging.drop();
     this.#held.drop();
-    this.restoreMemory(this.#settledMemory);
+    this.#memory.drop();
   }
 
   /** Ends every iterator still open: its callback has returned. */
   endRows(): void {
-    for (const rows of this.#openRows) rows.return?.();
+    this.#openRows.end();
   }
 
   applyRestored(batch: WriteBatch, key: Uint8Array, value: Uint8Array | null, timestamp: number): void {
     const parts = parseSessionKey(asBuffer(key), this.name);
-    if (parts.end > this.#observed) this.restoreMemory({ observedTime: parts.end, duplicates: 0 });
+    if (parts.end > this.#memory.observed) this.#memory.restore({ observedTime: parts.end, duplicates: 0 });
     this.#mark.into(batch);
-    this.#expire(batch);
-    this.#expiredBelow = this.#expiringBelow;
+    this.#expiry.into(batch, this.#memory.committed.observedTime, this.#held.from);
+    this.#expiry.settled();
     if (this.#isHidden(parts.end) && parts.end < this.#held.from) return;
     if (this.#byKey.size > 0) this.#forgetBytes(parts.key, parts.start, parts.end);
     const diskKey = sessionDiskKey(parts.key, parts.start, parts.end, this.#intervalMs);
@@ -264,14 +263,11 @@ export class StagedSessionStore<K, V> implements SessionStore<K, V>, StagedStore
   }
 
   memory(): StoreMemory {
-    return this.#committedMemory;
+    return this.#memory.committed;
   }
 
   restoreMemory(memory: StoreMemory): void {
-    this.#observed = memory.observedTime;
-    this.#closingMemory = memory;
-    this.#committedMemory = memory;
-    this.#settledMemory = memory;
+    this.#memory.restore(memory);
   }
 
   checkWrites(on: boolean): void {
@@ -285,11 +281,11 @@ export class StagedSessionStore<K, V> implements SessionStore<K, V>, StagedStore
   // ---- inside ----
 
   #isHidden(end: number): boolean {
-    return end <= this.#observed - this.retentionMs;
+    return end <= this.#memory.observed - this.retentionMs;
   }
 
   #visibleFrom(): number {
-    return Math.max(0, this.#observed - this.retentionMs + 1);
+    return Math.max(0, this.#memory.observed - this.retentionMs + 1);
   }
 
   #sessionsOf(key: K): Sessions<V, K> {
@@ -355,17 +351,6 @@ export class StagedSessionStore<K, V> implements SessionStore<K, V>, StagedStore
     if (entry !== undefined) this.#staging.forgetClean(entry);
   }
 
-  #capturePrior(entry: StagedEntry<V, K>, value: V | null | undefined): void {
-    if (entry.place !== IN_OPEN) entry.isNew = !entry.present;
-    entry.priorPresent = entry.present;
-    entry.priorTimestamp = entry.timestamp;
-    entry.priorValue = entry.value;
-    if (!entry.present || typeof value !== 'object' || value !== entry.value || entry.place === IN_OPEN) return;
-    // The caller has changed the old value in place: only its bytes still know what it was.
-    const row = entry.closing ?? entry.committed ?? this.#disk.get(entry.diskKey);
-    if (row !== undefined) entry.priorValue = this.#values.thaw(row) as V;
-  }
-
   /** Sessions of one key by end, then start, as of the call. */
   #rowsOf(key: K, within: { readonly fromEnd: number; readonly fromStart: number; readonly toStart: number }, range: TimeRange): Rows<Entry<Windowed<K>, V>> {
     const sessions = this.#sessionsOf(key);
@@ -382,7 +367,7 @@ export class StagedSessionStore<K, V> implements SessionStore<K, V>, StagedStore
       const { start, end } = sessionOfDiskKey(diskKey);
       return fits(start, end);
     };
-    const to = this.#observed;
+    const to = this.#memory.observed;
     return this.#rows(
       range,
       staged,
@@ -396,46 +381,27 @@ export class StagedSessionStore<K, V> implements SessionStore<K, V>, StagedStore
   #rows(
     range: TimeRange,
     staged: CapturedRow<V, K>[],
-    bounds: ((segment: number) => { readonly gte: Buffer; readonly lte: Buffer }) | 'whole segments',
+    bounds: KeyBounds | 'whole segments',
     fromEnd: number,
     accepts: (diskKey: Buffer) => boolean,
     keyOf: (diskKey: Buffer) => K,
   ): Rows<Entry<Windowed<K>, V>> {
     const reverse = range.reverse === true;
     sortCaptured(staged, reverse);
-    const disk = this.#disk;
-    const first = segmentOf(fromEnd, this.#intervalMs);
-    const last = segmentOf(this.#observed, this.#intervalMs);
-    const scans = function* (): Generator<ByteRows> {
-      if (bounds === 'whole segments') {
-        if (first <= last) yield disk.scan({ gte: segmentStart(first), lt: segmentStart(last + 1), reverse });
-        return;
-      }
-      for (let step = 0; step <= last - first; step++) yield disk.scan({ ...bounds(reverse ? last - step : first + step), reverse });
-    };
     const entry = (diskKey: Buffer, key: K, value: V): Entry<Windowed<K>, V> => {
       const { start, end } = sessionOfDiskKey(diskKey);
       return { key: { key, window: { start, end } }, value, timestamp: end };
     };
     const rows = new MergedRows<Entry<Windowed<K>, V>, V, K>({
-      scans: scans(),
+      scans: segmentScans(this.#disk, { from: fromEnd, to: this.#memory.observed, intervalMs: this.#intervalMs }, bounds, reverse),
       staged,
       reverse,
       limit: range.limit ?? Number.POSITIVE_INFINITY,
       fromStaged: (row) => entry(row.diskKey, row.key, row.value as V),
       fromDisk: (diskKey, row) => (accepts(diskKey) ? entry(diskKey, keyOf(diskKey), this.#values.thaw(row) as V) : undefined),
-      onClose: (closed) => this.#openRows.delete(closed),
+      onClose: this.#openRows.closed,
     });
-    this.#openRows.add(rows);
-    this.#onRows?.();
-    return rows;
-  }
-
-  /** Whole segments below the retention leave the disk. */
-  #expire(batch: WriteBatch): void {
-    const live = segmentOf(Math.min(this.#held.from, Math.max(0, this.#committedMemory.observedTime - this.retentionMs + 1)), this.#intervalMs);
-    this.#expiringBelow = live;
-    if (live > Math.max(0, this.#expiredBelow)) batch.expireRange(this.name, segmentStart(Math.max(0, this.#expiredBelow)), segmentStart(live));
+    return this.#openRows.add(rows);
   }
 }
 

@@ -16,6 +16,8 @@ import type { Rows, TimeRange, Version, VersionedStore, Written } from './contra
 import { keyBound } from './key-bound.ts';
 import { createKeyForm, type KeyForm } from './key-form.ts';
 import type { KeyValueStoreOptions } from './key-value-store.ts';
+import { OpenRows } from './open-rows.ts';
+import { SpanMemory } from './span-memory.ts';
 import { createValueForm, type ValueForm } from './value-form.ts';
 import { type KnownVersions, VersionHistory } from './version-history.ts';
 
@@ -36,7 +38,6 @@ interface Run<V, K> {
 
 /** `sequence` of an entry that was refused: it is logged and nothing else. */
 const REFUSED = 1;
-const NO_MEMORY: StoreMemory = { observedTime: -1, duplicates: 0 };
 
 /** A row as operators look at it. */
 export interface VersionedRow<K, V> {
@@ -60,13 +61,9 @@ export class StagedVersionedStore<K, V> implements VersionedStore<K, V>, StagedS
   readonly #staging: Staging<V, K>;
   /** Keys as far as a batch that is being filled has changed them. */
   readonly #known = new WeakMap<WriteBatch, Map<string, KnownVersions>>();
-  readonly #openRows = new Set<Rows<unknown>>();
-  readonly #onRows: (() => void) | undefined;
+  readonly #openRows: OpenRows;
   readonly #checkKey: (key: Uint8Array) => void;
-  #observed = -1;
-  #closingMemory = NO_MEMORY;
-  #committedMemory = NO_MEMORY;
-  #settledMemory = NO_MEMORY;
+  readonly #memory = new SpanMemory();
   #expiredBelow = -1;
   #expiringBelow = -1;
 
@@ -77,7 +74,7 @@ export class StagedVersionedStore<K, V> implements VersionedStore<K, V>, StagedS
     this.historyMs = options.historyMs;
     this.#onExpired = options.onExpired;
     this.#keys = createKeyForm(options.key, name, topic);
-    this.#onRows = options.onRows;
+    this.#openRows = new OpenRows(options.onRows);
     this.#values = createValueForm(options.value, name, topic, options.logEveryWrite);
     this.#history = new VersionHistory(database.store(name), name, options.historyMs);
     this.#checkKey = keyBound(database, name, HISTORY_KEY_BYTES);
@@ -111,7 +108,7 @@ export class StagedVersionedStore<K, V> implements VersionedStore<K, V>, StagedS
     const run: Run<V, K> = known ?? this.#runs.get(own.text) ?? { key: own.key as K, text: own.text, bytes: own.bytes, entries: [] };
     this.#checkKey(run.bytes);
     const kept = value === null || value === undefined ? undefined : (this.#values.keep(value) as V);
-    if (timestamp < this.#observed - this.historyMs) {
+    if (timestamp < this.#memory.observed - this.historyMs) {
       this.#stage(new StagedEntry<V, K>(run.key, run.text, run.bytes, timestamp, REFUSED), kept, timestamp);
       this.#onExpired?.();
       return 'tooOld';
@@ -125,7 +122,7 @@ export class StagedVersionedStore<K, V> implements VersionedStore<K, V>, StagedS
       this.#runs.set(run.text, run);
     }
     this.#stage(entry, kept, timestamp);
-    if (timestamp > this.#observed) this.#observed = timestamp;
+    if (timestamp > this.#memory.observed) this.#memory.observed = timestamp;
     return isLatest ? 'latest' : 'superseded';
   }
 
@@ -136,7 +133,7 @@ export class StagedVersionedStore<K, V> implements VersionedStore<K, V>, StagedS
 
   /** Largest time of an accepted version; -1 before any. */
   get observedTime(): number {
-    return this.#observed;
+    return this.#memory.observed;
   }
 
   // ---- for user code ----
@@ -150,13 +147,11 @@ export class StagedVersionedStore<K, V> implements VersionedStore<K, V>, StagedS
   }
 
   versions(key: K, range: TimeRange = {}): Rows<Version<V>> {
-    const found = selectVersions(this.#merged(key), range, this.#observed - this.historyMs).map(
+    const found = selectVersions(this.#merged(key), range, this.#memory.observed - this.historyMs).map(
       ({ from, to, value }): Version<V> => ({ value, validFrom: from, validTo: to === OPEN_END ? undefined : to }),
     );
-    const rows = rowsOf(found, () => this.#openRows.delete(rows));
-    this.#openRows.add(rows);
-    this.#onRows?.();
-    return rows;
+    const rows = rowsOf(found, () => this.#openRows.closed(rows));
+    return this.#openRows.add(rows);
   }
 
   // ---- the life of a span ----
@@ -175,18 +170,18 @@ export class StagedVersionedStore<K, V> implements VersionedStore<K, V>, StagedS
 
   close(changelog: ChangelogSink | undefined): void {
     this.#staging.close(changelog);
-    this.#closingMemory = { observedTime: this.#observed, duplicates: 0 };
+    this.#memory.close();
   }
 
   committed(): void {
     this.#staging.committed();
-    this.#committedMemory = this.#closingMemory;
+    this.#memory.commit();
   }
 
   settle(batch: WriteBatch): void {
     if (this.#staging.unsettled) this.#mark.into(batch);
-    let observed = this.#settledMemory.observedTime;
-    this.#expiringBelow = this.#history.expire(batch, this.#expiredBelow, this.#committedMemory.observedTime);
+    let observed = this.#memory.settled.observedTime;
+    this.#expiringBelow = this.#history.expire(batch, this.#expiredBelow, this.#memory.committed.observedTime);
     this.#staging.settleEach((entry, row) => {
       if (entry.sequence === REFUSED) return;
       this.#history.write(batch, entry.diskKey, this.#knownOf(batch, entry.text), entry.start, row === null ? null : row.subarray(VALUE_AT), observed);
@@ -197,7 +192,7 @@ export class StagedVersionedStore<K, V> implements VersionedStore<K, V>, StagedS
   settled(): void {
     if (this.#staging.unsettled) this.#mark.settled();
     this.#staging.settled();
-    this.#settledMemory = this.#committedMemory;
+    this.#memory.settle();
     this.#expiredBelow = this.#expiringBelow;
   }
 
@@ -206,32 +201,29 @@ export class StagedVersionedStore<K, V> implements VersionedStore<K, V>, StagedS
     for (const run of this.#runs.values()) for (const entry of run.entries) entry.place = GONE;
     this.#runs.clear();
     this.#staging.drop();
-    this.restoreMemory(this.#settledMemory);
+    this.#memory.drop();
   }
 
   endRows(): void {
-    for (const rows of this.#openRows) rows.return?.();
+    this.#openRows.end();
   }
 
   applyRestored(batch: WriteBatch, key: Uint8Array, value: Uint8Array | null, timestamp: number): void {
-    const observed = this.#observed;
+    const observed = this.#memory.observed;
     if (timestamp < observed - this.historyMs) return; // refused when it was written
     this.#mark.into(batch);
     const own = copyBytes(key);
     this.#history.write(batch, own, this.#knownOf(batch, own.latin1Slice()), timestamp, value === null ? null : copyBytes(value), observed);
-    if (timestamp > observed) this.restoreMemory({ observedTime: timestamp, duplicates: 0 });
-    this.#expiredBelow = this.#history.expire(batch, this.#expiredBelow, this.#observed);
+    if (timestamp > observed) this.#memory.restore({ observedTime: timestamp, duplicates: 0 });
+    this.#expiredBelow = this.#history.expire(batch, this.#expiredBelow, this.#memory.observed);
   }
 
   memory(): StoreMemory {
-    return this.#committedMemory;
+    return this.#memory.committed;
   }
 
   restoreMemory(memory: StoreMemory): void {
-    this.#observed = memory.observedTime;
-    this.#closingMemory = memory;
-    this.#committedMemory = memory;
-    this.#settledMemory = memory;
+    this.#memory.restore(memory);
   }
 
   checkWrites(on: boolean): void {
@@ -254,8 +246,8 @@ export class StagedVersionedStore<K, V> implements VersionedStore<K, V>, StagedS
   #isNewest(run: Run<V, K>, timestamp: number): boolean {
     const last = run.entries[run.entries.length - 1];
     if (last !== undefined && last.start > timestamp) return false;
-    if (timestamp >= this.#observed) return true;
-    return !this.#history.hasNewer(run.bytes, timestamp, this.#settledMemory.observedTime);
+    if (timestamp >= this.#memory.observed) return true;
+    return !this.#history.hasNewer(run.bytes, timestamp, this.#memory.settled.observedTime);
   }
 
   #latest(key: K): { readonly value: V; readonly timestamp: number } | undefined {
@@ -265,7 +257,7 @@ export class StagedVersionedStore<K, V> implements VersionedStore<K, V>, StagedS
     const staged = run?.entries[run.entries.length - 1];
     if (
       staged !== undefined &&
-      (stored === undefined ? !this.#history.hasNewer(bytes, staged.start, this.#settledMemory.observedTime) : staged.start >= stored.from)
+      (stored === undefined ? !this.#history.hasNewer(bytes, staged.start, this.#memory.settled.observedTime) : staged.start >= stored.from)
     )
       return staged.present ? { value: staged.value as V, timestamp: staged.start } : undefined;
     return stored === undefined ? undefined : this.#thawed(stored);
@@ -274,12 +266,12 @@ export class StagedVersionedStore<K, V> implements VersionedStore<K, V>, StagedS
   #asOf(key: K, asOf: number): { readonly value: V; readonly timestamp: number } | undefined {
     const latest = this.#latest(key);
     if (latest !== undefined && latest.timestamp <= asOf) return latest;
-    if (asOf < this.#observed - this.historyMs) return undefined;
+    if (asOf < this.#memory.observed - this.historyMs) return undefined;
     if (this.#runs.has(this.#textOf(key))) {
       const found = this.#merged(key).findLast((version) => version.from <= asOf && version.to > asOf);
       return found === undefined || found.value === null ? undefined : { value: found.value, timestamp: found.from };
     }
-    const stored = this.#history.superseded(this.#keys.bytesOf(key), asOf, this.#settledMemory.observedTime);
+    const stored = this.#history.superseded(this.#keys.bytesOf(key), asOf, this.#memory.settled.observedTime);
     return stored === undefined ? undefined : this.#thawed(stored);
   }
 
@@ -287,7 +279,7 @@ export class StagedVersionedStore<K, V> implements VersionedStore<K, V>, StagedS
   #merged(key: K): { readonly from: number; readonly to: number; readonly value: V | null }[] {
     const run = this.#runs.get(this.#textOf(key));
     const byTime = new Map<number, { readonly from: number; readonly to: number; readonly value: V | null }>();
-    for (const version of this.#history.all(run?.bytes ?? copyBytes(this.#keys.bytesOf(key)), this.#settledMemory.observedTime))
+    for (const version of this.#history.all(run?.bytes ?? copyBytes(this.#keys.bytesOf(key)), this.#memory.settled.observedTime))
       byTime.set(version.from, { ...version, value: version.value === null ? null : this.#thawed(version).value });
     for (const { start: from, present, value } of run?.entries ?? []) byTime.set(from, { from, to: OPEN_END, value: present ? (value as V) : null });
     const sorted = [...byTime.values()].sort((a, b) => a.from - b.from);

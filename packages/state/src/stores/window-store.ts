@@ -2,9 +2,8 @@
 // Owns: the runs of entries and the staging of one store of one task.  Never: awaits, or writes to the engine itself.
 // Observed time is the largest window start ever written. A row whose start is at or below observed - retention is hidden:
 // such a write is logged like any other (as Kafka Streams does) but never reaches the disk.
-// W1 expiry on disk goes by the committed observed time, so that a dropped span has expired nothing.
 import { asBuffer, copyBytes, MillraceError, type RecordHeaders, type Windowed } from '@millrace/core';
-import type { ByteRows, ByteStore, WriteBatch } from '../byte-store.ts';
+import type { ByteStore, WriteBatch } from '../byte-store.ts';
 import { rowTimestamp, timestampedValue } from '../layouts/key-value.ts';
 import { LayoutMark } from '../layouts/layout-mark.ts';
 import {
@@ -12,8 +11,6 @@ import {
   parseWindowKey,
   SEGMENT_BYTES,
   segmentInterval,
-  segmentOf,
-  segmentStart,
   WINDOW_SUFFIX_BYTES,
   windowDiskKey,
   windowLayout,
@@ -28,6 +25,11 @@ import { keyBound } from './key-bound.ts';
 import { createKeyForm, type KeyForm } from './key-form.ts';
 import { CACHE_BYTES_MAX, type KeyValueStoreOptions } from './key-value-store.ts';
 import { type CapturedRow, captureRow, MergedRows, sortCaptured } from './merged-rows.ts';
+import { OpenRows } from './open-rows.ts';
+import { capturePrior } from './prior.ts';
+import { SegmentExpiry } from './segment-expiry.ts';
+import { type KeyBounds, segmentScans } from './segment-scans.ts';
+import { SpanMemory } from './span-memory.ts';
 import { createValueForm, type ValueForm } from './value-form.ts';
 import { findInRun, runPosition, type WindowRun } from './window-index.ts';
 
@@ -62,21 +64,14 @@ export class StagedWindowStore<K, V> implements WindowStore<K, V>, StagedStore {
   readonly #now: () => number;
   readonly #runs = new Map<string, WindowRun<V, K>>();
   readonly #staging: Staging<V, K>;
-  readonly #openRows = new Set<Rows<unknown>>();
-  readonly #onRows: (() => void) | undefined;
+  readonly #openRows: OpenRows;
   readonly #checkKey: (key: Uint8Array) => void;
   readonly #held: HeldRows;
+  readonly #expiry: SegmentExpiry;
   /** In comparisons with Kafka Streams, whose retention hides closed windows that nobody has handed on. */
   readonly #losesClosed: boolean;
   #keepPrior = false;
-  #observed = -1;
-  #sequence = 0;
-  #closingMemory: StoreMemory = { observedTime: -1, duplicates: 0 };
-  #committedMemory: StoreMemory = { observedTime: -1, duplicates: 0 };
-  #settledMemory: StoreMemory = { observedTime: -1, duplicates: 0 };
-  /** Segments below this number have been removed from disk; -1 unknown. */
-  #expiredBelow = -1;
-  #expiringBelow = -1;
+  readonly #memory = new SpanMemory();
 
   constructor(options: WindowStoreOptions) {
     const topic = options.topic ?? options.name;
@@ -88,9 +83,10 @@ export class StagedWindowStore<K, V> implements WindowStore<K, V>, StagedStore {
     this.#currentHeaders = options.currentHeaders;
     this.#onExpired = options.onExpired;
     this.#held = new HeldRows(options.holdsClosed ?? false);
+    this.#expiry = new SegmentExpiry(options.name, this.#intervalMs, options.retentionMs);
     this.#losesClosed = options.logEveryWrite ?? false;
     this.#keys = createKeyForm(options.key, options.name, topic);
-    this.#onRows = options.onRows;
+    this.#openRows = new OpenRows(options.onRows);
     this.#values = createValueForm(options.value, options.name, topic, options.logEveryWrite);
     this.#disk = options.database.store(options.name);
     this.#checkKey = keyBound(options.database, options.name);
@@ -114,7 +110,7 @@ export class StagedWindowStore<K, V> implements WindowStore<K, V>, StagedStore {
   find(key: K, start: number): StagedEntry<V, K> {
     const text = this.#keys.textOf(key);
     const run = this.#runs.get(text);
-    if (run !== undefined && start > this.#observed - this.retentionMs) {
+    if (run !== undefined && start > this.#memory.observed - this.retentionMs) {
       const entry = findInRun(run, start, 0);
       if (entry !== undefined) {
         entry.referenced = true;
@@ -129,8 +125,8 @@ export class StagedWindowStore<K, V> implements WindowStore<K, V>, StagedStore {
     const text = this.#keys.textOf(key);
     const run = this.#runs.get(text) ?? this.#runOf(key, text);
     if (this.#duplicatesKept) {
-      this.#sequence = (this.#sequence + 1) & SEQUENCE_MASK;
-      const entry = findInRun(run, start, this.#sequence) ?? this.#entryFor(run, start, this.#sequence);
+      this.#memory.sequence = (this.#memory.sequence + 1) & SEQUENCE_MASK;
+      const entry = findInRun(run, start, this.#memory.sequence) ?? this.#entryFor(run, start, this.#memory.sequence);
       entry.headers = this.#currentHeaders?.();
       if (value === null || value === undefined) this.#logNothing(entry, timestamp);
       else this.writeEntry(entry, value, timestamp);
@@ -152,14 +148,14 @@ export class StagedWindowStore<K, V> implements WindowStore<K, V>, StagedStore {
     const kept = present ? (this.#values.keep(value) as V) : undefined;
     const entry = found.place === GONE ? this.#successor(found) : found;
     if (entry.place !== IN_OPEN) this.#checkKey(entry.diskKey);
-    if (this.#keepPrior && !entry.pending) this.#capturePrior(entry, value);
+    if (this.#keepPrior && !entry.pending) capturePrior(entry, value, this.#disk, this.#values);
     entry.present = present;
     entry.value = kept;
     entry.timestamp = timestamp;
     if (entry.place === IN_NONE || entry.place === GONE) this.#admit(entry);
     this.#staging.touch(entry);
-    if (entry.start > this.#observed) this.#observed = entry.start;
-    else if (entry.start <= this.#observed - this.retentionMs) this.#onExpired?.();
+    if (entry.start > this.#memory.observed) this.#memory.observed = entry.start;
+    else if (entry.start <= this.#memory.observed - this.retentionMs) this.#onExpired?.();
   }
 
   deleteEntry(entry: StagedEntry<V, K>, timestamp: number): void {
@@ -184,7 +180,7 @@ export class StagedWindowStore<K, V> implements WindowStore<K, V>, StagedStore {
 
   /** Rows whose window start lies in [from, to], by start, then key bytes; rows that retention hides included while they are held. */
   closedRows(from: number, to: number): Entry<Windowed<K>, V>[] {
-    const first = this.#losesClosed ? Math.max(from, this.#observed - this.retentionMs) : from;
+    const first = this.#losesClosed ? Math.max(from, this.#memory.observed - this.retentionMs) : from;
     const rows = [...this.#rowsBetween(first, to, {})];
     // Sound: rows of one start come in order of key bytes, and the sort is stable.
     return rows.sort((a, b) => a.key.window.start - b.key.window.start);
@@ -197,7 +193,7 @@ export class StagedWindowStore<K, V> implements WindowStore<K, V>, StagedStore {
 
   /** Largest window start written; -1 before any. */
   get observedTime(): number {
-    return this.#observed;
+    return this.#memory.observed;
   }
 
   // ---- for user code ----
@@ -281,28 +277,28 @@ export class StagedWindowStore<K, V> implements WindowStore<K, V>, StagedStore {
 
   close(changelog: ChangelogSink | undefined): void {
     this.#staging.close(changelog);
-    this.#closingMemory = { observedTime: this.#observed, duplicates: this.#sequence };
+    this.#memory.close();
     this.#held.close();
   }
 
   committed(): void {
     this.#staging.committed();
-    this.#committedMemory = this.#closingMemory;
+    this.#memory.commit();
     this.#held.committed();
   }
 
   settle(batch: WriteBatch): void {
     if (this.#staging.unsettled) this.#mark.into(batch);
-    this.#expire(batch);
-    const hiddenUpTo = this.#committedMemory.observedTime - this.retentionMs;
+    this.#expiry.into(batch, this.#memory.committed.observedTime, this.#held.from);
+    const hiddenUpTo = this.#memory.committed.observedTime - this.retentionMs;
     this.#staging.settle(batch, (entry) => entry.start <= hiddenUpTo && entry.start < this.#held.from);
   }
 
   settled(): void {
     if (this.#staging.unsettled) this.#mark.settled();
     this.#staging.settled();
-    this.#settledMemory = this.#committedMemory;
-    this.#expiredBelow = this.#expiringBelow;
+    this.#memory.settle();
+    this.#expiry.settled();
   }
 
   drop(): void {
@@ -311,23 +307,23 @@ export class StagedWindowStore<K, V> implements WindowStore<K, V>, StagedStore {
     this.#runs.clear();
     this.#staging.drop();
     this.#held.drop();
-    this.restoreMemory(this.#settledMemory);
+    this.#memory.drop();
   }
 
   /** Ends every iterator still open: its callback has returned. */
   endRows(): void {
-    for (const rows of this.#openRows) rows.return?.();
+    this.#openRows.end();
   }
 
   applyRestored(batch: WriteBatch, key: Uint8Array, value: Uint8Array | null, timestamp: number): void {
     const parts = parseWindowKey(asBuffer(key), this.name);
-    const observedTime = Math.max(this.#observed, parts.start);
-    const duplicates = this.#duplicatesKept ? Math.max(this.#sequence, parts.sequence) : this.#sequence;
-    if (observedTime !== this.#observed || duplicates !== this.#sequence) this.restoreMemory({ observedTime, duplicates });
+    const observedTime = Math.max(this.#memory.observed, parts.start);
+    const duplicates = this.#duplicatesKept ? Math.max(this.#memory.sequence, parts.sequence) : this.#memory.sequence;
+    if (observedTime !== this.#memory.observed || duplicates !== this.#memory.sequence) this.#memory.restore({ observedTime, duplicates });
     this.#mark.into(batch);
-    this.#expire(batch);
-    this.#expiredBelow = this.#expiringBelow;
-    if (parts.start <= this.#observed - this.retentionMs && parts.start < this.#held.from) return;
+    this.#expiry.into(batch, this.#memory.committed.observedTime, this.#held.from);
+    this.#expiry.settled();
+    if (parts.start <= this.#memory.observed - this.retentionMs && parts.start < this.#held.from) return;
     if (this.#runs.size > 0) this.#forgetBytes(parts.key, parts.start, parts.sequence);
     const diskKey = windowDiskKey(parts.key, parts.start, parts.sequence, this.#intervalMs);
     if (value === null) batch.delete(this.name, diskKey);
@@ -335,15 +331,11 @@ export class StagedWindowStore<K, V> implements WindowStore<K, V>, StagedStore {
   }
 
   memory(): StoreMemory {
-    return this.#committedMemory;
+    return this.#memory.committed;
   }
 
   restoreMemory(memory: StoreMemory): void {
-    this.#observed = memory.observedTime;
-    this.#sequence = memory.duplicates;
-    this.#closingMemory = memory;
-    this.#committedMemory = memory;
-    this.#settledMemory = memory;
+    this.#memory.restore(memory);
   }
 
   checkWrites(on: boolean): void {
@@ -374,7 +366,7 @@ export class StagedWindowStore<K, V> implements WindowStore<K, V>, StagedStore {
 
   #load(run: WindowRun<V, K>, start: number): StagedEntry<V, K> {
     const entry = this.#entryFor(run, start, 0);
-    if (start <= this.#observed - this.retentionMs) {
+    if (start <= this.#memory.observed - this.retentionMs) {
       entry.place = GONE; // hidden: nothing to read, nothing to keep
       return entry;
     }
@@ -394,7 +386,7 @@ export class StagedWindowStore<K, V> implements WindowStore<K, V>, StagedStore {
     const run = this.#runs.get(gone.text);
     const known = run === undefined ? undefined : findInRun(run, gone.start, gone.sequence);
     if (known !== undefined) return known;
-    if (gone.start <= this.#observed - this.retentionMs || gone.sequence > 0)
+    if (gone.start <= this.#memory.observed - this.retentionMs || gone.sequence > 0)
       return new StagedEntry<V, K>(gone.key, gone.text, gone.diskKey, gone.start, gone.sequence);
     return this.#load(run ?? this.#runOf(gone.key, gone.text), gone.start);
   }
@@ -425,26 +417,15 @@ export class StagedWindowStore<K, V> implements WindowStore<K, V>, StagedStore {
     if (entry !== undefined) this.#staging.forgetClean(entry);
   }
 
-  #capturePrior(entry: StagedEntry<V, K>, value: V | null | undefined): void {
-    if (entry.place !== IN_OPEN) entry.isNew = !entry.present;
-    entry.priorPresent = entry.present;
-    entry.priorTimestamp = entry.timestamp;
-    entry.priorValue = entry.value;
-    if (!entry.present || typeof value !== 'object' || value !== entry.value || entry.place === IN_OPEN) return;
-    // The caller has changed the old value in place: only its bytes still know what it was.
-    const row = entry.closing ?? entry.committed ?? this.#disk.get(entry.diskKey);
-    if (row !== undefined) entry.priorValue = this.#values.thaw(row) as V;
-  }
-
   /** The window starts of a range that retention leaves, and that can exist at all. */
   #visible(range: TimeRange): readonly [from: number, to: number] {
-    return [Math.max(range.from ?? 0, this.#observed - this.retentionMs + 1, 0), Math.min(range.to ?? this.#observed, this.#observed)];
+    return [Math.max(range.from ?? 0, this.#memory.observed - this.retentionMs + 1, 0), Math.min(range.to ?? this.#memory.observed, this.#memory.observed)];
   }
 
   #rows(
     range: TimeRange,
     staged: CapturedRow<V, K>[],
-    bounds: ((segment: number) => { readonly gte: Buffer; readonly lte: Buffer }) | 'whole segments',
+    bounds: KeyBounds | 'whole segments',
     from: number,
     to: number,
     accepts: (diskKey: Buffer) => boolean,
@@ -452,21 +433,9 @@ export class StagedWindowStore<K, V> implements WindowStore<K, V>, StagedStore {
   ): Rows<Entry<Windowed<K>, V>> {
     const reverse = range.reverse === true;
     sortCaptured(staged, reverse);
-    const disk = this.#disk;
-    const interval = this.#intervalMs;
-    const scans = function* (): Generator<ByteRows> {
-      if (from > to) return;
-      const first = segmentOf(from, interval);
-      const last = segmentOf(to, interval);
-      if (bounds === 'whole segments') {
-        yield disk.scan({ gte: segmentStart(first), lt: segmentStart(last + 1), reverse });
-        return;
-      }
-      for (let step = 0; step <= last - first; step++) yield disk.scan({ ...bounds(reverse ? last - step : first + step), reverse });
-    };
     const size = this.windowSizeMs;
     const rows = new MergedRows<Entry<Windowed<K>, V>, V, K>({
-      scans: scans(),
+      scans: segmentScans(this.#disk, { from, to, intervalMs: this.#intervalMs }, bounds, reverse),
       staged,
       reverse,
       limit: range.limit ?? Number.POSITIVE_INFINITY,
@@ -480,17 +449,8 @@ export class StagedWindowStore<K, V> implements WindowStore<K, V>, StagedStore {
           timestamp: rowTimestamp(row, this.name),
         };
       },
-      onClose: (closed) => this.#openRows.delete(closed),
+      onClose: this.#openRows.closed,
     });
-    this.#openRows.add(rows);
-    this.#onRows?.();
-    return rows;
-  }
-
-  /** Whole segments below the retention leave the disk. */
-  #expire(batch: WriteBatch): void {
-    const live = segmentOf(Math.min(this.#held.from, Math.max(0, this.#committedMemory.observedTime - this.retentionMs + 1)), this.#intervalMs);
-    this.#expiringBelow = live;
-    if (live > Math.max(0, this.#expiredBelow)) batch.expireRange(this.name, segmentStart(Math.max(0, this.#expiredBelow)), segmentStart(live));
+    return this.#openRows.add(rows);
   }
 }
