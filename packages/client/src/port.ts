@@ -20,6 +20,8 @@ export interface FetchedPartition extends TopicPartition {
   readonly highWatermark: Offset;
   readonly lastStableOffset: Offset;
   readonly logStart: Offset;
+  /** Epoch of the leader that appended the last batch before `nextOffset`, markers and what else was left out included; -1 unknown. */
+  readonly leaderEpoch: number;
   /** The number of the assignment that was in force when `poll` handed this out. Grows with each `assign`; data of an older number is for tasks that may be gone. */
   readonly assignment: number;
   /**

@@ -159,6 +159,33 @@ test('a leader change that lost nothing costs no rebuild', async () => {
   await second.worker.stop(10_000);
 });
 
+test('a store restored past the marker of a newer leader is not taken for one that lost its tail', async () => {
+  const log = createLog();
+  const first = startRig({ disk: new Disk(), log });
+  log.produce('in', 0, lines(9));
+  const held = createHold();
+  let ends = 0;
+  log.gate = { before: async (call) => void (call.kind === 'end' && ends++ === 0 && (await held.hold)) };
+  await first.worker.assign(assignmentOf(log, ['0_0']));
+  await until(() => ends === 1);
+  const changelog = log.partition({ topic: CHANGELOG, partition: 0 });
+  changelog.loseTail(changelog.end); // nothing lost: the leader changes between the last record and the marker
+  held.open();
+  await until(() => inputAt(first) === 9);
+  await first.worker.stop(10_000);
+
+  const disk = new Disk();
+  for (const rebuilt of [3, 0]) {
+    const warnings: object[] = [];
+    const rig = startRig({ disk, log, warn: (fields) => void warnings.push(fields) });
+    await rig.worker.assign(assignmentOf(log, ['0_0']));
+    await until(() => rig.states.some(([, state]) => state === 'running'));
+    await rig.worker.stop(10_000);
+    expect([rig.restores.at(-1)?.restored, warnings]).toEqual([rebuilt, []]);
+  }
+  expect(await counts(disk)).toEqual({ a: 3, b: 3, c: 3 });
+});
+
 test('a worker tells of every buffer with its bound', async () => {
   const rig = startRig();
   rig.log.produce('in', 0, lines(30));

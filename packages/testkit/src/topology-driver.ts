@@ -414,6 +414,7 @@ function fetched({ topic, partition }: Feed, view: RecordBatchView) {
     highWatermark: next,
     lastStableOffset: next,
     logStart: first,
+    leaderEpoch: view.leaderEpoch,
     assignment: 0,
     release() {},
   };

@@ -105,6 +105,18 @@ describe('what is handed out', () => {
     expect([consumer.position(at(0)), consumer.endOffset(at(0))]).toEqual([3, 3]);
   });
 
+  test('the epoch of what was fetched is that of its last batch, a marker of a newer leader included', async () => {
+    const { broker, consumer } = await setUp();
+    broker.append('t', 0, batch(['a'], 7));
+    broker.leaderEpoch += 1;
+    broker.append('t', 0, encodeControlBatch({ type: 'commit', producerId: 7, producerEpoch: 0, coordinatorEpoch: 0, timestamp: 1 }));
+    consumer.assign([at(0)]);
+    const [event] = await next(broker, consumer);
+    if (event?.kind !== 'data') throw new Error('no data');
+    expect([event.data.batches.length, event.data.batches[0]?.leaderEpoch, event.data.nextOffset]).toEqual([1, broker.leaderEpoch - 1, 2]);
+    expect(event.data.leaderEpoch).toBe(broker.leaderEpoch);
+  });
+
   test('endOffset is the last stable offset under read_committed and the high watermark otherwise', async () => {
     for (const [isolation, end] of [
       ['read_committed', 1],

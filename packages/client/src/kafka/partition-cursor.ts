@@ -55,13 +55,14 @@ export class FetchedRun implements FetchedPartition {
   readonly highWatermark: Offset;
   readonly lastStableOffset: Offset;
   readonly logStart: Offset;
+  readonly leaderEpoch: number;
   readonly bytes: number;
   assignment = 0;
   readonly #frame: PooledFrame | undefined;
   readonly #onRelease: (run: FetchedRun) => void;
   #released = false;
 
-  /** Holds `frame` once. */
+  /** `cursor` has seen the last batch. Holds `frame` once. */
   constructor(
     cursor: PartitionCursor,
     batches: readonly RecordBatchView[],
@@ -79,6 +80,7 @@ export class FetchedRun implements FetchedPartition {
     this.highWatermark = cursor.highWatermark ?? (0 as Offset);
     this.lastStableOffset = cursor.lastStableOffset ?? (0 as Offset);
     this.logStart = cursor.logStart;
+    this.leaderEpoch = cursor.lastEpoch;
     this.bytes = bytes;
     this.#frame = frame;
     this.#onRelease = onRelease;

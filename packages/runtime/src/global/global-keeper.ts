@@ -205,10 +205,10 @@ export class GlobalKeeper {
       if (part === undefined || this.#closed || data.nextOffset <= part.position) return;
       for (const view of data.batches) {
         const reader = this.#reader.reset(view);
-        part.leaderEpoch = view.leaderEpoch;
         while (reader.next()) if (reader.offset >= part.position) this.#options.rows.take(part.topic, part.partition, reader);
       }
       part.position = data.nextOffset;
+      part.leaderEpoch = data.leaderEpoch;
       this.#options.rows.settle((batch) => this.#checkpoint(batch, [part]));
     } finally {
       data.release();

@@ -158,6 +158,8 @@ export class Restorer {
     }
     // What lies between the last record and the next fetch (markers, aborted and compacted records) counts as passed.
     if (job.position < data.nextOffset) job.position = Math.min(data.nextOffset, Math.max(job.to, job.position));
+    // A marker may be of a newer leader than the last record: the position behind it is known under that one only.
+    job.store.leaderEpoch = data.leaderEpoch;
     this.#write(job, batch);
     this.#progress(job);
   }

@@ -26,7 +26,7 @@ const source = (over: Partial<SourceNode> = {}): SourceNode => ({
 function fetched(
   base: number,
   rows: readonly { value?: Buffer | null; at: number }[],
-  options: { next?: number; assignment?: number; released?: () => void } = {},
+  options: { next?: number; assignment?: number; leaderEpoch?: number; released?: () => void } = {},
 ): FetchedPartition {
   const builder = pool.take();
   const key = Buffer.from('k');
@@ -47,6 +47,7 @@ function fetched(
     highWatermark: end,
     lastStableOffset: end,
     logStart: 0 as never,
+    leaderEpoch: options.leaderEpoch ?? 3,
     assignment: options.assignment ?? 0,
     release: options.released ?? (() => undefined),
   };
@@ -102,6 +103,22 @@ test('records come in order; position is the head until it is taken, then past e
   expect(queue.position).toBe(4); // a marker and a gap lie behind
   expect(queue.readHead()).toBe(false);
   expect(queue.partitionTime).toBe(7);
+});
+
+test('the leader epoch is that of the log up to the position: of the batch in hand, then of a marker behind it', () => {
+  const { queue } = createQueue();
+  expect(queue.leaderEpoch).toBe(-1);
+  queue.append(fetched(0, [{ at: 5 }, { at: 5 }], { next: 3, leaderEpoch: 4 }));
+  queue.readHead();
+  queue.take();
+  expect([queue.position, queue.leaderEpoch]).toEqual([1, 3]);
+  queue.readHead();
+  queue.take();
+  expect([queue.position, queue.leaderEpoch]).toEqual([3, 4]);
+  queue.append(fetched(3, [], { next: 4, leaderEpoch: 5 }));
+  expect([queue.position, queue.leaderEpoch]).toEqual([4, 5]);
+  queue.append(fetched(4, [{ at: 6 }], { leaderEpoch: 5 }));
+  expect([queue.position, queue.leaderEpoch]).toEqual([4, 5]);
 });
 
 test('records below the wanted position are passed over', () => {

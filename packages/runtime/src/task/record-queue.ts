@@ -60,8 +60,6 @@ export class RecordQueue {
   partitionTime = -1;
   /** Assignments of the consumer older than this number do not concern us. */
   assignment = 0;
-  /** Leader epoch of the last batch read, -1 before any. */
-  leaderEpoch = -1;
   /** Bytes of batches not yet used up. */
   bytes = 0;
   /** The consumer was told to stop fetching this partition. */
@@ -80,6 +78,9 @@ export class RecordQueue {
   #left = 0;
   #position = 0;
   #fetchedTo = 0;
+  /** Leader epochs: of the batch in hand, and of the last one before `fetchedTo`. */
+  #batchEpoch = -1;
+  #fetchedEpoch = -1;
 
   constructor(options: RecordQueueOptions) {
     this.topic = options.topic;
@@ -96,6 +97,10 @@ export class RecordQueue {
   /** Next offset to commit. */
   get position(): number {
     return this.hasMore ? this.#position : this.#fetchedTo;
+  }
+  /** Under which leader the log was appended up to `position`, markers included; -1 before anything was read. */
+  get leaderEpoch(): number {
+    return this.hasMore ? this.#batchEpoch : this.#fetchedEpoch;
   }
   /** Where the next fetch begins. */
   get fetchedTo(): number {
@@ -128,8 +133,12 @@ export class RecordQueue {
     }
     const { batches } = fetched;
     // What was passed over while nothing waited stays passed over: a position never goes back.
-    if (!this.hasMore && this.#position < this.#fetchedTo) this.#position = this.#fetchedTo;
+    if (!this.hasMore) {
+      if (this.#position < this.#fetchedTo) this.#position = this.#fetchedTo;
+      this.#batchEpoch = this.#fetchedEpoch;
+    }
     this.#fetchedTo = fetched.nextOffset;
+    this.#fetchedEpoch = fetched.leaderEpoch;
     const last = batches.length - 1;
     if (last < 0) fetched.release();
     for (let index = 0; index <= last; index++) {
@@ -286,7 +295,7 @@ export class RecordQueue {
       }
       this.#current = next;
       if (this.#position < next.from) this.#position = next.from;
-      this.leaderEpoch = next.view.leaderEpoch;
+      this.#batchEpoch = next.view.leaderEpoch;
       this.#left = next.view.count;
       if (this.#left > 0) {
         this.reader.reset(next.view);

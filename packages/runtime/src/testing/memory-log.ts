@@ -27,6 +27,7 @@ interface Entry {
   /** Undefined: a marker. */
   readonly view: RecordBatchView | undefined;
   readonly transaction: Transaction | undefined;
+  readonly leaderEpoch: number;
 }
 
 export interface LogRow {
@@ -54,12 +55,12 @@ class MemoryPartition {
     patchBaseOffset(copy, 0, this.end, this.leaderEpoch);
     const view = readBatches(copy, 0, copy.length, { checkCrc: true })[0];
     assert(view !== undefined, 'a whole batch is appended');
-    this.entries.push({ base: this.end, last: view.lastOffset, view, transaction });
+    this.entries.push({ base: this.end, last: view.lastOffset, view, transaction, leaderEpoch: this.leaderEpoch });
     this.end = view.lastOffset + 1;
     return view.baseOffset;
   }
   marker(): void {
-    this.entries.push({ base: this.end, last: this.end, view: undefined, transaction: undefined });
+    this.entries.push({ base: this.end, last: this.end, view: undefined, transaction: undefined, leaderEpoch: this.leaderEpoch });
     this.end += 1;
   }
   /** An unclean leader change: the new leader never had what lies at or after `end`. */
@@ -70,7 +71,7 @@ class MemoryPartition {
   }
   endOfEpoch(epoch: number): number {
     if (epoch > this.leaderEpoch) return -1;
-    return this.entries.find(({ view }) => view !== undefined && view.leaderEpoch > epoch)?.base ?? this.end;
+    return this.entries.find(({ leaderEpoch }) => leaderEpoch > epoch)?.base ?? this.end;
   }
   get lastStable(): number {
     return this.entries.find(({ transaction }) => transaction?.state === 'open')?.base ?? this.end;
@@ -474,6 +475,7 @@ class MemoryConsumer implements LogConsumer {
         highWatermark: log.end as Offset,
         lastStableOffset: to as Offset,
         logStart: log.start as Offset,
+        leaderEpoch: log.entries.findLast(({ last }) => last < to)?.leaderEpoch ?? -1,
         assignment: this.#number,
         release: this.#frame(frames),
       };
