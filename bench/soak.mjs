@@ -21,6 +21,7 @@ const { values: flags } = parseArgs({
     minutes: { type: 'string', default: '30' },
     rate: { type: 'string', default: '5000' },
     workers: { type: 'string', default: '1' },
+    engine: { type: 'string', default: 'rocksdb' },
     samples: { type: 'boolean', default: false },
   },
 });
@@ -84,7 +85,7 @@ const connection = { brokers: [broker.address], clientId: 'loader', connectionTi
 const samples = [];
 try {
   await createInputs(connection);
-  const instance = fork(fileURLToPath(new URL('soak/instance.mjs', import.meta.url)), [broker.address, join(folder, 'state'), flags.workers], {
+  const instance = fork(fileURLToPath(new URL('soak/instance.mjs', import.meta.url)), [broker.address, join(folder, 'state'), flags.workers, flags.engine], {
     execArgv: ['--expose-gc'],
   });
   const ended = new Promise((resolve, reject) => {
@@ -119,6 +120,7 @@ try {
     benchmark: 'soak',
     minutes,
     rate,
+    engine: flags.engine,
     sent,
     processed: samples.at(-1).processed,
     rssMiB: rss,
@@ -126,6 +128,7 @@ try {
     workerHeapMiB: judge(measured, ({ workerHeap }) => workerHeap),
     mainExternalMiB: judge(measured, ({ external }) => external),
     workerExternalMiB: judge(measured, ({ workerExternal }) => workerExternal),
+    nativeMiB: judge(measured, ({ native }) => native),
     mostBufferedBytes: Object.fromEntries(Object.keys(measured.at(-1).buffers).map((key) => [key, most(key)])),
     mainThreadDelayMs: Object.fromEntries(Object.entries(delayMs).map(([name, value]) => [name, round(value)])),
   };

@@ -7,9 +7,9 @@ import soak, { HEAP_CHANNEL } from './topology.mjs';
 
 const SECOND_MS = 1000;
 const MIB = 1024 * 1024;
-const [address, stateDir, workers] = process.argv.slice(2);
+const [address, stateDir, workers, engine] = process.argv.slice(2);
 
-let worker = { heapUsed: 0, external: 0, arrayBuffers: 0 };
+let worker = { heapTotal: 0, heapUsed: 0, external: 0, arrayBuffers: 0 };
 const channel = new BroadcastChannel(HEAP_CHANNEL);
 channel.onmessage = ({ data }) => {
   worker = data;
@@ -19,7 +19,7 @@ const app = createApp(soak, {
   module: new URL('./topology.mjs', import.meta.url),
   brokers: [address],
   stateDir,
-  engine: 'rocksdb',
+  engine,
   workers: Number(workers),
   createTopics: true,
   http: false,
@@ -37,7 +37,7 @@ const timer = setInterval(() => {
     globalThis.gc?.();
     mainHeap = process.memoryUsage().heapUsed;
   }
-  const { rss, external } = process.memoryUsage();
+  const { rss, external, heapTotal } = process.memoryUsage();
   const metrics = app.metrics.snapshot();
   const processed = metrics.filter(({ name }) => name === 'process-total').reduce((sum, { value }) => sum + value, 0);
   const buffers = Object.fromEntries(
@@ -50,6 +50,8 @@ const timer = setInterval(() => {
     external: external / MIB,
     workerHeap: worker.heapUsed / MIB,
     workerExternal: worker.external / MIB,
+    // What is neither a JavaScript heap nor memory behind its buffers: the engine's, and what the allocator keeps.
+    native: (rss - heapTotal - external - worker.heapTotal - worker.external) / MIB,
     processed,
     buffers,
   });

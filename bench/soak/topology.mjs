@@ -30,8 +30,8 @@ if (!isMainThread) {
   const channel = new BroadcastChannel(HEAP_CHANNEL);
   channel.unref();
   const tell = () => {
-    const { heapUsed, external, arrayBuffers } = process.memoryUsage();
-    channel.postMessage({ heapUsed, external, arrayBuffers });
+    const { heapTotal, heapUsed, external, arrayBuffers } = process.memoryUsage();
+    channel.postMessage({ heapTotal, heapUsed, external, arrayBuffers });
   };
   setInterval(tell, SECOND_MS).unref();
 }
