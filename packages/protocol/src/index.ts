@@ -1,8 +1,8 @@
 // The public names of @millrace/protocol.
 export { APIS, type ApiByKey, type ApiKey, api } from './apis.ts';
+export type { CompressionCodec } from './compression/codec.ts';
 export {
   COMPRESSIONS,
-  type CompressionCodec,
   type CompressionId,
   type CompressionName,
   compress,

@@ -3,6 +3,7 @@
 // gzip comes from node:zlib, snappy and lz4 are our own, zstd is there where Node has it; registerCodec replaces any by a faster one.
 import { assert, MillraceError } from '@millrace/core';
 import { batchError } from '../wire-error.ts';
+import type { CompressionCodec } from './codec.ts';
 import { gzipCodec } from './gzip.ts';
 import { lz4Codec } from './lz4.ts';
 import { snappyCodec } from './snappy.ts';
@@ -11,13 +12,6 @@ import { createZstdCodec } from './zstd.ts';
 export const COMPRESSIONS = { none: 0, gzip: 1, snappy: 2, lz4: 3, zstd: 4 } as const;
 export type CompressionName = keyof typeof COMPRESSIONS;
 export type CompressionId = (typeof COMPRESSIONS)[CompressionName];
-
-/** One compression format. Both functions are synchronous: a batch is at most a few MiB. */
-export interface CompressionCodec {
-  compress(bytes: Buffer): Buffer;
-  /** Throws when the result would exceed `maxBytes` or the input is damaged; never allocates much more than `maxBytes`. */
-  decompress(bytes: Buffer, maxBytes: number): Buffer;
-}
 
 const codecs = new Map<number, CompressionCodec>([
   [COMPRESSIONS.gzip, gzipCodec],

@@ -1,7 +1,7 @@
 // zstd where Node brings it (22.15 and 23.8 on); there is no sane way to have it in plain JavaScript.
 // Owns: the look at what this Node can do.  Never: returns more than the caller's bound (zlib stops at it).
 import * as zlib from 'node:zlib';
-import type { CompressionCodec } from './registry.ts';
+import type { CompressionCodec } from './codec.ts';
 
 /** The functions of newer Nodes, which the types of the oldest supported one do not know. */
 interface ZstdFunctions {

@@ -7,7 +7,6 @@ import { compress } from '../compression/registry.ts';
 import { crc32c } from '../crc32c.ts';
 import { unsignedVarintSize, varintSize, varlongSize } from '../varint.ts';
 import { writeInt64, writeVarlong } from '../writer.ts';
-import type { BatchPool } from './batch-pool.ts';
 import { headerBlock } from './encoded-headers.ts';
 import {
   AT_ATTRIBUTES,
@@ -47,16 +46,23 @@ export interface SealOptions {
   readonly compression?: number | undefined;
 }
 
+/** Where a builder's buffer comes from and goes back to. */
+export interface BatchMemory {
+  /** A buffer of at least `needed` bytes with the first `used` bytes of `buffer`, which must not be used any more. */
+  larger(buffer: Buffer, used: number, needed: number): Buffer;
+  giveBack(buffer: Buffer): void;
+}
+
 export class BatchBuilder {
   #buffer: Buffer;
   #at = BATCH_HEADER_BYTES;
   #count = 0;
   #baseTimestamp = 0;
   #maxTimestamp = -1;
-  #pool: BatchPool | undefined;
+  #pool: BatchMemory | undefined;
 
   /** Use `BatchPool.take`. */
-  constructor(buffer: Buffer, pool?: BatchPool) {
+  constructor(buffer: Buffer, pool?: BatchMemory) {
     this.#buffer = buffer;
     this.#pool = pool;
   }

@@ -1,6 +1,6 @@
 // Buffers for batches, used again and again: without a pool the garbage collector pays for every batch sent.
 // Owns: the idle buffers, at most idleBytesMax of them.  Never: clears a buffer, hands one out twice.
-import { BatchBuilder } from './batch-builder.ts';
+import { BatchBuilder, type BatchMemory } from './batch-builder.ts';
 
 export interface BatchPoolOptions {
   /** Size of a fresh buffer (16 KiB). */
@@ -9,7 +9,7 @@ export interface BatchPoolOptions {
   readonly idleBytesMax?: number;
 }
 
-export class BatchPool {
+export class BatchPool implements BatchMemory {
   readonly #initialBytes: number;
   /** Most bytes of idle buffers kept. */
   readonly idleBytesMax: number;
