@@ -30,6 +30,7 @@ import { quotaMeter } from './security/quota/meter.ts';
 import { openSecurity } from './security/security.ts';
 import { advertisedApis, Router } from './server/router.ts';
 import { Server } from './server/server.ts';
+import { SpareBuffers } from './spare-buffers.ts';
 import { LocalInternalLog } from './topics/local-internal-log.ts';
 import { Topics } from './topics/topics.ts';
 import { TransactionCoordinator } from './transaction/coordinator.ts';
@@ -73,6 +74,7 @@ export async function startBroker(options: BrokerOptions, ports: Ports): Promise
     const security = await openSecurity(filled.security, filled.dataDir, ports, metrics);
     const readTls = (): object | undefined => (filled.security.tls === undefined ? undefined : listenerTls(filled.security.tls, ports.disk, limits.loginMs));
     const tls = readTls();
+    const spare = new SpareBuffers();
     const startedMs = ports.clock.monotonicMs();
     const syncs = new SyncGroup(files, filled.fsync);
     const host = { files, syncs, clock: ports.clock, log: ports.log, chance: ports.chance };
@@ -105,7 +107,7 @@ export async function startBroker(options: BrokerOptions, ports: Ports): Promise
     };
     const entries: HandlerEntry[] = [
       ...security.handlers,
-      ...logHandlers(filled, ports, { topics, syncs, facts, transactions }),
+      ...logHandlers(filled, ports, { topics, syncs, facts, transactions, spare }),
       ...coordinatorHandlers({ groups, transactions, internalLog, broker: facts, clock: ports.clock, chance: ports.chance }),
       ...clusterHandlers({ topics, facts, internalLog, offsets: groups, dataDir: filled.dataDir, clock: ports.clock }),
       apiVersionsHandler(() => advertised),
@@ -124,6 +126,7 @@ export async function startBroker(options: BrokerOptions, ports: Ports): Promise
         frameBytesMax: limits.requestBytesMax,
         tls,
         login: security.login,
+        spare,
         connectionDelayMs: (address) => security.quotas.connectionDelayMs(address),
         ...limits,
       },
@@ -188,13 +191,14 @@ interface LogParts {
   readonly syncs: SyncGroup;
   readonly facts: BrokerFacts;
   readonly transactions: TransactionCoordinator;
+  readonly spare: SpareBuffers;
 }
 
-function logHandlers(options: FilledOptions, { clock, timers }: Ports, { topics, syncs, facts, transactions }: LogParts): HandlerEntry[] {
+function logHandlers(options: FilledOptions, { clock, timers }: Ports, { topics, syncs, facts, transactions, spare }: LogParts): HandlerEntry[] {
   const { partitions, autoCreateTopics } = options;
   return [
     produceHandler({ topics, syncs, clock, gate: transactions }),
-    fetchHandler({ topics, timers, fetchBytesMax: options.limits.fetchBytesMax }),
+    fetchHandler({ topics, timers, fetchBytesMax: options.limits.fetchBytesMax, spare }),
     listOffsetsHandler(topics),
     metadataHandler({ topics, facts, autoCreateTopics, partitions }),
     createTopicsHandler({ topics, facts, partitions }),

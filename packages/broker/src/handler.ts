@@ -38,6 +38,8 @@ export interface RequestContext {
   readonly correlationId: number;
   readonly clientId: string | null;
   readonly connection: ClientConnection;
+  /** Calls `run` once the system has taken every byte of the answer, so that the memory it lay in may be used anew; never if the connection ends first. */
+  whenTaken(run: () => void): void;
 }
 
 /** Produce with acks=0: the connection gets no answer. */

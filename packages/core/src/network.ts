@@ -20,8 +20,10 @@ export interface Socket {
   /**
    * Hands bytes over; they are sent from where they lie, so the caller must not change them before the peer has answered them or the
    * connection is over. False: wait for `onDrain` before writing much more.
+   * `taken` is called, perhaps before this returns, once the system has these bytes and all before them, so that their memory may be
+   * used anew; never if the connection ends first.
    */
-  write(bytes: Uint8Array): boolean;
+  write(bytes: Uint8Array, taken?: () => void): boolean;
   cork(): void;
   uncork(): void;
   /** Stops and restarts reading (back-pressure). */

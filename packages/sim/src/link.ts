@@ -142,10 +142,11 @@ export class End implements Socket {
 
   // ---- Socket ---------------------------------------------------------------------------------------------------------
 
-  write(bytes: Uint8Array): boolean {
+  write(bytes: Uint8Array, taken?: () => void): boolean {
     if (this.#closed || this.#ending || !this.process.effect('a network write')) return false;
     if (this.peer.process.ended !== undefined) return this.#writeToNobody();
     const copy = Buffer.from(bytes);
+    taken?.();
     const { host } = this.#link;
     host.world.trace.bytes(this.process.name, copy);
     host.corrupt(this.host, this.peer.host, copy);

@@ -2,6 +2,7 @@ import { type Disk, memoryDisk, seededChance, virtualTime } from '@millrace/core
 import type { APIS, RequestBody, ResponseInput } from '@millrace/protocol';
 import { describe, expect, test } from 'vitest';
 import type { RequestContext } from '../handler.ts';
+import { SpareBuffers } from '../spare-buffers.ts';
 import { appendSpec, logHost, marker } from '../testing/log-fixture.ts';
 import { Topics } from '../topics/topics.ts';
 import { fetchHandler } from './01-fetch.ts';
@@ -13,10 +14,11 @@ function setUp(disk: Disk = memoryDisk()) {
   const time = virtualTime();
   const topics = new Topics({ ...logHost(disk), chance: seededChance(1) }, '/data', 0);
   topics.create('t', 2, {});
-  const { handler } = fetchHandler({ topics, timers: time.timers, fetchBytesMax: 1_000_000 });
+  const { handler } = fetchHandler({ topics, timers: time.timers, fetchBytesMax: 1_000_000, spare: new SpareBuffers() });
   const closeHooks = new Set<() => void>();
   const context = {
     version: 12,
+    whenTaken: () => {},
     connection: {
       closed: false,
       onClose: (run: () => void) => {

@@ -2,10 +2,13 @@
 // Serves versions 4-18. Sessions are declined: the answer always says session 0, so clients send full requests.
 // F1 an answer holds at least one whole batch if there is any, even beyond every limit.  F2 read_committed stops below the last stable
 // offset and lists the aborted transactions of what it returns.  F3 a parked fetch costs a timer and a watcher per partition, nothing else.
+// F4 the memory of an answer is lent, and given back once the system has its bytes.
 import { MillraceError, type Timers } from '@millrace/core';
 import { APIS, ERROR_CODES, type RequestBody, type ResponseInput } from '@millrace/protocol';
 import { type Handler, handlerEntry, type RequestContext } from '../handler.ts';
 import type { LogRead, PartitionLog } from '../log/partition-log.ts';
+import type { Lend } from '../log/read-run.ts';
+import { Loan, type SpareBuffers } from '../spare-buffers.ts';
 import type { Topics } from '../topics/topics.ts';
 
 type Request = RequestBody<typeof APIS.fetch>;
@@ -20,6 +23,7 @@ export interface FetchParts {
   readonly topics: Topics;
   readonly timers: Timers;
   readonly fetchBytesMax: number;
+  readonly spare: SpareBuffers;
 }
 
 /** One asked partition, resolved: either a log to read or the error that says why not. */
@@ -39,7 +43,7 @@ export function fetchHandler(parts: FetchParts) {
     if (request.sessionId !== 0) return { errorCode: ERROR_CODES.FETCH_SESSION_ID_NOT_FOUND, responses: [] };
     const wanted = resolve(parts.topics, request, context.version);
     const committed = request.isolationLevel === READ_COMMITTED;
-    if (request.maxWaitMs <= 0 || isReady(wanted, request.minBytes, committed)) return answer(parts, request, wanted, committed);
+    if (request.maxWaitMs <= 0 || isReady(wanted, request.minBytes, committed)) return answer(parts, request, context, wanted, committed);
     return park(parts, request, context, wanted, committed);
   };
   return handlerEntry(APIS.fetch.key, handler);
@@ -108,7 +112,7 @@ function park(parts: FetchParts, request: Request, context: RequestContext, want
       done = true;
       for (const step of undo) step();
       try {
-        resolveWith(context.connection.closed ? { responses: [] } : answer(parts, request, wanted, committed));
+        resolveWith(context.connection.closed ? { responses: [] } : answer(parts, request, context, wanted, committed));
       } catch (error) {
         reject(error instanceof Error ? error : new Error(String(error)));
       }
@@ -127,7 +131,9 @@ function park(parts: FetchParts, request: Request, context: RequestContext, want
   });
 }
 
-function answer(parts: FetchParts, request: Request, wanted: readonly WantedTopic[], committed: boolean): Response {
+function answer(parts: FetchParts, request: Request, context: RequestContext, wanted: readonly WantedTopic[], committed: boolean): Response {
+  const loan = new Loan(parts.spare);
+  context.whenTaken(loan.end);
   let bytesLeft = Math.min(request.maxBytes, parts.fetchBytesMax);
   let nothingYet = true;
   return {
@@ -135,7 +141,7 @@ function answer(parts: FetchParts, request: Request, wanted: readonly WantedTopi
       topic,
       topicId,
       partitions: partitions.map((want) => {
-        const part = answerOne(want, Math.min(bytesLeft, want.asked.partitionMaxBytes), nothingYet, committed);
+        const part = answerOne(want, { bytesMax: Math.min(bytesLeft, want.asked.partitionMaxBytes), atLeastOne: nothingYet, committed, lend: loan.lend });
         const size = part.records === null ? 0 : (part.records as Buffer).length;
         bytesLeft -= size;
         if (size > 0) nothingYet = false;
@@ -147,7 +153,14 @@ function answer(parts: FetchParts, request: Request, wanted: readonly WantedTopi
 
 const NO_RECORDS = Buffer.alloc(0);
 
-function answerOne(want: Wanted, bytesMax: number, atLeastOne: boolean, committed: boolean): PartitionAnswer {
+interface PartBounds {
+  readonly bytesMax: number;
+  readonly atLeastOne: boolean;
+  readonly committed: boolean;
+  readonly lend: Lend;
+}
+
+function answerOne(want: Wanted, { bytesMax, atLeastOne, committed, lend }: PartBounds): PartitionAnswer {
   const { asked, log } = want;
   const errorCode = errorNow(want);
   const common = {
@@ -159,7 +172,7 @@ function answerOne(want: Wanted, bytesMax: number, atLeastOne: boolean, committe
   };
   if (log === undefined || errorCode !== ERROR_CODES.NONE) return { ...common, abortedTransactions: committed ? [] : null, records: NO_RECORDS };
   const upTo = committed ? log.lastStableOffset : log.logEnd;
-  const read = readOrDamage(log, asked.fetchOffset, upTo, bytesMax, atLeastOne);
+  const read = readOrDamage(log, asked.fetchOffset, upTo, bytesMax, atLeastOne, lend);
   if (typeof read === 'number') return { ...common, errorCode: read, abortedTransactions: committed ? [] : null, records: NO_RECORDS };
   const { bytes, nextOffset } = read;
   const abortedTransactions = !committed

@@ -15,7 +15,7 @@ import { type FoundOffset, offsetForTime, offsetOfMaxTimestamp } from './lookup.
 import type { OpenFiles } from './open-files.ts';
 import type { PartitionFacts, PartitionStateFile } from './partition-state.ts';
 import type { AbortedTransaction, ProducerState } from './producer-state.ts';
-import { type LogRead, ReadPlaces, readRun } from './read-run.ts';
+import { type Lend, type LogRead, ReadPlaces, readRun } from './read-run.ts';
 import { Segment } from './segment.ts';
 import { encodeSnapshot } from './snapshot.ts';
 import type { SyncGroup } from './sync-group.ts';
@@ -309,12 +309,13 @@ export class PartitionLog {
 
   /**
    * Whole batches from the one that holds `offset` on, below `upTo`, within `bytesMax` (the first batch even beyond it when `atLeastOne`).
-   * The caller has checked logStart ≤ offset ≤ logEnd. Throws ERR_RECORD_BATCH_CORRUPT where the file has rotted. One allocation; the file is read straight into it.
+   * The caller has checked logStart ≤ offset ≤ logEnd. Throws ERR_RECORD_BATCH_CORRUPT where the file has rotted. The file is read straight into
+   * what `lend` gives.
    */
-  read(offset: number, upTo: number, bytesMax: number, atLeastOne: boolean): LogRead {
+  read(offset: number, upTo: number, bytesMax: number, atLeastOne: boolean, lend: Lend = Buffer.allocUnsafe): LogRead {
     if (offset >= upTo || (bytesMax <= 0 && !atLeastOne)) return { bytes: NO_BYTES, nextOffset: offset };
     const { segment, position } = this.#places.find(this.#segments, offset);
-    const run = readRun({ segment, position }, { offset, upTo, bytesMax, atLeastOne });
+    const run = readRun({ segment, position }, { offset, upTo, bytesMax, atLeastOne }, lend);
     if (run.bytes.length > 0) this.#places.remember(run.nextOffset, { segment, position: position + run.bytes.length }, segment === this.#active);
     return run;
   }

@@ -21,18 +21,21 @@ export interface ReadBounds {
   readonly atLeastOne: boolean;
 }
 
-/** Whole batches from `place` on, within the bounds. One allocation, unless the first batch alone is larger; the file is read straight into it. */
-export function readRun({ segment, position }: LogPlace, { offset, upTo, bytesMax, atLeastOne }: ReadBounds): LogRead {
+/** Where the bytes of a read go: a buffer of this size, with whatever was in it. */
+export type Lend = (bytes: number) => Buffer;
+
+/** Whole batches from `place` on, within the bounds. One buffer, unless the first batch alone is larger; the file is read straight into it. */
+export function readRun({ segment, position }: LogPlace, { offset, upTo, bytesMax, atLeastOne }: ReadBounds, lend: Lend): LogRead {
   const empty: LogRead = { bytes: NO_BYTES, nextOffset: offset };
   const available = segment.sizeBytes - position;
   if (available <= 0) return empty;
-  let bytes = Buffer.allocUnsafe(Math.min(available, Math.max(bytesMax, BATCH_HEADER)));
+  let bytes = lend(Math.min(available, Math.max(bytesMax, BATCH_HEADER)));
   let held = segment.read(bytes, 0, bytes.length, position);
   if (held < BATCH_HEADER) return empty;
   const firstBytes = stepAt(bytes, 0, segment.logPath, position, available);
   if (firstBytes > bytesMax) {
     if (!atLeastOne) return empty;
-    bytes = Buffer.allocUnsafe(firstBytes);
+    bytes = lend(firstBytes);
     held = segment.read(bytes, 0, firstBytes, position);
   }
   let end = 0;

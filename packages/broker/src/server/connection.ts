@@ -8,15 +8,21 @@
 import { type Clock, type Counter, explainError, type Logger, MillraceError, type Socket, type SocketEvents, type Timer, type Timers } from '@millrace/core';
 import type { ClientConnection } from '../handler.ts';
 import { Login, type LoginRules } from '../security/login.ts';
-import { RequestIntake } from './request-intake.ts';
+import type { SpareBuffers } from '../spare-buffers.ts';
+import { type Request, RequestIntake } from './request-intake.ts';
 import type { RequestMemory } from './request-memory.ts';
 
-/** An answer as pieces for one writev; undefined: the request gets none. */
-export type Answer = readonly Buffer[] | undefined;
+/** An answer as pieces for one writev. `taken` is called once the system has them all. */
+export interface Answer {
+  readonly pieces: readonly Buffer[];
+  readonly taken: (() => void) | undefined;
+}
+/** undefined: the request gets none. */
+export type AnswerOrNone = Answer | undefined;
 
 /** What a connection needs of the router. A rejection or throw ends the connection. */
 export interface RequestSink {
-  handle(frame: Buffer, connection: ClientConnection): Answer | Promise<Answer>;
+  handle(frame: Buffer, connection: ClientConnection): AnswerOrNone | Promise<AnswerOrNone>;
 }
 
 export interface ConnectionLimits {
@@ -35,6 +41,7 @@ export interface ConnectionHost {
   readonly sink: RequestSink;
   readonly limits: ConnectionLimits;
   readonly memory: RequestMemory;
+  readonly spare: SpareBuffers;
   readonly login: LoginRules | undefined;
   readonly clock: Clock;
   readonly timers: Timers;
@@ -50,9 +57,11 @@ const LINGER_MS = 1_000;
 
 interface Slot {
   ready: boolean;
-  answer: Answer;
+  answer: AnswerOrNone;
   readonly bytes: number;
   readonly isFetch: boolean;
+  /** The request's memory, if nobody needs it once the answer is there. */
+  readonly spent: Buffer | undefined;
 }
 
 export class Connection implements ClientConnection {
@@ -86,7 +95,7 @@ export class Connection implements ClientConnection {
     this.#shared = shared;
     this.#socket = socket;
     const frameBytesMax = this.login.isDone ? limits.frameBytesMax : Math.min(limits.loginFrameBytesMax, limits.frameBytesMax);
-    this.#intake = new RequestIntake(frameBytesMax, limits.inFlightBytesMax, shared.memory, () => this.#pump());
+    this.#intake = new RequestIntake(frameBytesMax, limits.inFlightBytesMax, shared.memory, shared.spare, () => this.#pump());
     this.#lastUsedMs = clock.monotonicMs();
     if (!this.login.isDone) this.#loginTimer = timers.after(limits.loginMs, () => this.#refuse(`no login within ${limits.loginMs} ms`));
   }
@@ -167,7 +176,7 @@ export class Connection implements ClientConnection {
       while (!this.#closed && this.#mayBegin()) {
         const request = this.#intake.next({ requests: this.#slots.length, bytes: this.#inFlightBytes }, this.#lastUsedMs);
         if (request === undefined) break;
-        this.#begin(request.frame, request.isFetch);
+        this.#begin(request);
       }
     } catch (error) {
       this.#fail(error);
@@ -188,11 +197,11 @@ export class Connection implements ClientConnection {
     return this.#slots.length < (this.login.isDone ? this.#shared.limits.inFlightMax : 1);
   }
 
-  #begin(frame: Buffer, isFetch: boolean): void {
+  #begin({ frame, isFetch, passes }: Request): void {
     if (this.login.isDone) this.#requests = 0;
     else if (++this.#requests > this.#shared.limits.loginRequestsMax)
       throw new MillraceError('ERR_PROTOCOL', `a client sent more than ${this.#shared.limits.loginRequestsMax} requests without logging in`);
-    const slot: Slot = { ready: false, answer: undefined, bytes: frame.length, isFetch };
+    const slot: Slot = { ready: false, answer: undefined, bytes: frame.length, isFetch, spent: passes ? frame : undefined };
     this.#shared.requests.add();
     this.#slots.push(slot);
     this.#inFlightBytes += frame.length;
@@ -210,19 +219,16 @@ export class Connection implements ClientConnection {
     );
   }
 
-  #answered(slot: Slot, answer: Answer): void {
+  #answered(slot: Slot, answer: AnswerOrNone): void {
     if (this.#closed) return; // #finish has given back what was counted
     slot.ready = true;
     slot.answer = answer;
+    if (slot.spent !== undefined) this.#shared.spare.giveBack(slot.spent);
     if (this.#slots[0] !== slot) return;
     this.#socket.cork();
     while (this.#slots[0]?.ready === true) {
-      const { answer: pieces, bytes } = this.#slots.shift() as Slot;
-      let answerBytes = 0;
-      for (const piece of pieces ?? []) {
-        answerBytes += piece.length;
-        if (!this.#socket.write(piece)) this.#blocked = true;
-      }
+      const { answer: next, bytes } = this.#slots.shift() as Slot;
+      const answerBytes = next === undefined ? 0 : this.#write(next);
       this.#answerBytes += answerBytes;
       this.#shared.sentBytes.add(answerBytes);
       this.#shared.memory.add(answerBytes);
@@ -233,6 +239,17 @@ export class Connection implements ClientConnection {
     if (!this.#blocked) this.#answersTaken();
     if (this.login.isFailed) this.#endSoon();
     else if (this.#loginTimer !== undefined && this.login.isDone) this.#loggedIn();
+  }
+
+  /** Hands an answer over; how many bytes it has. */
+  #write({ pieces, taken }: Answer): number {
+    let bytes = 0;
+    for (const [at, piece] of pieces.entries()) {
+      bytes += piece.length;
+      const fits = at === pieces.length - 1 && taken !== undefined ? this.#socket.write(piece, taken) : this.#socket.write(piece);
+      if (!fits) this.#blocked = true;
+    }
+    return bytes;
   }
 
   #loggedIn(): void {

@@ -1,8 +1,9 @@
 // Cuts a byte stream into frames: a 4-byte length, then that many bytes.
 // Owns: the bytes that have come and are not handed out.  Never: decodes, allocates on a peer's word alone.
 // P1 a length below the least request or above the cap is an error before anything is allocated.  P2 a frame inside one chunk is a view;
-// one that spans chunks is copied once, into a buffer that grows with what has really come.
+// one that spans chunks is copied once, into a lent buffer that grows with what has really come.
 import { MillraceError } from '@millrace/core';
+import type { SpareBuffers } from '../spare-buffers.ts';
 
 const LENGTH_BYTES = 4;
 /** API key, version, correlation id: nothing shorter is a request. */
@@ -13,6 +14,7 @@ const NOTHING = Buffer.alloc(0);
 export class FrameReader {
   /** Larger frames are an error; may be raised between frames (after a login). */
   frameBytesMax: number;
+  readonly #spare: SpareBuffers | undefined;
   readonly #chunks: Buffer[] = [];
   #current: Buffer = NOTHING;
   #at = 0;
@@ -21,8 +23,9 @@ export class FrameReader {
   #frameLength = 0;
   #filled = 0;
 
-  constructor(frameBytesMax: number) {
+  constructor(frameBytesMax: number, spare?: SpareBuffers) {
     this.frameBytesMax = frameBytesMax;
+    this.#spare = spare;
   }
 
   push(chunk: Buffer): void {
@@ -63,7 +66,7 @@ export class FrameReader {
       }
       this.#frameLength = length;
       this.#filled = 0;
-      this.#frame = Buffer.allocUnsafe(Math.min(length, FIRST_BYTES));
+      this.#frame = this.#lend(Math.min(length, FIRST_BYTES));
     }
     return this.#fill() ? this.#take() : undefined;
   }
@@ -101,9 +104,14 @@ export class FrameReader {
   #makeRoom(bytes: number): void {
     const frame = this.#frame as Buffer;
     if (bytes <= frame.length) return;
-    const larger = Buffer.allocUnsafe(Math.min(this.#frameLength, Math.max(bytes, frame.length * 2)));
+    const larger = this.#lend(Math.min(this.#frameLength, Math.max(bytes, frame.length * 2)));
     frame.copy(larger, 0, 0, this.#filled);
+    this.#spare?.giveBack(frame);
     this.#frame = larger;
+  }
+
+  #lend(bytes: number): Buffer {
+    return this.#spare?.lend(bytes) ?? Buffer.allocUnsafe(bytes);
   }
 
   #take(): Buffer {

@@ -3,12 +3,15 @@
 // I1 a request is reserved whole before any of it is kept, so two halves never wait for each other.  I2 a fetch is handed out only when
 // nothing else is under way and there is memory for answers.  I3 whatever way it ends, what was promised is given back.
 import { APIS } from '@millrace/protocol';
+import type { SpareBuffers } from '../spare-buffers.ts';
 import { FrameReader } from './frame-reader.ts';
 import { type MemoryWaiter, type RequestMemory, UNCOUNTED_BYTES } from './request-memory.ts';
 
 export interface Request {
   readonly frame: Buffer;
   readonly isFetch: boolean;
+  /** Nothing of the frame is kept once it is answered: its memory may be used again. */
+  readonly passes: boolean;
 }
 
 /** What is under way on the connection. */
@@ -33,8 +36,8 @@ export class RequestIntake {
   #sinceMs = 0;
 
   /** `again` is called, in a turn of its own, when memory was granted. */
-  constructor(frameBytesMax: number, inFlightBytesMax: number, memory: RequestMemory, again: () => void) {
-    this.#frames = new FrameReader(frameBytesMax);
+  constructor(frameBytesMax: number, inFlightBytesMax: number, memory: RequestMemory, spare: SpareBuffers, again: () => void) {
+    this.#frames = new FrameReader(frameBytesMax, spare);
     this.#inFlightBytesMax = inFlightBytesMax;
     this.#memory = memory;
     this.#again = again;
@@ -112,7 +115,8 @@ export class RequestIntake {
     const frame = this.#frames.next();
     if (frame === undefined) return undefined;
     this.#asked = undefined;
-    return { frame, isFetch: frame.readInt16BE(0) === APIS.fetch.key };
+    const apiKey = frame.readInt16BE(0);
+    return { frame, isFetch: apiKey === APIS.fetch.key, passes: apiKey === APIS.produce.key };
   }
 
   #reserve(bytes: number): boolean {

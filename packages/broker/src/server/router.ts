@@ -15,7 +15,7 @@ import {
   type RequestHeader,
 } from '@millrace/protocol';
 import { type ClientConnection, type ErasedHandler, type HandlerEntry, NO_RESPONSE } from '../handler.ts';
-import type { Answer, RequestSink } from './connection.ts';
+import type { AnswerOrNone, RequestSink } from './connection.ts';
 
 /** What a request has cost, for quotas. */
 export interface RequestCharge {
@@ -53,7 +53,7 @@ export class Router implements RequestSink {
     }
   }
 
-  handle(frame: Buffer, connection: ClientConnection): Answer | Promise<Answer> {
+  handle(frame: Buffer, connection: ClientConnection): AnswerOrNone | Promise<AnswerOrNone> {
     const header = decodeRequestHeader(frame);
     const { apiKey, version, correlationId, clientId } = header;
     if (!connection.login.admits(apiKey))
@@ -62,7 +62,7 @@ export class Router implements RequestSink {
       });
     const handler = this.#handlers.get(apiKey);
     const known = header.api;
-    if (apiKey === APIS.apiVersions.key && !header.supported) return [refuseApiVersions(correlationId)];
+    if (apiKey === APIS.apiVersions.key && !header.supported) return { pieces: [refuseApiVersions(correlationId)], taken: undefined };
     if (handler === undefined || known === undefined || !header.supported || version > known.advertised.max)
       throw new MillraceError('ERR_PROTOCOL', `a client asked for API ${known?.name ?? apiKey} version ${version}, which this broker does not offer`, {
         apiKey,
@@ -71,14 +71,19 @@ export class Router implements RequestSink {
     const { body } = decodeRequest(frame, header);
     const meter = this.#meter?.isOn === true ? this.#meter : undefined;
     const startedMs = meter?.nowMs() ?? 0;
-    const result = handler(body, { apiKey, version, correlationId, clientId, connection });
+    let taken: (() => void) | undefined;
+    const whenTaken = (run: () => void): void => {
+      taken = run;
+    };
+    const result = handler(body, { apiKey, version, correlationId, clientId, connection, whenTaken });
     const busyMs = meter === undefined ? 0 : meter.nowMs() - startedMs;
-    const answer = (response: unknown): Answer => {
-      const pieces = encode(known, header, response);
-      if (meter === undefined) return pieces;
-      const bytes = (pieces ?? []).reduce((sum, piece) => sum + piece.length, 0);
+    const answer = (response: unknown): AnswerOrNone => {
+      const pieces = response === NO_RESPONSE ? [] : encode(known, header, response);
+      if (meter === undefined) return response === NO_RESPONSE ? undefined : { pieces, taken };
+      const bytes = pieces.reduce((sum, piece) => sum + piece.length, 0);
       const quietMs = meter.charge(connection, { apiKey, clientId, requestBytes: frame.length, answerBytes: bytes, busyMs });
-      return quietMs === 0 || pieces === undefined ? pieces : encode(known, header, { ...(response as object), throttleTimeMs: quietMs });
+      if (response === NO_RESPONSE) return undefined;
+      return { pieces: quietMs === 0 ? pieces : encode(known, header, { ...(response as object), throttleTimeMs: quietMs }), taken };
     };
     return result instanceof Promise ? result.then(answer) : answer(result);
   }
@@ -94,8 +99,7 @@ export function advertisedApis(keys: Iterable<number>): AdvertisedApi[] {
     });
 }
 
-function encode(known: Api, header: RequestHeader, response: unknown): Answer {
-  if (response === NO_RESPONSE) return undefined;
+function encode(known: Api, header: RequestHeader, response: unknown): readonly Buffer[] {
   // Sound: a handler's entry ties its response type to this API's schema.
   return encodeResponsePieces(known, header.version, header.correlationId, response as Parameters<typeof encodeResponsePieces>[3]);
 }

@@ -4,6 +4,7 @@
 // is closed after `stallMs`; while others wait for memory after a tenth of that.
 import type { Counter, Listener, MetricFactory, Ports, Timer } from '@millrace/core';
 import type { LoginRules } from '../security/login.ts';
+import type { SpareBuffers } from '../spare-buffers.ts';
 import { Connection, type ConnectionHost, type ConnectionLimits, type RequestSink } from './connection.ts';
 import { ConnectionSlots } from './connection-slots.ts';
 import { RequestMemory } from './request-memory.ts';
@@ -15,6 +16,7 @@ export interface ServerOptions extends ConnectionLimits {
   /** Options of node:tls; undefined: plain. */
   readonly tls: object | undefined;
   readonly login: LoginRules | undefined;
+  readonly spare: SpareBuffers;
   readonly connectionsMax: number;
   readonly connectionsPerAddressMax: number;
   readonly requestMemoryBytesMax: number;
@@ -57,6 +59,7 @@ export class Server {
       sink,
       limits: options,
       memory: this.#memory,
+      spare: options.spare,
       login: options.login,
       clock,
       timers,

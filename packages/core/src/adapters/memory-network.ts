@@ -133,9 +133,11 @@ class End implements Socket {
     this.#events = events;
     this.pump();
   }
-  write(bytes: Uint8Array): boolean {
+  write(bytes: Uint8Array, taken?: () => void): boolean {
     if (this.#closed || this.#ending || this.#peer === undefined) return false;
-    return this.#peer.receive(Buffer.from(bytes));
+    const roomy = this.#peer.receive(Buffer.from(bytes));
+    taken?.();
+    return roomy;
   }
   get bufferedBytes(): number {
     return this.#peer?.incomingBytes ?? 0;

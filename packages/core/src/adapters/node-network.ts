@@ -108,7 +108,12 @@ function wrap(raw: net.Socket, remoteAddress: string, remotePort: number): Socke
     get bufferedBytes() {
       return raw.writableLength;
     },
-    write: (bytes) => raw.write(bytes),
+    write: (bytes, taken) =>
+      taken === undefined
+        ? raw.write(bytes)
+        : raw.write(bytes, (error) => {
+            if (error === null || error === undefined) taken();
+          }),
     cork: () => raw.cork(),
     uncork: () => raw.uncork(),
     pause: () => void raw.pause(),
