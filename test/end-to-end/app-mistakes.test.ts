@@ -17,6 +17,7 @@ test('a second start and a handle of nobody are refused, and the app runs on', a
   const broker = await startBroker({ dataDir: join(stateDir, 'broker') }, ports);
   const app = createApp(counted, { brokers: [broker.address], createTopics: true, stateDir, http: false, engine: 'memory', log: silentLogger });
   try {
+    await expect(app.drained()).rejects.toMatchObject({ code: 'ERR_CLOSED', message: expect.stringMatching(/call start\(\) before drained/) });
     await app.start();
     await expect(app.start()).rejects.toMatchObject({ code: 'ERR_CLOSED', message: expect.stringMatching(/an app is started once/) });
     await app.drained();

@@ -134,7 +134,7 @@ describe('a broken data directory', () => {
 
   test('that is a file', async () => {
     writeFileSync(join(folder, 'file'), '');
-    expectOneParagraph(await run('file'), `${join(folder, 'file')}`, /it is a file, .* must be a directory\. Choose a directory/);
+    expectOneParagraph(await run('file'), `${join(folder, 'file')}`, /it is a file, .* must be a directory\. .* below stateDir \(.*file\): give another one/);
     expectOneParagraph(await broker('--port', '0', '--data-dir', 'file'), 'cannot use file as', /it is a file, .* must be a directory\. Choose a directory/);
   });
   test.each([

@@ -33,6 +33,7 @@ test('code, place, stack and causes survive the way between threads', () => {
 test('explaining an error gives the message, then each cause once', () => {
   const error = new MillraceError('ERR_CONNECTION', 'No broker.', {}, new Error('refused', { cause: new Error('refused') }));
   expect(explainError(error)).toBe('No broker. Caused by: refused');
+  expect([new Error('No broker.'), new Error('and so on ...')].map(explainError)).toEqual(['No broker', 'and so on ...']); // the sentence around it brings one
   expect(explainError(new Error('cannot use d: EACCES, open d', { cause: new Error('EACCES, open d') }))).toBe('cannot use d: EACCES, open d');
 });
 

@@ -147,12 +147,12 @@ export function errorFromWire(wire: ErrorWire): Error {
   return error;
 }
 
-/** One line for a person: the message, then each cause that says more. */
+/** One line for a person: the message, then each cause that says more. Without the last full stop: the sentence around it brings that. */
 export function explainError(error: unknown): string {
   const lines: string[] = [];
   for (let at: unknown = error; at !== undefined && lines.length < 5; at = at instanceof Error ? at.cause : undefined) {
     const text = at instanceof Error ? at.message : String(at);
     if (text !== '' && !lines.some((line) => line.includes(text))) lines.push(text);
   }
-  return lines.join(' Caused by: ');
+  return lines.join(' Caused by: ').replace(/(?<!\.)\.$/, '');
 }

@@ -220,7 +220,9 @@ class FacadeApp implements App {
       if (this.#options.brokers === undefined) {
         const dataDir = this.#ports.disk.join(this.#options.stateDir ?? './.millrace', '$broker');
         this.#shared = createSharedBroker({ dataDir, port: 0, partitions: 4 }, this.#ports);
-        await this.#shared.open();
+        await this.#shared.open().catch((error: unknown) => {
+          throw inStateDir(error, this.#options.stateDir ?? './.millrace');
+        });
         this.#refuseIfClosing();
         this.#brokers = [this.#shared.address];
       }
@@ -248,7 +250,8 @@ class FacadeApp implements App {
   waitFor(state: AppState, options?: { readonly signal?: AbortSignal }): Promise<void> {
     return this.#running.waitFor(state, options);
   }
-  drained(options?: { readonly signal?: AbortSignal }): Promise<void> {
+  async drained(options?: { readonly signal?: AbortSignal }): Promise<void> {
+    if (!this.#started && this.#closing === undefined) throw new MillraceError('ERR_CLOSED', 'the app has not been started: call start() before drained().');
     return this.#running.drained(options);
   }
   history<K, V>(
@@ -318,4 +321,11 @@ class FacadeApp implements App {
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }
+}
+
+/** Whoever set `stateDir` need not know that the embedded broker keeps its data below it. */
+function inStateDir(error: unknown, stateDir: string): unknown {
+  if (!MillraceError.is(error) || error.code !== 'ERR_DATA_DIR') return error;
+  const message = `${error.message} It is the folder of the embedded broker, below stateDir (${stateDir}): give another one with stateDir (or --data-dir), or name brokers to do without it.`;
+  return new MillraceError('ERR_DATA_DIR', message, { ...error.where, stateDir }, error.cause);
 }

@@ -110,6 +110,8 @@ describe('planTopics', () => {
 
   test('missing topics of the user are created only where that is wanted', () => {
     expect(codeOf(() => plan(counting, { in: 3 }))).toBe('ERR_TOPIC_MISSING');
+    expect(() => plan(counting, { in: 3 })).toThrow(/writes 'out', which the broker does not have\. Create it /);
+    expect(() => plan(counting, {})).toThrow(/reads 'in' and writes 'out', which the broker does not have\. Create them /);
     expect(plan(counting, {}, true).create.map((topic) => `${topic.name}:${topic.partitions}`)).toEqual([
       'in:4',
       'out:4',

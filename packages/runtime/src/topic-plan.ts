@@ -62,10 +62,20 @@ function planUserTopics(input: TopicPlanInput, counts: Map<string, number>, crea
     } else missing.push(topic.name);
   }
   if (missing.length > 0) {
-    const kind = missing.some((name) => sources.has(name)) ? 'reads' : 'writes';
+    const listed = (verb: string, names: readonly string[]): string[] => (names.length === 0 ? [] : [`${verb} ${names.map((name) => `'${name}'`).join(', ')}`]);
+    const uses = [
+      listed(
+        'reads',
+        missing.filter((name) => sources.has(name)),
+      ),
+      listed(
+        'writes',
+        missing.filter((name) => !sources.has(name)),
+      ),
+    ].flat();
     throw new MillraceError(
       'ERR_TOPIC_MISSING',
-      `topology '${input.topology.name}' ${kind} ${missing.map((name) => `'${name}'`).join(', ')}, which the broker does not have. Create ${missing.length === 1 ? 'it' : 'them'} with the partition count you want, or run against the embedded broker, which creates topics by itself.`,
+      `topology '${input.topology.name}' ${uses.join(' and ')}, which the broker does not have. Create ${missing.length === 1 ? 'it' : 'them'} with the partition count you want, or run against the embedded broker, which creates topics by itself.`,
       { topic: missing[0] as string },
     );
   }

@@ -97,7 +97,7 @@ function refuseNotJson(value: unknown, path: string): void {
   }
   throw new MillraceError(
     'ERR_VALUE_NOT_JSON',
-    `JSON would not bring back ${path === '' ? 'the value' : path}: it is ${describe(value)}. Map it to plain data first, or use a schema or another serde.`,
+    `${path === '' ? 'the value' : `property ${path} of the value`} is ${describe(value)}, which JSON cannot hold: it would be read back as something else. Map it to plain data first, or use a schema or another serde.`,
   );
 }
 

@@ -239,7 +239,8 @@ test('int64 and safeInt have one format, so that they may meet in a join', () =>
 
 test('json names the path of what it would not bring back', () => {
   const subject: Serde<unknown> = serde.json<{ a: unknown }>() as unknown as Serde<unknown>;
-  expect(() => subject.serialize({ a: [{ when: new Date(0) }] }, info('value'))).toThrow('a[0].when: it is a Date');
+  expect(() => subject.serialize({ a: [{ when: new Date(0) }] }, info('value'))).toThrow('property a[0].when of the value is a Date, which JSON cannot hold');
+  expect(() => subject.serialize(Number.NaN, info('value'))).toThrow('the value is NaN, which JSON cannot hold');
 });
 
 test('json checks the first thousand values and then every 256th, so a late mistake still shows', () => {

@@ -359,10 +359,18 @@ export class Task implements GraphHost, QueueHost, SinkHost {
     this.#host.requestCommit();
   }
   drop(node: string, reason: DropReason, detail: string | undefined): void {
+    if (!this.#count(node, reason)) return;
+    const fields = { task: this.id, node, reason, detail, source: this.cursor.source };
+    // An operator that passes something over in its daily work (a row that refers to nothing, say) is no reason to look up.
+    if (reason === 'skipped') this.log.debug(fields, `record dropped: ${reason}`);
+    else this.log.warn(fields, `record dropped: ${reason}`);
+  }
+  /** True the first time. */
+  #count(node: string, reason: DropReason): boolean {
     const key = `${node}\n${reason}`;
     const before = this.drops.get(key);
     this.drops.set(key, (before ?? 0) + 1);
-    if (before === undefined) this.log.warn({ task: this.id, node, reason, detail, source: this.cursor.source }, `record dropped: ${reason}`);
+    return before === undefined;
   }
   partitionsOf(topic: string): number {
     return this.#host.partitionsOf(topic);
@@ -431,7 +439,7 @@ export class Task implements GraphHost, QueueHost, SinkHost {
     if (isDeadLetter(decision)) writeDeadLetter(decision, failure, this);
     this.#host.events.failure(failure, decision);
     if (decision === 'fail') throw taskFailed(failure, fault);
-    this.drop(node, isDeadLetter(decision) ? 'deadLetter' : stage === 'decode' ? 'decode' : 'skipped', String(error));
+    this.#count(node, isDeadLetter(decision) ? 'deadLetter' : stage === 'decode' ? 'decode' : 'skipped'); // the failure has been told
   }
 
   /** An error that came up through the graph unjudged: the innermost node's policy is 'fail'. */
