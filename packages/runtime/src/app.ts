@@ -286,6 +286,7 @@ class AppOnInstance implements RunningApp {
         return;
       case 'taskState':
       case 'failed':
+      case 'membershipLost':
         return; // the instance acts on these
     }
   }

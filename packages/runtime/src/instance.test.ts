@@ -180,6 +180,16 @@ describe('what a join claims', () => {
   });
 });
 
+test('a worker whose commit was refused because nobody knows the member gets an assignment again: the group is asked, whatever its heartbeats say', async () => {
+  const { instance, assigned, settled, started, rejoins } = rig(1);
+  await instance.start();
+  assigned(1, ['0_0']);
+  await settled(['0_0']);
+  started[0]?.events.news({ kind: 'membershipLost' });
+  expect(rejoins).toEqual(['a commit was refused']);
+  await instance.close(true);
+});
+
 test('a worker that is still starting when the instance closes is given up at once', async () => {
   const { instance, assigned, started, settled, starts, failures } = rig(1);
   await instance.start();

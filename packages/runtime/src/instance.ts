@@ -524,7 +524,7 @@ export class Instance {
     else if (news.kind === 'failed') {
       const error = errorFromWire(news.error);
       this.#inTurn(() => this.#workerFailed(seat, life, error, seat.tasks));
-    }
+    } else if (news.kind === 'membershipLost') this.#member?.rejoin('a commit was refused'); // the heartbeats may know of nothing: a join brings an assignment either way
     this.#parts.events.news(workerName(seat.index), news);
   }
 

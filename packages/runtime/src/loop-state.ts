@@ -410,7 +410,20 @@ export class LoopState {
   #nextOwnership(seen: Ownership): Promise<Ownership> {
     if (this.#disowned !== undefined) return Promise.reject(this.#disowned);
     if (this.ownership !== seen) return Promise.resolve(this.ownership);
-    return new Promise((resolve, reject) => this.#ownershipWaiters.push({ resolve, reject }));
+    return new Promise((resolve, reject) => {
+      const { transactionTimeoutMs } = this.options.timing;
+      // The coordinator may be wrong, or the news of its generation lost: by then the transaction is over anyway.
+      const patience = this.ports.timers.after(transactionTimeoutMs, () =>
+        reject(new MillraceError('ERR_GENERATION', `a commit was refused for its generation, and none newer came within ${transactionTimeoutMs} ms`)),
+      );
+      const ended =
+        <T>(then: (value: T) => void) =>
+        (value: T): void => {
+          patience.cancel();
+          then(value);
+        };
+      this.#ownershipWaiters.push({ resolve: ended(resolve), reject: ended(reject) });
+    });
   }
 
   /** Drops and buffers, about once a second. */

@@ -220,7 +220,10 @@ function newsEvents(say: (message: FromWorker) => void, clock: Clock): WorkerEve
     buffers: (buffers) => tell({ kind: 'buffers', buffers }),
     committed: (facts) => tell({ kind: 'committed', records: facts.records }),
     settled: () => {},
-    membershipLost: (error) => tell({ kind: 'log', level: 'warn', fields: {}, text: `the coordinator no longer knows this member: ${explainError(error)}` }),
+    membershipLost(error) {
+      tell({ kind: 'log', level: 'warn', fields: {}, text: `the coordinator no longer knows this member: ${explainError(error)}` });
+      tell({ kind: 'membershipLost' });
+    },
   };
 }
 

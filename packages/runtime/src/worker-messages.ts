@@ -107,6 +107,8 @@ export type WorkerNews =
   | { readonly kind: 'committed'; readonly records: number }
   | { readonly kind: 'buffers'; readonly buffers: readonly BufferFact[] }
   | { readonly kind: 'failed'; readonly error: ErrorWire }
+  /** A commit was refused because the coordinator does not know the member: the worker has dropped its tasks and waits for an assignment. */
+  | { readonly kind: 'membershipLost' }
   | { readonly kind: 'log'; readonly level: 'debug' | 'info' | 'warn' | 'error'; readonly fields: object; readonly text: string };
 
 export type FromWorker =

@@ -405,6 +405,22 @@ test('membership lost at the commit: everything is dropped, and a new assignment
   await rig.worker.stop(10_000);
 });
 
+test('a commit that is refused for its generation while no newer one comes is given up in time, and all of it is done again', async () => {
+  const rig = startRig({ timing: { transactionTimeoutMs: 50 } });
+  let left = 1;
+  rig.log.gate = {
+    before: (call) => {
+      if (call.kind === 'sendOffsets' && left-- > 0) refuse('ERR_GENERATION');
+    },
+  };
+  rig.log.produce('in', 0, lines(3));
+  await rig.worker.assign(assignmentOf(rig.log, ['0_0']));
+  await until(() => inputAt(rig) === 3);
+  expect(rig.points).toContain('dropped');
+  expect(rig.log.visible('out')).toEqual(['a=1', 'b=1', 'c=1']);
+  await rig.worker.stop(10_000);
+});
+
 test('lost drops without a commit', async () => {
   const rig = startRig({ timing: { commitIntervalMs: 60_000 } });
   rig.log.produce('in', 0, lines(3));
