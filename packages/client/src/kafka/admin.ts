@@ -119,8 +119,7 @@ export class KafkaAdmin implements LogAdmin {
       for (const topic of group.topics) {
         for (const each of topic.partitions) {
           const key = partitionKey(topic.name, each.partitionIndex);
-          // A topic that does not exist has no commit; everything else the table decides.
-          if (each.errorCode === UNKNOWN_TOPIC) continue;
+          // Also of a topic that the broker does not know (yet): taken for "nothing committed", everything would be read again.
           if (each.errorCode !== 0)
             throw kafkaFailure(each.errorCode, `Reading the committed offset of ${key}`, { groupId, topic: topic.name, partition: each.partitionIndex });
           if (each.committedOffset >= 0) found.set(key, { offset: each.committedOffset as Offset, metadata: each.metadata ?? '' });

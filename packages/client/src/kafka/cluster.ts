@@ -8,7 +8,7 @@ import { APIS, NO_UUID, type ResponseBody } from '@millrace/protocol';
 import { checkConnectionOptions, parseBrokerAddress } from '../options.ts';
 import type { ConnectionOptions } from '../port.ts';
 import { type BrokerAddress, BrokerConnection, type ConnectionPorts, isConnectionFailure } from './connection.ts';
-import { kafkaFailure } from './error-response.ts';
+import { kafkaCodeOf, kafkaFailure, responseTo } from './error-response.ts';
 import type { FramePool } from './frame-pool.ts';
 
 /** What a connection is for; each purpose has its own to each node. */
@@ -247,7 +247,7 @@ export class KafkaCluster {
       try {
         return await this.refresh();
       } catch (error) {
-        if (!isConnectionFailure(error) || (MillraceError.is(error) && error.code === 'ERR_PROTOCOL')) throw error;
+        if (!mayPass(error)) throw error;
         const waitMs = backoffMs(chance, attempt, FIRST_WAIT_MS, WAIT_MS_MAX);
         if (clock.monotonicMs() + waitMs >= deadlineMs) throw this.#unreachable(error);
         await sleep(timers, waitMs, this.closing);
@@ -293,6 +293,13 @@ export class KafkaCluster {
     }
     this.#connections.clear();
   }
+}
+
+/** A broker that comes up refuses connections first, and then, for a moment, requests. */
+function mayPass(error: unknown): boolean {
+  const code = kafkaCodeOf(error);
+  if (code !== undefined) return responseTo(code).reaction !== 'fail';
+  return isConnectionFailure(error) && !(MillraceError.is(error) && error.code === 'ERR_PROTOCOL');
 }
 
 /** A request that failed because no connection could be opened was certainly not sent. */

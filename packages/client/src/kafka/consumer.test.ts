@@ -151,6 +151,46 @@ describe('what is handed out', () => {
     const [event] = await next(broker, consumer);
     expect(event?.kind === 'failed' && event.error).toMatchObject({ code: 'ERR_RECORD_BATCH_CORRUPT', where: { topic: 't', partition: 0, offset: 1 } });
   });
+
+  const second = batch(['a', 'b']).length;
+  test.each<[string, (bytes: Buffer) => void]>([
+    ['a base offset before the batch in front of it', (bytes) => bytes.writeBigInt64BE(1n, second)],
+    ['a base offset beyond the end of the log', (bytes) => bytes.writeBigInt64BE(1_000_002n, second)],
+    ['a base offset behind what was asked for', (bytes) => bytes.writeBigInt64BE(-5n, 0)],
+    ['a first batch that is longer than all there is', (bytes) => bytes.writeInt32BE(100_000, 8)],
+  ])('%s, which no checksum covers, is damage too: nothing is passed over', async (_what, turn) => {
+    const { broker, consumer } = await setUp();
+    broker.append('t', 0, batch(['a', 'b']));
+    broker.append('t', 0, batch(['c']));
+    broker.append('t', 0, batch(['d']));
+    const damaged = answer(broker, (found) => {
+      const bytes = Buffer.from(found.records as Buffer);
+      turn(bytes);
+      return { records: bytes };
+    });
+    broker.script('fetch', damaged, damaged, damaged);
+    consumer.assign([at(0)]);
+    const [event] = await next(broker, consumer);
+    expect(event?.kind === 'failed' && event.error).toMatchObject({ code: 'ERR_RECORD_BATCH_CORRUPT', where: { topic: 't', partition: 0, offset: 0 } });
+  });
+
+  test('a broker that says itself that the batch is damaged is believed the second time; records past the log end that it tells are asked for again', async () => {
+    const { broker, consumer } = await setUp();
+    broker.append('t', 0, batch(['a']));
+    const corrupt = answer(broker, () => ({ errorCode: 2, records: null }));
+    broker.script('fetch', corrupt);
+    consumer.assign([at(0)]);
+    expect(records(await next(broker, consumer))).toEqual(['0=a']);
+    broker.append('t', 0, batch(['b']));
+    broker.script(
+      'fetch',
+      answer(broker, () => ({ highWatermark: 1 })), // taken before the log was read, which had grown meanwhile
+    );
+    expect(records(await next(broker, consumer))).toEqual(['1=b']);
+    broker.script('fetch', corrupt, corrupt);
+    const [event] = await next(broker, consumer);
+    expect(event?.kind === 'failed' && event.error).toMatchObject({ code: 'ERR_RECORD_BATCH_CORRUPT', where: { offset: 2 } });
+  });
 });
 
 describe('assignment', () => {

@@ -9,8 +9,9 @@ import { backoffMs, MillraceError, type Offset, partitionKey, type Timer, type T
 import { APIS, NO_UUID, type RecordBatchView, readBatches } from '@millrace/protocol';
 import type { FilledConsumerOptions } from '../options.ts';
 import type { LogConsumer, PartitionStart, PollEvent } from '../port.ts';
+import { checkOrder } from './batch-order.ts';
 import type { KafkaCluster } from './cluster.ts';
-import { kafkaFailure, responseTo } from './error-response.ts';
+import { kafkaCodeOf, kafkaFailure, responseTo } from './error-response.ts';
 import { eachPart, fetchRequest, fetchVersionMax, type PartitionPart, topicIdOf } from './fetch-exchange.ts';
 import { EXTRA_LANE_WAIT_MS, FetchLanes, type Lane } from './fetch-lanes.ts';
 import type { PooledFrame } from './frame-pool.ts';
@@ -24,6 +25,7 @@ const BACKOFF_MS_MAX = 1_000;
 /** An answer below this is small: pause before asking again. */
 const SMALL_ANSWER_BYTES = 16 * 1024;
 const OFFSET_OUT_OF_RANGE = 1;
+const CORRUPT_MESSAGE = 2;
 const UNKNOWN_TOPIC = 3;
 const UNKNOWN_TOPIC_ID = 100;
 /** What an event without batches counts for, so that a long aborted stretch cannot fill the memory with events. */
@@ -233,10 +235,17 @@ export class KafkaConsumer implements LogConsumer {
     try {
       if (body.errorCode !== 0) throw kafkaFailure(body.errorCode, 'Fetch');
       let bytes = 0;
+      let filled = 0;
+      let cut: PartitionCursor | undefined;
       eachPart(this.#cluster, body, cursors, (cursor, part) => {
-        if (part.errorCode !== 0) this.#partitionFailed(cursor, part);
-        else bytes += this.#take(cursor, part, frame);
+        if (part.errorCode !== 0) return this.#partitionFailed(cursor, part);
+        const taken = this.#take(cursor, part, frame);
+        if ((part.records?.length ?? 0) > 0) filled++;
+        if (taken === 'cut') cut = cursor;
+        else bytes += taken;
       });
+      // A broker cuts the first batch of a partition only behind the data of another (KIP-74).
+      if (cut !== undefined && filled === 1) this.#corrupt(cut, 'the length of the batch goes past what the broker has of it');
       return bytes;
     } finally {
       frame?.release();
@@ -245,7 +254,8 @@ export class KafkaConsumer implements LogConsumer {
 
   // ---- taking answers -----------------------------------------------------------------------------------------------
 
-  #take(cursor: PartitionCursor, part: PartitionPart, frame: PooledFrame | undefined): number {
+  /** Returns the bytes of records that came; `cut`: not one whole batch. */
+  #take(cursor: PartitionCursor, part: PartitionPart, frame: PooledFrame | undefined): number | 'cut' {
     cursor.highWatermark = Math.max(0, part.highWatermark) as Offset;
     cursor.lastStableOffset = (part.lastStableOffset < 0 ? cursor.highWatermark : part.lastStableOffset) as Offset;
     cursor.logStart = Math.max(0, part.logStartOffset) as Offset;
@@ -256,13 +266,22 @@ export class KafkaConsumer implements LogConsumer {
     let visible: readonly RecordBatchView[];
     try {
       views = readBatches(records, 0, records.length, { checkCrc: true });
+      checkOrder(views, cursor.fetchOffset);
       visible = visibleBatches(views, cursor.fetchOffset, this.#options.isolation === 'read_committed' ? (part.abortedTransactions ?? []) : undefined);
     } catch (error) {
       this.#corrupt(cursor, error);
       return records.length;
     }
     const last = views[views.length - 1];
-    if (last === undefined || last.lastOffset < cursor.fetchOffset) return records.length;
+    if (last === undefined) return 'cut';
+    if (last.lastOffset >= cursor.highWatermark && cursor.beyondAt !== cursor.fetchOffset) {
+      cursor.beyondAt = cursor.fetchOffset; // the log may have grown while the broker read it: asked again, the answer is level
+      return 0;
+    }
+    if (last.lastOffset >= cursor.highWatermark) {
+      this.#corrupt(cursor, `a batch says that it ends at offset ${last.lastOffset}, and the log ends before ${cursor.highWatermark}`);
+      return records.length;
+    }
     cursor.lastEpoch = last.leaderEpoch;
     // A marker or an aborted run at the end is news too: the position passes it, and a restore ends there.
     const bytes = visible.length === 0 ? EMPTY_RUN_BYTES : records.length;
@@ -278,7 +297,7 @@ export class KafkaConsumer implements LogConsumer {
     return records.length;
   }
 
-  #corrupt(cursor: PartitionCursor, error: unknown): void {
+  #corrupt(cursor: PartitionCursor, reason: unknown): void {
     const { topic, partition, fetchOffset } = cursor;
     if (cursor.corruptAt !== fetchOffset) {
       cursor.corruptAt = fetchOffset;
@@ -286,7 +305,7 @@ export class KafkaConsumer implements LogConsumer {
       return;
     }
     const message = `A record batch of ${partitionKey(topic, partition)} at or after offset ${fetchOffset} is damaged, twice in a row. The log on the broker is damaged there, or something between changes bytes.`;
-    this.#stop(cursor, new MillraceError('ERR_RECORD_BATCH_CORRUPT', message, { topic, partition, offset: fetchOffset }, error));
+    this.#stop(cursor, new MillraceError('ERR_RECORD_BATCH_CORRUPT', message, { topic, partition, offset: fetchOffset }, reason));
   }
 
   // ---- failures -----------------------------------------------------------------------------------------------------
@@ -299,8 +318,11 @@ export class KafkaConsumer implements LogConsumer {
       this.#backOff(cursor);
       const lastingMs = clock.monotonicMs() - cursor.failingSinceMs;
       // What cannot pass stops at once; bytes that make no sense, when they go on coming; a broker that is away is waited for.
+      const code = kafkaCodeOf(error);
       if (!MillraceError.is(error)) this.#stop(cursor, error instanceof Error ? error : new Error(String(error)));
-      else if (error.code === 'ERR_PROTOCOL' ? lastingMs > this.#cluster.options.requestTimeoutMs : error.response === 'stop') this.#stop(cursor, error);
+      else if (code !== undefined) {
+        if (responseTo(code).reaction === 'fail') this.#stop(cursor, error);
+      } else if (error.code === 'ERR_PROTOCOL' ? lastingMs > this.#cluster.options.requestTimeoutMs : error.response === 'stop') this.#stop(cursor, error);
     }
     this.#refreshMetadata();
   }
@@ -317,6 +339,10 @@ export class KafkaConsumer implements LogConsumer {
     const { reaction } = responseTo(code);
     if (reaction === 'fail') {
       this.#stop(cursor, failure);
+      return;
+    }
+    if (code === CORRUPT_MESSAGE) {
+      this.#corrupt(cursor, failure);
       return;
     }
     this.#backOff(cursor);

@@ -63,7 +63,6 @@ const CALLS: Readonly<Record<string, Call>> = {
         ],
       })),
     run: ({ admin }) => admin.committedOffsets('g', [TP]),
-    otherwise: { 3: 'no error' },
   },
   OffsetCommit: {
     script: (broker, code) => step(broker, 'offsetCommit')(({ body }) => ({ topics: perPartition(body.topics, code) })),

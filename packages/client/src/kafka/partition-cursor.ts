@@ -35,6 +35,8 @@ export class PartitionCursor {
   retryAtMs = 0;
   /** Where the last batch was corrupt; the same place twice stops the partition. */
   corruptAt = -1;
+  /** Where the last answer went past the log end that it told. */
+  beyondAt = -1;
 
   constructor(topic: string, partition: number, offset: Offset) {
     this.topic = topic;
