@@ -14,6 +14,20 @@ export interface OperatorOptions {
 export interface SourceOptions extends OperatorOptions {
   /** Where to begin when nothing is committed: `earliest` unless given. */
   readonly startFrom?: 'earliest' | 'latest' | 'fail' | { readonly ago: Duration };
+  /**
+   * Off unless given. Once all input of a task has been silent for so long, by the wall clock, stream time moves on as the wall clock does: open
+   * windows close, records without a partner go on. What comes later with an older time is late. Each move is committed: after a crash or a restart
+   * time stands where it stood. A partition that is silent for so long is not waited for either (`tuning.idleWait`).
+   *
+   * @example
+   * ```ts
+   * t.stream(lines, { idleAfter: '1 minute' })
+   *   .groupBy((word) => word)
+   *   .windowedBy(windows.tumbling({ size: '5 minutes', grace: '10s' }))
+   *   .count({ emit: 'onWindowClose' });
+   * ```
+   */
+  readonly idleAfter?: Duration;
 }
 export interface KeyOptions<K> extends OperatorOptions {
   readonly key?: Serde<K>;

@@ -8,6 +8,7 @@ import type { CommitPorts } from './commit/execute.ts';
 import type { Ownership } from './commit/plan.ts';
 import { closeIsDue, settleIsDue, takesInput } from './commit/policy.ts';
 import { isStale, settleTasks } from './commit/settle.ts';
+import { IdleWatch } from './idle-watch.ts';
 import { Intake } from './intake.ts';
 import { Outbox } from './outbox.ts';
 import { Purge } from './purge.ts';
@@ -44,6 +45,7 @@ export class LoopState {
   readonly transactional: boolean;
   readonly purge: Purge;
   readonly intake: Intake;
+  readonly idle: IdleWatch;
 
   ownership: Ownership = { group: { groupId: '', memberId: '', generation: -1, instanceId: undefined }, tasks: new Set() };
   partitionCounts: ReadonlyMap<string, number> = new Map();
@@ -100,6 +102,11 @@ export class LoopState {
         this.fatal ??= error;
       },
     });
+    this.idle = new IdleWatch(options.topology, options.applicationId, ports, {
+      tasks: this.tasks,
+      groupId: () => this.ownership.group.groupId,
+      partitionsOf: (topic) => this.taskHost.partitionsOf(topic),
+    });
     this.turnMs = ports.clock.nowMs();
     this.#closedAtMs = ports.clock.monotonicMs();
     this.#settledAtMs = this.#closedAtMs;
@@ -128,6 +135,7 @@ export class LoopState {
       wait = Math.min(wait, task.nextTimerMs - wallMs);
       if (task.hasWork && timing.idleWaitMs > 0) wait = Math.min(wait, timing.idleWaitMs);
     }
+    wait = Math.min(wait, this.idle.nextMs - wallMs);
     return Math.max(1, Math.ceil(wait));
   }
 
@@ -178,9 +186,11 @@ export class LoopState {
 
   runTimers(): void {
     if (this.halted !== undefined) return;
+    this.idle.watch(this.turnMs);
     try {
       for (const task of this.tasks.values()) {
         if (!task.running) continue;
+        this.idle.apply(task);
         if (task.punctuate(this.turnMs) + task.takeOutcomes() > 0) this.ports.trace?.onStep?.(5, this.#nextSpan);
       }
     } catch (error) {
@@ -459,6 +469,7 @@ export class LoopState {
       ports.log.warn({ error: String(error) }, 'the last settle failed; the next start restores from the changelog');
     }
     this.intake.close();
+    this.idle.close();
     this.#tellDrops();
     await this.restorer.close();
     for (const task of this.tasks.values()) task.close();

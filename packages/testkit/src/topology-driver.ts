@@ -140,9 +140,16 @@ export class TopologyDriver implements TaskHost {
   /** Moves the wall clock, fires its timers (each once at most), and runs what that made. */
   advance(byMs: number): void {
     this.#checkOpen();
+    for (const task of this.tasks) task.noteSilence(this.turnMs);
     this.turnMs += byMs;
     this.#timers.fire();
-    for (const task of this.tasks) this.#guarded(task, () => void task.punctuate(this.turnMs));
+    for (const task of this.tasks) {
+      if (task.idle !== undefined) {
+        this.#guarded(task, () => task.silentUpTo(this.turnMs)); // nothing is under way here: all input has been taken
+        this.#run(); // what this made ends the silence of tasks below
+      }
+      this.#guarded(task, () => void task.punctuate(this.turnMs));
+    }
     this.#run();
     this.#takeOutcomes();
   }

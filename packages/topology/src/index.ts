@@ -1,6 +1,7 @@
 // The public names of @millrace/topology.
 export { checkErrorPolicy, type DeadLetter, deadLetter, type ErrorDecision, type ErrorPolicy, type Failure, isDeadLetter } from './error-policy.ts';
 export { type GlobalStoreSpec, GraphBuilder, type ProcessorSpec, type SinkSpec, type SourceSpec } from './graph-builder.ts';
+export { feedingInOrder, idleAfterOf } from './idle-sources.ts';
 export type { Finding, FindingKind, Severity } from './lock/compare.ts';
 export { checkLock, explainLock, isDangerous, LOCK_FILE, type LockReport, updateLock } from './lock/lock-file.ts';
 export type { EarlierRecord, OutsideHost, OutsideWork } from './outside-work.ts';

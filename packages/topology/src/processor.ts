@@ -73,6 +73,11 @@ export interface NodeProcessor {
   process(key: unknown, value: unknown): void;
   /** At each close, in topological order: forward what an emit buffer holds (`emit: 'onCommit'`). */
   drain?(): void;
+  /**
+   * Stream time has moved on without a record, because the input is silent (`idleAfter`): what had to wait for it is due. Parents first; the cursor
+   * stands at that time. Also at the begin of a life, with the time of the one before: then nothing is due that was not handed on.
+   */
+  timeMoved?(streamTime: number): void;
   close?(): void;
   /** Of a node that holds rows back: how much, for metrics. Infinity: no bound; NaN: not counted. */
   readonly holding?: { readonly rows: number; readonly rowsMax: number; readonly bytes: number; readonly bytesMax: number };

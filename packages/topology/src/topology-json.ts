@@ -43,6 +43,7 @@ function nodeToJson(node: TopologyNode): object {
         ...formats(node),
         nullValues: node.nullValues,
         startFrom: node.startFrom,
+        ...(node.idleAfterMs === undefined ? {} : { idleAfterMs: node.idleAfterMs }),
         children: node.children,
       };
     case 'processor':

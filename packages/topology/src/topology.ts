@@ -30,6 +30,8 @@ export interface SourceNode {
   readonly timestamp: TimestampSource;
   readonly onInvalidTimestamp: 'fail' | 'skip' | 'partitionTime';
   readonly startFrom: 'earliest' | 'latest' | 'fail' | { readonly agoMs: number };
+  /** A partition that brings nothing for so long, wall clock, no longer holds stream time back; undefined: it does for ever. See `idleAfterOf`. */
+  readonly idleAfterMs?: number | undefined;
   readonly onError: ErrorPolicy | undefined;
   readonly children: readonly string[];
 }

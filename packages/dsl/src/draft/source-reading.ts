@@ -1,5 +1,5 @@
 // How a source reads its topics: serdes, event time, start. Several topics in one source are read each by its own declaration.
-import { durationMs, type ErasedSerde, MillraceError, type Serde, type SerdeInfo } from '@millrace/core';
+import { type Duration, durationMs, type ErasedSerde, MillraceError, type Serde, type SerdeInfo } from '@millrace/core';
 import { type SourceNode, topologyError } from '@millrace/topology';
 import type { SourceOptions } from '../operator-options.ts';
 import type { SourceReading } from '../plan/nodes.ts';
@@ -25,8 +25,17 @@ export function sourceReading(topics: readonly TopicDeclaration[], options: Sour
     timestamp: first.timestamp,
     onInvalidTimestamp: first.onInvalidTimestamp,
     startFrom: startFrom(options.startFrom),
+    ...(options.idleAfter === undefined ? {} : { idleAfterMs: idleAfter(options.idleAfter) }),
     onError: options.onError,
   };
+}
+
+function idleAfter(option: Duration): number {
+  const idleAfterMs = durationMs(option, 'idleAfter');
+  if (idleAfterMs > 0) return idleAfterMs;
+  throw new MillraceError('ERR_OPTION', "idleAfter is 0; it must be at least 1 ms. '1 minute' is a good begin; leave it out to let time stand still.", {
+    option: 'idleAfter',
+  });
 }
 
 function startFrom(option: SourceOptions['startFrom']): SourceNode['startFrom'] {

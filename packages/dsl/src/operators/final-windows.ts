@@ -2,7 +2,7 @@
 // Owns how far results have been handed on; that bound goes with the input offsets, so a restart neither repeats nor loses a window.
 // F1 nothing is looked for more often than `emitIntervalMs` of wall clock, nor unless the closing time has moved.
 // F2 rows that are handed on are released: the store holds closed rows until then, however far time has jumped.
-// Emission needs input: idle input closes nothing. Results carry the headers of the record that closed their windows.
+// Emission needs input: idle input closes nothing, unless its source has `idleAfter`. Results carry the headers of the record that closed their windows.
 import type { StagedSessionStore, StagedWindowStore } from '@millrace/state';
 import type { NodeContext } from '@millrace/topology';
 import { ChangeCell } from '../change.ts';

@@ -10,13 +10,14 @@ export function withLateRecords(create: ProcessorFactory, children: { readonly r
         isLate = true;
       }),
     );
-    const { drain, close } = inner;
+    const { drain, close, timeMoved } = inner;
     return {
       process(key, value) {
         isLate = false;
         inner.process(key, value);
         if (isLate) context.forwardTo(children.late, key, value);
       },
+      ...(timeMoved === undefined ? {} : { timeMoved: (streamTime: number) => timeMoved(streamTime) }),
       ...(drain === undefined ? {} : { drain: () => drain() }),
       ...(close === undefined ? {} : { close: () => close() }),
     };

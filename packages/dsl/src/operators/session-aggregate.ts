@@ -78,7 +78,11 @@ export function sessionAggregateOperator(settings: SessionAggregateSettings): Pr
       forward(session, now, null);
       finals?.advance(closesAt);
     };
-    return emit === 'onCommit' ? { process, drain: drainSessions(store, context, sendsPrior) } : { process };
+    const timeMoved = (streamTime: number): void => {
+      if (streamTime > observedTime) observedTime = streamTime;
+      finals?.advance(observedTime - graceMs - gapMs);
+    };
+    return emit === 'onCommit' ? { process, timeMoved, drain: drainSessions(store, context, sendsPrior) } : { process, timeMoved };
   };
 }
 

@@ -49,7 +49,11 @@ export function slidingAggregateOperator(settings: WindowAggregateSettings): Pro
       // As in Kafka Streams, a record before the first full window closes nothing.
       if (at >= differenceMs) finals?.advance(closesAt);
     };
-    return emit === 'onCommit' ? { process, drain: drainWindows(store, context, sendsPrior, windowEnd) } : { process };
+    const timeMoved = (streamTime: number): void => {
+      if (streamTime > observedTime) observedTime = streamTime;
+      finals?.advance(observedTime - graceMs);
+    };
+    return emit === 'onCommit' ? { process, timeMoved, drain: drainWindows(store, context, sendsPrior, windowEnd) } : { process, timeMoved };
   };
 }
 

@@ -58,6 +58,11 @@ export function streamJoinSideOperator(settings: StreamJoinSideSettings): Proces
         if (Math.max(0, at + aheadMs) < waiting.observedTime) context.forward(key, join(value, undefined, key));
         else waiting.keep(key, value, isLeft, at);
       },
+      timeMoved(streamTime) {
+        if (waiting === undefined) return;
+        if (streamTime > waiting.observedTime) waiting.observedTime = streamTime;
+        waiting.giveClosed(aheadMs, give);
+      },
       close: () => settings.unmatched?.close(context),
     };
   };

@@ -31,6 +31,11 @@ export function streamTableJoinOperator(settings: StreamTableJoinSettings): Proc
         } else if (records === undefined || !records.keep(key, value)) join(key, value);
         else records.giveDue(join);
       },
+      timeMoved(streamTime) {
+        if (records === undefined) return;
+        records.timeMoved(streamTime);
+        records.giveDue(join);
+      },
     };
   };
 }

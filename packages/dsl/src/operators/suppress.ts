@@ -50,6 +50,9 @@ export function suppressOperator(settings: SuppressSettings): ProcessorFactory {
     };
     const isFull = (): boolean => buffer.count > recordsMax || buffer.bytes > bytesMax;
     let observedTime = -1;
+    const giveDue = (): void => {
+      while (buffer.nextTime <= observedTime - waitMs) buffer.giveFirst(give);
+    };
     return {
       get holding() {
         return { rows: buffer.count, rowsMax: recordsMax, bytes: countsBytes ? buffer.bytes : Number.NaN, bytesMax };
@@ -58,10 +61,14 @@ export function suppressOperator(settings: SuppressSettings): ProcessorFactory {
         const at = record.timestamp;
         if (at > observedTime) observedTime = at;
         buffer.put(key, rowOf(value as Change, isFinal ? (key as Windowed<unknown>).window.end : at, context));
-        while (buffer.nextTime <= observedTime - waitMs) buffer.giveFirst(give);
+        giveDue();
         if (!isFull()) return;
         if (onFull === 'fail') throw bufferFull(context.node, buffer, settings);
         while (isFull()) buffer.giveFirst(give);
+      },
+      timeMoved(streamTime) {
+        if (streamTime > observedTime) observedTime = streamTime;
+        giveDue();
       },
     };
   };

@@ -43,6 +43,11 @@ export class WaitingRecords {
     return true;
   }
 
+  /** Stream time has moved without a record. */
+  timeMoved(streamTime: number): void {
+    this.#observed = Math.max(this.#observed, streamTime);
+  }
+
   /** Hands out what stream time has passed by the grace. */
   giveDue(give: (key: unknown, value: unknown) => void): void {
     const dueUpTo = this.#observed - this.#graceMs;

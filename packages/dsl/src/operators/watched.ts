@@ -19,6 +19,7 @@ export function watched(create: ProcessorFactory, watch: RecordWatcher): Process
         watch(node, new DataRecord(key, shown, record.timestamp, record.headers));
         processor.process(key, value);
       },
+      ...(processor.timeMoved === undefined ? {} : { timeMoved: (streamTime: number) => processor.timeMoved?.(streamTime) }),
       ...(processor.drain === undefined ? {} : { drain: () => processor.drain?.() }),
       ...(processor.close === undefined ? {} : { close: () => processor.close?.() }),
     };

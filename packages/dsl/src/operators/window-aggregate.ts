@@ -57,6 +57,10 @@ export function windowAggregateOperator(settings: WindowAggregateSettings): Proc
       });
       finals?.advance(closesAt);
     };
-    return emit === 'onCommit' ? { process, drain: drainWindows(store, context, sendsPrior, windowEnd) } : { process };
+    const timeMoved = (streamTime: number): void => {
+      if (streamTime > observedTime) observedTime = streamTime;
+      finals?.advance(observedTime - graceMs);
+    };
+    return emit === 'onCommit' ? { process, timeMoved, drain: drainWindows(store, context, sendsPrior, windowEnd) } : { process, timeMoved };
   };
 }

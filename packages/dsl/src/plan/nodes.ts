@@ -18,6 +18,7 @@ export interface SourceReading {
   readonly timestamp: SourceNode['timestamp'];
   readonly onInvalidTimestamp: SourceNode['onInvalidTimestamp'];
   readonly startFrom: SourceNode['startFrom'];
+  readonly idleAfterMs?: number | undefined;
   readonly onError: ErrorPolicy | undefined;
 }
 

@@ -73,6 +73,8 @@ export interface TaskGraph {
   readonly currentNode: string;
   /** Forwards what emit buffers hold, parents first. */
   drain(): void;
+  /** Tells every node, parents first, that stream time has moved without a record. */
+  timeMoved(streamTime: number): void;
   /** What nodes hold back. */
   readonly holdings: readonly { readonly node: string; readonly holding: NonNullable<NodeProcessor['holding']> }[];
   /** Closes every node even if one throws; the first error is thrown at the end. */
@@ -89,7 +91,7 @@ export function createGraph(topology: Topology, subtopology: Subtopology, cursor
     return hop;
   };
   const entries = new Map<string, Forward>();
-  const created: { readonly hop: Hop; readonly processor: NodeProcessor }[] = [];
+  const created: { readonly hop: Hop; readonly processor: NodeProcessor; readonly policy: ErrorPolicy }[] = [];
   for (const name of names) {
     const node = topology.nodes.get(name);
     assert(node !== undefined, `subtopology ${subtopology.id} names the unknown node ${name}`);
@@ -102,7 +104,7 @@ export function createGraph(topology: Topology, subtopology: Subtopology, cursor
     at.current = hop.index;
     const processor = node.kind === 'sink' ? host.createSink(node) : node.create(new Context(node, hop, node.children.map(hopOf), at, cursor, policy, host));
     hop.processor = policy === 'fail' ? processor : new Guard(processor, hop, at, cursor, policy, host);
-    created.push({ hop, processor });
+    created.push({ hop, processor, policy });
   }
   at.current = -1;
   return {
@@ -119,6 +121,19 @@ export function createGraph(topology: Topology, subtopology: Subtopology, cursor
         if (processor.drain === undefined) continue;
         at.current = hop.index;
         processor.drain();
+      }
+      at.current = -1;
+    },
+    timeMoved(streamTime) {
+      for (const { hop, processor, policy } of created) {
+        if (processor.timeMoved === undefined) continue;
+        at.current = hop.index;
+        try {
+          processor.timeMoved(streamTime);
+        } catch (error) {
+          if (at.current !== hop.index) throw error;
+          host.judge(policy, 'punctuate', hop.name, error);
+        }
       }
       at.current = -1;
     },

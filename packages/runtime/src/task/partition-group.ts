@@ -1,6 +1,7 @@
 // Picks the next record across one task's partitions, so that joins see time in order as far as data is at hand.
 // Owns: this task's stream time.  Never: decodes, calls the client, reads the wall clock.
-// P1 stream time never goes back.  P2 an empty partition is waited for while data is known to exist, or for idleWaitMs.
+// P1 stream time never goes back.  P2 an empty partition is waited for while data is known to exist, or for idleWaitMs (its source's idleAfter, if
+// that is shorter).
 // Source: semantics 5.5-5.7 (KIP-353, KIP-695).
 import type { RecordQueue } from './record-queue.ts';
 
@@ -59,7 +60,7 @@ export class PartitionGroup {
         continue;
       }
       if (queue.emptySinceMs < 0 || queue.emptySinceMs > nowMs) queue.emptySinceMs = nowMs; // also when the clock was set back
-      if (nowMs - queue.emptySinceMs < this.#idleWaitMs) goOn = false;
+      if (nowMs - queue.emptySinceMs < Math.min(this.#idleWaitMs, queue.source.idleAfterMs ?? Number.POSITIVE_INFINITY)) goOn = false;
     }
     return goOn;
   }

@@ -12,6 +12,7 @@ import {
   type EarlierRecord,
   type ErrorPolicy,
   type Failure,
+  idleAfterOf,
   isDeadLetter,
   type OutsideWork,
   type Punctuation,
@@ -31,6 +32,7 @@ import { writeDeadLetter } from './dead-letter.ts';
 import { createDecoder } from './decode.ts';
 import { decideFailure, isForPolicy, taskFailed } from './error-policy.ts';
 import { createGraph, type GraphHost, sourcesOf, type TaskGraph } from './graph.ts';
+import { IdleClock } from './idle-clock.ts';
 import { Outside, type OutsidePorts } from './outside.ts';
 import { type LogEnds, PartitionGroup } from './partition-group.ts';
 import { Punctuations } from './punctuations.ts';
@@ -83,6 +85,8 @@ export interface StepBudget {
 }
 
 const EMIT_INTERVAL_MS = 1000;
+/** Progress beside that of operators: the stream time that silence has moved the task to. No operator can have the name. */
+const IDLE_TIME = '$idle';
 /** The clock is looked at once in so many records. */
 const CLOCK_EVERY = 31;
 
@@ -95,6 +99,8 @@ export class Task implements GraphHost, QueueHost, SinkHost {
   readonly cursor: TaskCursor;
   readonly log: Logger;
   readonly emitIntervalMs: number;
+  /** Undefined: stream time stands still while input is silent. */
+  readonly idle: IdleClock | undefined;
   /** The queue of the record in hand; undefined between records and below a timer. */
   input: RecordQueue | undefined = undefined;
   /** Records, firings and passed-over offsets since the last close. */
@@ -119,6 +125,8 @@ export class Task implements GraphHost, QueueHost, SinkHost {
   #graph: TaskGraph | undefined;
   #enter: ((key: unknown, value: unknown) => void)[] = [];
   #keyless = 0;
+  /** Time that silence had moved in an earlier life, until the graph has been told; else -1. */
+  #untoldTime = -1;
 
   constructor(id: string, subtopology: Subtopology, partition: number, database: Database, host: TaskHost) {
     this.id = id;
@@ -128,6 +136,8 @@ export class Task implements GraphHost, QueueHost, SinkHost {
     this.log = host.log;
     this.emitIntervalMs = host.emitIntervalMs ?? EMIT_INTERVAL_MS;
     this.cursor = new TaskCursor(id);
+    const idleAfterMs = idleAfterOf(host.topology, subtopology);
+    this.idle = idleAfterMs === undefined ? undefined : new IdleClock(idleAfterMs);
     this.stores = new TaskStores({
       applicationId: host.applicationId,
       topology: host.topology,
@@ -171,7 +181,9 @@ export class Task implements GraphHost, QueueHost, SinkHost {
   /** Begins a life: stores are restored, each queue stands at its committed position (`start` was called on it). */
   revive(): void {
     assert(this.#state === 'restoring', `task ${this.id} begins a life while ${this.#state}`);
-    this.group.streamTime = Math.max(-1, ...this.group.queues.map((queue) => queue.partitionTime));
+    this.#untoldTime = this.progress.get(IDLE_TIME) ?? -1;
+    this.group.streamTime = Math.max(this.#untoldTime, ...this.group.queues.map((queue) => queue.partitionTime));
+    this.idle?.disturbed();
     this.#resetCursor(-1);
     this.cursor.streamTime = this.group.streamTime;
     const graph = createGraph(this.#host.topology, this.subtopology, this.cursor, this.#host.errors.process ?? 'fail', this);
@@ -234,6 +246,8 @@ export class Task implements GraphHost, QueueHost, SinkHost {
     const { turnMs } = this.#host;
     const queues = group.queues;
     let count = 0;
+    this.idle?.disturbed();
+    if (this.#untoldTime >= 0) this.#tellTime(this.#untoldTime);
     try {
       while (count < budget.records && !this.#outside.full) {
         const queue = group.choose(turnMs);
@@ -262,6 +276,7 @@ export class Task implements GraphHost, QueueHost, SinkHost {
   /** Fires timers that are due; returns how many. */
   punctuate(nowMs: number): number {
     const { streamTime } = this.group;
+    if (this.#untoldTime >= 0) this.#tellTime(this.#untoldTime);
     try {
       let fired = 0;
       if (streamTime >= 0) {
@@ -280,6 +295,34 @@ export class Task implements GraphHost, QueueHost, SinkHost {
       throw this.#failed(error, 'punctuate');
     }
   }
+  /** With `idleAfter`: is there something to process, or does a silence begin or go on? */
+  noteSilence(nowMs: number): void {
+    const { idle } = this;
+    if (idle === undefined || !this.running) return;
+    if (this.pendingOutside > 0 || this.group.queues.some((queue) => queue.hasMore)) idle.disturbed();
+    else idle.silent(nowMs, this.group.streamTime);
+  }
+  /** Input has been silent up to `seenMs`, wall clock, and nothing from before is still to come: stream time moves, and what waited for it goes on. */
+  silentUpTo(seenMs: number): void {
+    const to = this.idle?.moveTo(seenMs);
+    if (to === undefined || to <= this.group.streamTime) return;
+    this.drain(); // what is above and not yet emitted belongs to the time before
+    this.group.streamTime = to;
+    this.progress.set(IDLE_TIME, to);
+    this.#tellTime(to);
+    this.fired += 1;
+  }
+  #tellTime(streamTime: number): void {
+    this.#untoldTime = -1;
+    this.#resetCursor(streamTime);
+    try {
+      this.#graph?.timeMoved(streamTime);
+      this.stores.endRows();
+    } catch (error) {
+      throw this.#failed(error, 'punctuate');
+    }
+  }
+
   /** Applies outcomes of work outside the turn; returns how many. */
   takeOutcomes(): number {
     try {

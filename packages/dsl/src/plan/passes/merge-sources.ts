@@ -26,6 +26,12 @@ export function mergeSources(plan: Plan): Plan {
 
 function checkEqualReading(first: SourcePlan, second: SourcePlan): void {
   const topic = first.reading.topics[0]?.name ?? '';
+  if (first.reading.idleAfterMs !== second.reading.idleAfterMs) {
+    throw topologyError(
+      `Topic "${topic}" is read by "${first.name}" and "${second.name}" with different { idleAfter }. Use the same for both, or read it once.`,
+      { topic, node: second.name },
+    );
+  }
   if (JSON.stringify(first.reading.startFrom) !== JSON.stringify(second.reading.startFrom)) {
     throw topologyError(
       `Topic "${topic}" is read by "${first.name}" and "${second.name}" with different { startFrom }. Use the same for both, or read it once.`,
