@@ -12,7 +12,7 @@ const packages = readdirSync(join(root, 'packages')).filter((name) => existsSync
 const GRANTED = `
 type Millrace = typeof import('millrace');
 declare const createApp: Millrace['createApp'], isMain: Millrace['isMain'], run: Millrace['run'], MillraceError: Millrace['MillraceError'];
-declare const serde: Millrace['serde'], store: Millrace['store'], topic: Millrace['topic'], topology: Millrace['topology'], windows: Millrace['windows'];
+declare const serde: Millrace['serde'], store: Millrace['store'], topic: Millrace['topic'], topicPattern: Millrace['topicPattern'], topology: Millrace['topology'], windows: Millrace['windows'];
 declare const testTopology: typeof import('millrace/testkit').testTopology;
 declare const checkLock: typeof import('@millrace/topology').checkLock;
 declare const readFileSync: typeof import('node:fs').readFileSync;

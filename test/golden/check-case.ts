@@ -100,6 +100,7 @@ function checkRun(given: Case, built: Topology, found: Differences): void {
     skipsUndecodable: config['deserialization.exception.handler'] === 'fn:deserializationContinue',
     skipsFailing: config['processing.exception.handler'] === 'fn:processingContinue',
     wallClockMs: Number(config['initialWallClock'] ?? 0),
+    topics: Object.keys(given.inputs),
   });
   const failed = runScript(given, driver);
   if (failed?.step !== expected.failure?.step) {

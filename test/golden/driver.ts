@@ -31,6 +31,8 @@ export interface GoldenOptions {
   readonly skipsFailing: boolean;
   /** Wall clock at the start, ms. */
   readonly wallClockMs?: number;
+  /** Topics that exist: what patterns match. */
+  readonly topics?: readonly string[];
 }
 
 /** What had been written and dropped at some moment. */
@@ -49,12 +51,12 @@ export class Driver {
     return new Driver(options);
   }
 
-  constructor({ topology, logEveryWrite, skipsUndecodable, skipsFailing, wallClockMs }: GoldenOptions) {
+  constructor({ topology, logEveryWrite, skipsUndecodable, skipsFailing, wallClockMs, topics }: GoldenOptions) {
     this.#driver = new TopologyDriver({
       topology,
       applicationId: APPLICATION_ID,
       startAtMs: wallClockMs ?? 0,
-      partitions: new Map(),
+      partitions: new Map(topics?.map((name) => [name, 1])),
       defaultPartitions: 1,
       errors: { decode: skipsUndecodable ? 'skip' : 'fail', process: skipsFailing ? 'skip' : 'fail', produce: 'fail' },
       oneTask: true,

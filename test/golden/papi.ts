@@ -1,5 +1,5 @@
 // Recorded Processor API programs, built straight at the topology layer: named sources, processors and sinks, linked by name.
-import { type Topology, GraphBuilder, type StoreSpec } from '@millrace/topology';
+import { type Topology, GraphBuilder, type StoreSpec, topicExpression } from '@millrace/topology';
 // What turns a processor of the DSL into a node: the same code that `process()` uses.
 import { processOperator } from '../../packages/dsl/src/operators/process.ts';
 import type { Case, Step, StoreCase } from './case-format.ts';
@@ -31,8 +31,8 @@ function addStep(given: Case, step: Step, graph: GraphBuilder, stores: Parameter
   const value = serdeNamed(step.value ?? given.config['default.value.serde'] ?? 'bytes') as never;
   switch (step.op) {
     case 'addSource': {
-      const topics = (step.topics ?? []).map((topic) => ({ name: topic, internal: false }));
-      if (step.pattern !== undefined) throw new NotExpressible('topic patterns at the topology layer');
+      const { pattern } = step;
+      const topics = pattern === undefined ? (step.topics ?? []).map((topic) => ({ name: topic, internal: false })) : [{ name: pattern, internal: false, pattern: topicExpression(new RegExp(pattern)) }];
       graph.addSource({ name, topics, key, value, nullValues: 'serde', timestamp: 'record', onInvalidTimestamp: 'fail', startFrom: step.reset ?? 'earliest', onError: undefined, ...timestampOf(step.extractor) });
       return;
     }

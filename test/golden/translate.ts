@@ -1,6 +1,6 @@
 // A recorded program, step by step, written in our DSL.
 // Types are erased here: the programs are data, and what they do is checked against what was recorded.
-import { type Emit, type GlobalTable, type KGroupedStream, type KGroupedTable, type KStream, type KTable, type SessionWindowedKStream, store, type TimeWindowedKStream, type Topic, type TopologyBuilder, topic, type WindowEmit, windows } from '@millrace/dsl';
+import { type Emit, type GlobalTable, type KGroupedStream, type KGroupedTable, type KStream, type KTable, type SessionWindowedKStream, store, type TimeWindowedKStream, type Topic, type TopicOptions, type TopologyBuilder, topic, topicPattern, type WindowEmit, windows } from '@millrace/dsl';
 import type { Case, Materialized, SerdeName, Step, StoreCase, Windows } from './case-format.ts';
 import * as functions from './functions.ts';
 import { NotExpressible } from './functions.ts';
@@ -94,8 +94,7 @@ class Translation {
   }
 
   #stream(step: Step): Stream {
-    if (step.pattern !== undefined) throw new NotExpressible('topic patterns');
-    const topics = (step.topics ?? [step.topic as string]).map((name) => this.#topic(name, step));
+    const topics = step.pattern === undefined ? (step.topics ?? [step.topic as string]).map((name) => this.#topic(name, step)) : [this.#pattern(step.pattern, step)];
     return this.#t.stream(topics, options({ as: step.named, startFrom: step.reset }));
   }
 
@@ -110,13 +109,23 @@ class Translation {
   }
 
   #topic(name: string, step: Step): Topic<unknown, unknown> {
+    return this.#declared(name, step, (how) => topic(name, how));
+  }
+
+  /** Sound: a pattern is only read, and every declaration is of the same type here. */
+  #pattern(source: string, step: Step): Topic<unknown, unknown> {
+    return this.#declared(`/${source}/`, step, (how) => topicPattern(new RegExp(source), how) as Topic<unknown, unknown>);
+  }
+
+  /** Equal declarations are one value, as they are in a program. */
+  #declared(name: string, step: Step, declare: (how: TopicOptions<unknown, unknown, unknown>) => Topic<unknown, unknown>): Topic<unknown, unknown> {
     const { config } = this.#case;
     const key = serdeNamed(step.key ?? (config['default.key.serde'] as string));
     const value = serdeNamed(step.value ?? (config['default.value.serde'] as string));
     const id = JSON.stringify([name, step.key ?? null, step.value ?? null, step.extractor ?? null]);
     const known = this.#topics.get(id);
     if (known !== undefined) return known;
-    const made = topic(name, { key, value, ...timestampOf(step.extractor) });
+    const made = declare({ key, value, ...timestampOf(step.extractor) });
     this.#topics.set(id, made);
     return made;
   }

@@ -75,12 +75,12 @@ function addNode(graph: GraphBuilder, plan: Plan, node: PlanNode): void {
 
 function addSource(graph: GraphBuilder, name: string, reading: SourceReading, nullValues: 'tombstone' | 'serde'): void {
   graph.addSource(sourceSpec(name, reading, nullValues));
-  for (const topic of reading.topics) graph.addUserTopic(topic.creation);
+  for (const { pattern, creation } of reading.topics) if (pattern === undefined) graph.addUserTopic(creation);
 }
 
 function sourceSpec(name: string, reading: SourceReading, nullValues: 'tombstone' | 'serde'): SourceSpec {
   const { topics, ...how } = reading;
-  return { name, topics: topics.map(userTopic), nullValues, ...how };
+  return { name, topics: topics.map(readTopic), nullValues, ...how };
 }
 
 function addRepartition(graph: GraphBuilder, node: RepartitionPlan, parents: readonly string[], defaults: Plan['defaults']): void {
@@ -122,8 +122,9 @@ function addSink(graph: GraphBuilder, node: SinkPlan, parents: readonly string[]
 const targetOf = ({ name, key, value, partitioner }: TopicDeclaration) => ({ topic: userTopic({ name }), key, value, partitioner });
 
 const userTopic = (topic: { readonly name: string }): TopicRef => ({ name: topic.name, internal: false });
+const readTopic = ({ name, pattern }: TopicDeclaration): TopicRef => (pattern === undefined ? userTopic({ name }) : { name, internal: false, pattern });
 
 function topicsOf(node: PlanNode): readonly TopicRef[] {
   if (node.kind === 'repartition') return [{ name: node.topic, internal: true }];
-  return node.kind === 'source' || node.kind === 'tableSource' ? node.reading.topics.map(userTopic) : [];
+  return node.kind === 'source' || node.kind === 'tableSource' ? node.reading.topics.map(readTopic) : [];
 }

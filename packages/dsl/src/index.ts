@@ -97,7 +97,7 @@ export type {
 } from './processor.ts';
 export { type Optimization, type TopologyBuilder, type TopologyOptions, topology } from './stream-builder.ts';
 export type { SuppressBufferOptions, SuppressUntilTime, SuppressUntilWindowClose } from './suppress-options.ts';
-export { type Topic, type TopicDeclaration, type TopicOptions, type TopicSink, type TopicSource, topic, topicDeclaration } from './topic.ts';
+export { type Topic, type TopicDeclaration, type TopicOptions, type TopicSink, type TopicSource, topic, topicDeclaration, topicPattern } from './topic.ts';
 export {
   type CustomOptions,
   type HoppingOptions,

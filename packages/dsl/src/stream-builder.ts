@@ -17,11 +17,11 @@ import type { KTable } from './ktable.ts';
 import type { GlobalStoreOptions, GlobalTableOptions, SourceOptions, TableSourceOptions } from './operator-options.ts';
 import type { ProcessorSpec, StreamRecord } from './processor.ts';
 import { placingErrors } from './script-place.ts';
-import { type TopicSource, topicDeclaration } from './topic.ts';
+import { sourceDeclaration, type TopicSource, topicDeclaration } from './topic.ts';
 
 /** What the build function gets. */
 export interface TopologyBuilder {
-  /** Reads one topic, or several as one stream. */
+  /** Reads one topic, or several as one stream; a `topicPattern` stands for all that match. */
   stream<K, V>(source: TopicSource<K, V> | readonly TopicSource<K, V>[], options?: SourceOptions): KStream<K, V>;
   /** Reads a topic as a table: the latest value per key, null deletes. */
   table<K, V>(source: TopicSource<K, V | null>, options?: TableSourceOptions<K, V>): KTable<K, V>;
@@ -108,7 +108,7 @@ function unknownWord(option: string, given: unknown, wanted: string): MillraceEr
 function createStreamBuilder(draft: PlanDraft): TopologyBuilder {
   return {
     stream<K, V>(source: TopicSource<K, V> | readonly TopicSource<K, V>[], options: SourceOptions = {}): KStream<K, V> {
-      const topics = (isList(source) ? source : [source]).map((each) => topicDeclaration(each, 't.stream()'));
+      const topics = (isList(source) ? source : [source]).map((each) => sourceDeclaration(each, 't.stream()'));
       const reading = sourceReading(topics, options);
       const name = draft.names.node(options.as, 'KSTREAM-SOURCE-');
       const node = draft.add({ kind: 'source', name, parents: [], reading });

@@ -85,6 +85,7 @@ export {
   type TopologyOptions,
   type TumblingOptions,
   topic,
+  topicPattern,
   topology,
   type UnlimitedOptions,
   type ValueOptions,

@@ -4,7 +4,7 @@
 
 import type { NewTopic } from '@millrace/client';
 import { MillraceError } from '@millrace/core';
-import { type InternalTopic, type TopicRef, type Topology, topicName } from '@millrace/topology';
+import { type InternalTopic, resolvePatterns, type Subtopology, type TopicRef, type Topology, topicName } from '@millrace/topology';
 import type { TaskFacts } from './assignment/assign.ts';
 
 export interface TopicPlanInput {
@@ -12,6 +12,8 @@ export interface TopicPlanInput {
   readonly applicationId: string;
   /** Partition counts of the topics that exist, by their names on the broker. */
   readonly existing: ReadonlyMap<string, number>;
+  /** Those of them that the topology's patterns stand for; none unless given. */
+  readonly matched?: readonly string[];
   /** Topics the application writes that the topology does not name: dead letters of the application's own policies. */
   readonly alsoWritten?: readonly string[];
   /** Create the user's topics that are missing (embedded broker, dev). */
@@ -23,14 +25,24 @@ export interface TopicPlanInput {
 }
 
 export interface TopicPlan {
+  /** The topology with topics in place of its patterns. */
+  readonly topology: Topology;
   /** Partition counts after the plan has been carried out, by name on the broker. */
   readonly counts: ReadonlyMap<string, number>;
   readonly create: readonly NewTopic[];
   readonly tasks: readonly TaskFacts[];
 }
 
+interface Input extends TopicPlanInput {
+  /** Sub-topologies that read by pattern: their inputs come and go, and the widest of them decides how many tasks there are. */
+  readonly varying: ReadonlySet<number>;
+}
+
 /** Throws ERR_TOPIC_MISSING or ERR_PARTITION_COUNT with the topic, the numbers and what to do. */
-export function planTopics(input: TopicPlanInput): TopicPlan {
+export function planTopics(asked: TopicPlanInput): TopicPlan {
+  const varying = new Set(asked.topology.subtopologies.filter(({ sources }) => sources.some(({ pattern }) => pattern !== undefined)).map(({ id }) => id));
+  const topology = resolvePatterns(asked.topology, asked.matched ?? []);
+  const input: Input = { ...asked, topology, varying };
   const counts = new Map(input.existing);
   const create: NewTopic[] = [];
   planUserTopics(input, counts, create);
@@ -38,10 +50,10 @@ export function planTopics(input: TopicPlanInput): TopicPlan {
   checkCopartitions(input, counts);
   const tasks = tasksOf(input, counts);
   planChangelogs(input, counts, create, tasks);
-  return { counts, create, tasks };
+  return { topology, counts, create, tasks };
 }
 
-function planUserTopics(input: TopicPlanInput, counts: Map<string, number>, create: NewTopic[]): void {
+function planUserTopics(input: Input, counts: Map<string, number>, create: NewTopic[]): void {
   const read = input.topology.subtopologies.flatMap((sub) => sub.sources.filter((topic) => !topic.internal).map((topic) => topic.name));
   const sources = new Set([...read, ...input.topology.globals.map((global) => global.topic)]);
   const changelogTopics = new Set([...sourceChangelogs(input.topology), ...input.topology.globals].map((one) => one.topic));
@@ -86,7 +98,7 @@ export function sourceChangelogs(topology: Topology): readonly { readonly topic:
   return [...topology.stores.values()].flatMap((spec) => (spec.sourceTopic === undefined ? [] : [{ topic: spec.sourceTopic, store: spec.name }]));
 }
 
-function planRepartitionTopics(input: TopicPlanInput, counts: Map<string, number>, create: NewTopic[]): void {
+function planRepartitionTopics(input: Input, counts: Map<string, number>, create: NewTopic[]): void {
   const { topology, applicationId } = input;
   const open = new Map(topology.internalTopics.filter((topic) => topic.kind === 'repartition').map((topic) => [`${applicationId}-${topic.name}`, topic]));
   const wanted = new Map<string, number>();
@@ -98,8 +110,10 @@ function planRepartitionTopics(input: TopicPlanInput, counts: Map<string, number
       if (wanted.has(name)) continue;
       const writers = topology.subtopologies.filter((sub) => sub.sinks.some((sink) => topicName(applicationId, sink) === name));
       const feeding = writers.flatMap((sub) => sub.sources.map((source) => countOf(topicName(applicationId, source))));
-      if (feeding.length === 0 || feeding.includes(undefined)) continue;
-      wanted.set(name, Math.max(...(feeding as number[])));
+      const varies = writers.some(({ id }) => input.varying.has(id));
+      if ((feeding.length === 0 && !varies) || feeding.includes(undefined)) continue;
+      // Once made it keeps its count, whatever topics come and go: a key must stay in its partition. 0: no topic matches so far, and it is not made yet.
+      wanted.set(name, (varies ? input.existing.get(name) : undefined) ?? Math.max(0, ...(feeding as number[])));
       changed = true;
     }
   }
@@ -112,17 +126,12 @@ function planRepartitionTopics(input: TopicPlanInput, counts: Map<string, number
         `the partition count of repartition topic '${name}' cannot be derived: it feeds itself. Give it a number: repartition({ partitions: … }).`,
         { topic: name },
       );
-    settleInternal(input, name, topic, partitions, counts, create);
+    if (partitions > 0) settleInternal(input, name, topic, partitions, counts, create);
   }
 }
 
 /** Repartition topics of a group take the count of its other topics; among themselves explicit counts win, else the largest. */
-function enforceCopartitions(
-  input: TopicPlanInput,
-  counts: ReadonlyMap<string, number>,
-  open: ReadonlyMap<string, InternalTopic>,
-  wanted: Map<string, number>,
-): void {
+function enforceCopartitions(input: Input, counts: ReadonlyMap<string, number>, open: ReadonlyMap<string, InternalTopic>, wanted: Map<string, number>): void {
   for (const group of input.topology.copartitionGroups) {
     const names = group.map((topic) => topicName(input.applicationId, topic));
     const fixed = names
@@ -146,7 +155,7 @@ function enforceCopartitions(
   }
 }
 
-function checkCopartitions(input: TopicPlanInput, counts: ReadonlyMap<string, number>): void {
+function checkCopartitions(input: Input, counts: ReadonlyMap<string, number>): void {
   for (const group of input.topology.copartitionGroups) {
     const facts = group.map((topic) => topicName(input.applicationId, topic)).map((name) => [name, counts.get(name)] as const);
     if (new Set(facts.map(([, count]) => count)).size > 1) {
@@ -158,7 +167,7 @@ function checkCopartitions(input: TopicPlanInput, counts: ReadonlyMap<string, nu
   }
 }
 
-function tasksOf(input: TopicPlanInput, counts: ReadonlyMap<string, number>): TaskFacts[] {
+function tasksOf(input: Input, counts: ReadonlyMap<string, number>): TaskFacts[] {
   const tasks: TaskFacts[] = [];
   for (const sub of input.topology.subtopologies) {
     const partitions = Math.max(0, ...sub.sources.map((topic: TopicRef) => counts.get(topicName(input.applicationId, topic)) ?? 0));
@@ -167,17 +176,32 @@ function tasksOf(input: TopicPlanInput, counts: ReadonlyMap<string, number>): Ta
   return tasks;
 }
 
-function planChangelogs(input: TopicPlanInput, counts: Map<string, number>, create: NewTopic[], tasks: readonly TaskFacts[]): void {
+function planChangelogs(input: Input, counts: Map<string, number>, create: NewTopic[], tasks: readonly TaskFacts[]): void {
   for (const topic of input.topology.internalTopics) {
     if (topic.kind !== 'changelog' || topic.store === undefined) continue;
     const sub = input.topology.subtopologies.find((one) => one.stores.includes(topic.store as string));
     if (sub === undefined) continue;
     const partitions = tasks.filter((task) => task.id.startsWith(`${sub.id}_`)).length;
-    if (partitions > 0) settleInternal(input, `${input.applicationId}-${topic.name}`, topic, partitions, counts, create);
+    if (partitions === 0) continue;
+    const name = `${input.applicationId}-${topic.name}`;
+    const existing = input.varying.has(sub.id) ? input.existing.get(name) : undefined;
+    if (existing !== undefined && existing < partitions) throw tooWide(input, sub, name, existing, counts);
+    // Tasks that are gone with their topics leave their partitions behind.
+    settleInternal(input, name, topic, existing ?? partitions, counts, create);
   }
 }
 
-function settleInternal(input: TopicPlanInput, name: string, topic: InternalTopic, partitions: number, counts: Map<string, number>, create: NewTopic[]): void {
+/** The rows of its keys would lie in partitions that the changelog does not have; Kafka Streams refuses it too. */
+function tooWide({ topology }: Input, { sources }: Subtopology, name: string, existing: number, counts: ReadonlyMap<string, number>): MillraceError {
+  const wide = sources.filter((ref) => !ref.internal && (counts.get(ref.name) ?? 0) > existing).map((ref) => `'${ref.name}' has ${counts.get(ref.name)}`);
+  return new MillraceError(
+    'ERR_PARTITION_COUNT',
+    `topology '${topology.name}' reads by a pattern, and topics match that have more partitions than its changelog '${name}', which has ${existing}: ${wide.join(', ')}. Create topics of the pattern with at most ${existing} partitions, exclude these from the pattern, repartition() before the store, or reset the application.`,
+    { topic: name },
+  );
+}
+
+function settleInternal(input: Input, name: string, topic: InternalTopic, partitions: number, counts: Map<string, number>, create: NewTopic[]): void {
   const existing = input.existing.get(name);
   if (existing === undefined) {
     counts.set(name, partitions);

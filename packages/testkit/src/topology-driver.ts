@@ -8,8 +8,8 @@
 import { type Logger, MillraceError, type Offset, type RecordHeaders, seededChance, silentLogger, systemTimers } from '@millrace/core';
 import { type BatchBuilder, BatchPool, type RecordBatchView, RecordReader } from '@millrace/protocol';
 import { type ErrorPolicies, GlobalRows, type OutputLane, type OutsidePorts, planTopics, Task, type TaskHost } from '@millrace/runtime';
-import { META_STORE, type OpenDatabase, openMemoryDatabase, type StagedStore } from '@millrace/state';
-import { type Failure, type Subtopology, type Topology, topicName } from '@millrace/topology';
+import { META_STORE, type OpenDatabase, openMemoryDatabase, readCheckpoint, type StagedStore } from '@millrace/state';
+import { type Failure, hasPatterns, matchTopics, resolvePatterns, type Subtopology, type Topology, topicName } from '@millrace/topology';
 import { type Arrival, ArrivalQueue, type Waiting } from './arrival-queue.ts';
 import { sealedView, TopicLog } from './topic-log.ts';
 import { WallTimers } from './wall-timers.ts';
@@ -58,7 +58,6 @@ const BATCH_RECORDS = 256;
 
 export class TopologyDriver implements TaskHost {
   readonly applicationId: string;
-  readonly topology: Topology;
   readonly errors: ErrorPolicies;
   readonly idleWaitMs = -1;
   readonly log: Logger = silentLogger;
@@ -67,10 +66,13 @@ export class TopologyDriver implements TaskHost {
   readonly ends = { endOffset: () => undefined };
   readonly events: TaskHost['events'];
   readonly failures: Failure[] = [];
-  readonly tasks: readonly Task[];
+  tasks: readonly Task[] = [];
   /** The virtual wall clock, ms. */
   turnMs: number;
-  readonly #counts: ReadonlyMap<string, number>;
+  readonly #options: DriverOptions;
+  /** With topics in place of patterns, as far as they exist. */
+  #topology: Topology;
+  #counts: ReadonlyMap<string, number> = new Map();
   readonly #defaultPartitions: number;
   readonly #pool = new BatchPool({ initialBytes: 1024 });
   readonly #databases: OpenDatabase[] = [];
@@ -89,21 +91,21 @@ export class TopologyDriver implements TaskHost {
 
   /** Throws ERR_PARTITION_COUNT where joined topics differ. */
   constructor(options: DriverOptions) {
+    this.#options = options;
     this.applicationId = options.applicationId;
-    this.topology = options.topology;
+    this.#topology = options.topology;
     this.errors = options.errors;
     this.logEveryWrite = options.logEveryWrite;
     this.turnMs = options.startAtMs;
     this.#defaultPartitions = options.defaultPartitions;
     this.events = { taskState: () => {}, failure: (failure) => void this.failures.push(failure) };
     this.#globals = this.#openGlobals();
-    const plan = options.oneTask ? undefined : planOf(options);
-    this.#counts = plan?.counts ?? new Map();
-    this.tasks = plan === undefined ? [this.#createTask(whole(options.topology), 0)] : plan.tasks.map(({ id }) => this.#taskOf(id));
-    for (const task of this.tasks) this.#connect(task);
-    for (const task of this.tasks) this.#begin(task);
-    for (const task of this.tasks) this.#commit(task);
+    this.#read(namedTopics(options));
     this.#run();
+  }
+
+  get topology(): Topology {
+    return this.#topology;
   }
 
   // ---- what a test does -----------------------------------------------------------------------------------------------
@@ -171,6 +173,7 @@ export class TopologyDriver implements TaskHost {
 
   feed(topic: string, partition: number): Feed {
     this.#checkOpen();
+    this.#appear(topic);
     const feeds = this.#feeds.get(topic);
     if (feeds === undefined) {
       const read = [...this.#feeds.keys()].sort().join(', ');
@@ -197,6 +200,7 @@ export class TopologyDriver implements TaskHost {
   }
   reads(topic: string): boolean {
     this.#checkOpen();
+    this.#appear(topic);
     return this.#feeds.has(topic) || this.#globals?.topics.includes(topic) === true;
   }
   /** Rows of a store that every instance holds whole, as tasks read them. */
@@ -246,6 +250,77 @@ export class TopologyDriver implements TaskHost {
     return log.lane(partition);
   }
   requestCommit(): void {}
+
+  // ---- topics and tasks ---------------------------------------------------------------------------------------------------
+
+  /** A topic that a pattern matches is there once a test speaks of it, as if somebody had made it just now. Internal ones match nothing. */
+  #appear(topic: string): void {
+    if (!hasPatterns(this.#options.topology) || this.#feeds.has(topic) || this.#isInternal(topic)) return;
+    if (matchTopics(this.#options.topology, [topic]).length > 0) this.#read([...namedTopics(this.#options), ...this.#feeds.keys(), topic]);
+  }
+
+  /** The topics that exist are these: tasks are made, or made anew on the rows they had, where they read others than before. */
+  #read(existing: readonly string[]): void {
+    const { topology, oneTask } = this.#options;
+    const known = existing.filter((name) => !this.#isInternal(name));
+    const matched = matchTopics(topology, new Set(known));
+    this.#topology = resolvePatterns(topology, matched);
+    const subtopology = whole(this.#topology);
+    const plan = oneTask ? undefined : planOf(this.#options, known, matched, this.#counts);
+    this.#counts = plan?.counts ?? new Map();
+    const wanted = plan?.tasks.map(({ id }) => id) ?? (subtopology.sources.length > 0 ? ['0_0'] : []);
+    this.#settle();
+    const before = new Map(this.tasks.map((task) => [task.id, task]));
+    const created: Task[] = [];
+    this.tasks = wanted.map((id) => {
+      const old = before.get(id);
+      if (old?.readsAsPlanned === true) return old;
+      const task = this.#createTask(plan === undefined ? subtopology : this.#subtopologyOf(id), Number(id.slice(id.indexOf('_') + 1)), old);
+      created.push(task);
+      return task;
+    });
+    for (const task of created) this.#connect(task);
+    for (const task of created) this.#begin(task);
+    for (const task of created) this.#commit(task);
+  }
+
+  #isInternal(topic: string): boolean {
+    return this.#options.topology.internalTopics.some(({ name }) => `${this.applicationId}-${name}` === topic);
+  }
+
+  #subtopologyOf(taskId: string): Subtopology {
+    return this.#topology.subtopologies.find(({ id }) => id === Number(taskId.slice(0, taskId.indexOf('_')))) as Subtopology;
+  }
+
+  /** `before`: the task whose place it takes, and whose rows and times it goes on with. */
+  #createTask(subtopology: Subtopology, partition: number, before: Task | undefined): Task {
+    const database = before?.handOver() ?? this.#openDatabase(subtopology.stores);
+    const task = new Task(`${subtopology.id}_${partition}`, subtopology, partition, database, this);
+    if (before === undefined) return task;
+    for (const { spec, store } of task.stores.all) {
+      const checkpoint = readCheckpoint(database, spec.name);
+      if (checkpoint !== undefined && checkpoint !== 'corrupt') store.restoreMemory(checkpoint);
+    }
+    for (const [name, at] of before.progress) task.progress.set(name, at);
+    for (const queue of task.group.queues) queue.partitionTime = before.group.queues.find(({ topic }) => topic === queue.topic)?.partitionTime ?? -1;
+    return task;
+  }
+
+  #openDatabase(stores: readonly string[]): OpenDatabase {
+    const database = openMemoryDatabase({ directory: '', stores: [META_STORE, ...stores], cacheBytes: 0 });
+    this.#databases.push(database);
+    return database;
+  }
+
+  #connect(task: Task): void {
+    for (const queue of task.group.queues) {
+      const { topic, partition } = queue;
+      const feeds = this.#feeds.get(topic) ?? [];
+      const { end, position } = feeds[partition] ?? { end: 0, position: 0 };
+      feeds[partition] = { topic, partition, task, queue, end, position, waiting: [] };
+      this.#feeds.set(topic, feeds);
+    }
+  }
 
   // ---- inside -------------------------------------------------------------------------------------------------------------
 
@@ -366,17 +441,6 @@ export class TopologyDriver implements TaskHost {
     return { view: sealedView(builder, feed.end++), timestamp };
   }
 
-  #taskOf(id: string): Task {
-    const [subtopologyId, partition] = id.split('_').map(Number) as [number, number];
-    return this.#createTask(this.topology.subtopologies.find((one) => one.id === subtopologyId) as Subtopology, partition);
-  }
-
-  #createTask(subtopology: Subtopology, partition: number): Task {
-    const database = openMemoryDatabase({ directory: '', stores: [META_STORE, ...subtopology.stores], cacheBytes: 0 });
-    this.#databases.push(database);
-    return new Task(`${subtopology.id}_${partition}`, subtopology, partition, database, this);
-  }
-
   #openGlobals(): GlobalRows | undefined {
     const { topology, applicationId, errors, log } = this;
     if (topology.globals.length === 0) return undefined;
@@ -393,15 +457,6 @@ export class TopologyDriver implements TaskHost {
     const reader = new RecordReader().reset(sealedView(builder, this.#globalEnd++));
     while (reader.next()) this.#globals?.take(topic, partition, reader);
     this.#globals?.settle();
-  }
-
-  #connect(task: Task): void {
-    for (const queue of task.group.queues) {
-      const { topic, partition } = queue;
-      const feeds = this.#feeds.get(topic) ?? [];
-      feeds[partition] = { topic, partition, task, queue, end: 0, position: 0, waiting: [] };
-      this.#feeds.set(topic, feeds);
-    }
   }
 
   #checkOpen(): void {
@@ -439,8 +494,14 @@ function whole({ nodes, stores, subtopologies, globals }: Topology): Subtopology
   };
 }
 
-/** The runtime's own plan of topics and tasks, with partition counts of the test instead of a broker's. */
-function planOf({ topology, applicationId, partitions, defaultPartitions }: DriverOptions) {
-  const existing = new Map(topology.userTopics.map(({ name }) => [name, partitions.get(name) ?? defaultPartitions]));
-  return planTopics({ topology, applicationId, existing, createUserTopics: true, defaultPartitions, replication: 1, overrides: {} });
+/** Those that exist from the start. */
+function namedTopics({ topology, partitions }: DriverOptions): readonly string[] {
+  return [...topology.userTopics.map(({ name }) => name), ...partitions.keys()];
+}
+
+/** The runtime's own plan of topics and tasks, with partition counts of the test instead of a broker's. `before`: counts of the topics made so far. */
+function planOf(options: DriverOptions, names: readonly string[], matched: readonly string[], before: ReadonlyMap<string, number>) {
+  const { topology, applicationId, partitions, defaultPartitions } = options;
+  const existing = new Map([...before, ...names.map((name) => [name, partitions.get(name) ?? defaultPartitions] as const)]);
+  return planTopics({ topology, applicationId, existing, matched, createUserTopics: true, defaultPartitions, replication: 1, overrides: {} });
 }

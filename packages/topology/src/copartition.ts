@@ -1,4 +1,5 @@
 // Sets of topics that must have equal partition counts: sets that share a topic are one set.
+import { topicText } from './topic-text.ts';
 import type { TopicRef } from './topology.ts';
 
 export function uniteGroups(groups: readonly (readonly TopicRef[])[]): readonly (readonly TopicRef[])[] {
@@ -18,4 +19,4 @@ export function uniteGroups(groups: readonly (readonly TopicRef[])[]): readonly 
   return united.map((group) => [...group.values()]);
 }
 
-const idOf = (topic: TopicRef): string => `${topic.internal} ${topic.name}`;
+const idOf = (topic: TopicRef): string => `${topic.internal} ${topicText(topic)}`;

@@ -1,6 +1,7 @@
 // The topology as a drawing: one list of shapes and arrows, written as Mermaid or as DOT.
 // Topics stand outside, sub-topologies are boxes, stores hang on their processors by a line. Equal topologies give equal text.
 // Never: lays anything out; that is the drawing program's work.
+import { topicText } from './topic-text.ts';
 import type { TopicRef, Topology, TopologyNode } from './topology.ts';
 
 interface Shape {
@@ -56,9 +57,10 @@ function drawingOf(topology: Topology): Drawing {
   const nodeIds = new Map([...topology.nodes.keys()].map((name, at) => [name, `n${at}`]));
   const storeIds = new Map([...topology.stores.keys()].map((name, at) => [name, `s${at}`]));
   const lines: Line[] = [];
-  const topicId = ({ name, internal }: TopicRef): string => {
-    const known = topics.get(name) ?? { id: `t${topics.size}`, label: name, kind: internal ? 'internalTopic' : 'topic' };
-    topics.set(name, known);
+  const topicId = (ref: TopicRef): string => {
+    const label = topicText(ref);
+    const known = topics.get(label) ?? { id: `t${topics.size}`, label, kind: ref.internal ? 'internalTopic' : 'topic' };
+    topics.set(label, known);
     return known.id;
   };
   const idOf = (name: string): string => nodeIds.get(name) as string;

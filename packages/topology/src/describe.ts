@@ -52,7 +52,7 @@ function describeNode(node: TopologyNode, parents: readonly string[]): string {
   const up = `      <-- ${names(parents)}\n`;
   switch (node.kind) {
     case 'source':
-      return `    Source: ${node.name} (topics: [${topics(node.topics)}])\n${down}`;
+      return `    Source: ${node.name} (topics: ${topics(node.topics)})\n${down}`;
     case 'processor':
       return `    Processor: ${node.name} (stores: [${sorted(node.stores)}])\n${down}${up}`;
     case 'sink':
@@ -64,4 +64,8 @@ const childrenOf = (node: TopologyNode): readonly string[] => (node.kind === 'si
 const compareText = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
 const sorted = (list: readonly string[]): string => [...new Set(list)].sort(compareText).join(', ');
 const names = (list: readonly string[]): string => (list.length === 0 ? 'none' : sorted(list));
-const topics = (list: readonly TopicRef[]): string => sorted(list.map((topic) => topic.name));
+/** A pattern alone stands without brackets. */
+function topics(list: readonly TopicRef[]): string {
+  const [first] = list;
+  return list.length === 1 && first?.pattern !== undefined ? first.name : `[${sorted(list.map((topic) => topic.name))}]`;
+}

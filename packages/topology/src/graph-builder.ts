@@ -10,6 +10,7 @@ import { changelogTopic, repartitionTopic } from './internal-topics.ts';
 import type { ProcessorFactory } from './processor.ts';
 import type { StoreSpec } from './store-spec.ts';
 import { deriveSubtopologies, splitGlobals } from './subtopologies.ts';
+import { topicText } from './topic-text.ts';
 import type {
   GlobalStore,
   InternalTopic,
@@ -94,7 +95,7 @@ interface NodeDraft {
 export class GraphBuilder {
   readonly #nodes = new Map<string, NodeDraft>();
   readonly #stores = new Map<string, StoreSpec>();
-  readonly #sourceByTopic = new Map<string, string>();
+  readonly #read = new Map<string, { readonly ref: TopicRef; readonly source: string }>();
   readonly #repartitions = new Map<string, InternalTopic>();
   readonly #copartitioned: (readonly TopicRef[])[] = [];
   readonly #globals: Omit<GlobalStore, 'id'>[] = [];
@@ -105,10 +106,10 @@ export class GraphBuilder {
   addSource(spec: SourceSpec): void {
     checkNewName(spec.name, this.#nodes);
     this.#takePolicy(spec);
-    checkSourceTopics(spec, this.#sourceByTopic);
+    checkSourceTopics(spec, this.#read);
     const children: string[] = [];
     this.#nodes.set(spec.name, { node: { ...spec, kind: 'source', children }, parents: [], children });
-    for (const topic of spec.topics) this.#sourceByTopic.set(topic.name, spec.name);
+    for (const ref of spec.topics) this.#read.set(topicText(ref), { ref, source: spec.name });
   }
 
   /** A store that every instance holds whole. `spec.processor` is the only one that writes it. Its topic is read by nothing else. */
@@ -118,7 +119,10 @@ export class GraphBuilder {
     this.addSource(source);
     this.addProcessor({ ...processor, parents: [source.name], stores: [store.name] });
     const [topic] = source.topics;
-    assert(topic !== undefined && source.topics.length === 1 && !topic.internal, `the global store ${store.name} has one topic of the user`);
+    assert(
+      topic !== undefined && source.topics.length === 1 && !topic.internal && topic.pattern === undefined,
+      `the global store ${store.name} has one topic of the user`,
+    );
     this.#globals.push({ source: source.name, processor: processor.name, store: store.name, topic: topic.name });
   }
 

@@ -5,6 +5,7 @@ export { feedingInOrder, idleAfterOf } from './idle-sources.ts';
 export type { Finding, FindingKind, Severity } from './lock/compare.ts';
 export { checkLock, explainLock, isDangerous, LOCK_FILE, type LockReport, updateLock } from './lock/lock-file.ts';
 export type { EarlierRecord, OutsideHost, OutsideWork } from './outside-work.ts';
+export { hasPatterns, matchTopics, resolvePatterns, topicExpression } from './patterns.ts';
 export type { DropReason, NodeContext, NodeProcessor, ProcessorFactory, Punctuation, RecordContext, RecordCursor, SourcePosition } from './processor.ts';
 export {
   type KeyValueHandle,
@@ -26,6 +27,7 @@ export {
   type WindowStoreOptions,
 } from './store-handle.ts';
 export type { KeyValueSpec, SessionSpec, StoreSpec, VersionedSpec, WindowSpec } from './store-spec.ts';
+export { topicText } from './topic-text.ts';
 export {
   type DescribeFormat,
   type GlobalStore,

@@ -2,7 +2,7 @@
 // Functions and serdes are shown by name and format only.
 import type { ErasedSerde } from '@millrace/core';
 import type { StoreSpec } from './store-spec.ts';
-import type { Topology, TopologyNode } from './topology.ts';
+import type { TopicRef, Topology, TopologyNode } from './topology.ts';
 
 export function topologyToJson(topology: Topology): object {
   return {
@@ -11,7 +11,7 @@ export function topologyToJson(topology: Topology): object {
       id: subtopology.id,
       nodes: subtopology.nodes.map((name) => nodeToJson(topology.nodes.get(name) as TopologyNode)),
       stores: subtopology.stores,
-      sources: subtopology.sources,
+      sources: subtopology.sources.map(refToJson),
       sinks: subtopology.sinks,
     })),
     topics: [
@@ -29,7 +29,7 @@ export function topologyToJson(topology: Topology): object {
       nodes: [global.source, global.processor].map((name) => nodeToJson(topology.nodes.get(name) as TopologyNode)),
     })),
     stores: [...topology.stores.values()].map(storeToJson),
-    copartitioned: topology.copartitionGroups,
+    copartitioned: topology.copartitionGroups.map((group) => group.map(refToJson)),
   };
 }
 
@@ -39,7 +39,7 @@ function nodeToJson(node: TopologyNode): object {
       return {
         kind: node.kind,
         name: node.name,
-        topics: node.topics,
+        topics: node.topics.map(refToJson),
         ...formats(node),
         nullValues: node.nullValues,
         startFrom: node.startFrom,
@@ -85,4 +85,6 @@ function timesOf(store: StoreSpec): object {
   }
 }
 
+const refToJson = ({ name, internal, pattern }: TopicRef): object =>
+  pattern === undefined ? { name, internal } : { name, internal, pattern: String(pattern) };
 const formats = (of: { readonly key: ErasedSerde; readonly value: ErasedSerde }): object => ({ key: of.key.format, value: of.value.format });

@@ -9,6 +9,8 @@ import type { StoreSpec } from './store-spec.ts';
 export interface TopicRef {
   readonly name: string;
   readonly internal: boolean;
+  /** Set: every topic whose name it tests true for; `name` is then the expression as written. Only in what is read; see patterns.ts. */
+  readonly pattern?: RegExp;
 }
 
 /** The name of a topic on the broker. */

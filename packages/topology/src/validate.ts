@@ -4,7 +4,8 @@
 import type { ErrorPlace } from '@millrace/core';
 import { assert, isLegalName, MillraceError } from '@millrace/core';
 import type { StoreSpec } from './store-spec.ts';
-import type { SourceNode, Topology, TopologyNode } from './topology.ts';
+import { topicText } from './topic-text.ts';
+import type { SourceNode, TopicRef, Topology, TopologyNode } from './topology.ts';
 
 export function topologyError(message: string, where: ErrorPlace = {}): MillraceError {
   return new MillraceError('ERR_TOPOLOGY', message, where);
@@ -44,15 +45,29 @@ export function cannotConnect(node: string, store: string, found: TopologyNode['
   return topologyError(`Store "${store}" is to be connected to "${node}", ${what}`, { node, store });
 }
 
-export function checkSourceTopics(spec: Pick<SourceNode, 'name' | 'topics'>, sourceByTopic: ReadonlyMap<string, string>): void {
+/** What is read so far, by name or pattern: the reference and its source. */
+export type TopicsRead = ReadonlyMap<string, { readonly ref: TopicRef; readonly source: string }>;
+
+/** Throws unless `spec` reads topics that no other source reads: equal names, equal patterns, and a name that a pattern matches, are one topic. */
+export function checkSourceTopics(spec: Pick<SourceNode, 'name' | 'topics'>, read: TopicsRead): void {
   if (spec.topics.length === 0) throw topologyError(`Source "${spec.name}" reads no topic. Name at least one.`, { node: spec.name });
   for (const topic of spec.topics) {
-    checkName(topic.name, 'topic');
-    const other = sourceByTopic.get(topic.name);
+    if (topic.pattern === undefined) checkName(topic.name, 'topic');
+    const other = read.get(topicText(topic));
     if (other !== undefined) {
       throw topologyError(
-        `Topic "${topic.name}" is read by two sources, "${other}" and "${spec.name}", which are declared differently. Read it once and use the result twice.`,
+        `Topic "${topic.name}" is read by two sources, "${other.source}" and "${spec.name}", which are declared differently. Read it once and use the result twice.`,
         { topic: topic.name, node: spec.name },
+      );
+    }
+    const own = spec.topics.map((ref) => ({ ref, source: spec.name }));
+    for (const { ref, source } of [...read.values(), ...own]) {
+      const [pattern, named] = topic.pattern === undefined ? [ref, topic] : [topic, ref];
+      // Internal topics match no pattern, whatever they are called.
+      if (named.pattern !== undefined || named.internal || pattern.pattern?.test(named.name) !== true) continue;
+      throw topologyError(
+        `Pattern ${topicText(pattern)} matches topic "${named.name}", and both are read: by "${source}" and "${spec.name}". Make the pattern narrower, or read the topic by the pattern alone.`,
+        { topic: named.name, node: spec.name },
       );
     }
   }

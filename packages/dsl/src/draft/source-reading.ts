@@ -8,7 +8,7 @@ import type { TopicDeclaration } from '../topic.ts';
 export function sourceReading(topics: readonly TopicDeclaration[], options: SourceOptions): SourceReading {
   const [first] = topics;
   if (first === undefined) throw topologyError('t.stream() was given an empty list. Name at least one topic.');
-  const names = new Set(topics.map((topic) => topic.name));
+  const names = new Set(topics.map(({ name, pattern }) => (pattern === undefined ? name : String(pattern))));
   if (names.size < topics.length) throw topologyError(`t.stream() was given one topic twice: ${topics.map((topic) => topic.name).join(', ')}.`);
   for (const topic of topics) {
     if (topic.timestamp !== first.timestamp || topic.onInvalidTimestamp !== first.onInvalidTimestamp) {
@@ -20,8 +20,14 @@ export function sourceReading(topics: readonly TopicDeclaration[], options: Sour
   }
   return {
     topics,
-    key: eachByItsOwn(topics.map((topic) => [topic.name, topic.key])),
-    value: eachByItsOwn(topics.map((topic) => [topic.name, topic.value])),
+    key: eachByItsOwn(
+      topics,
+      topics.map((topic) => topic.key),
+    ),
+    value: eachByItsOwn(
+      topics,
+      topics.map((topic) => topic.value),
+    ),
     timestamp: first.timestamp,
     onInvalidTimestamp: first.onInvalidTimestamp,
     startFrom: startFrom(options.startFrom),
@@ -53,18 +59,28 @@ export function sharedSerde(serdes: readonly ErasedSerde[]): ErasedSerde | undef
 }
 
 /** One serde if all topics share it, else one that asks for the topic. */
-function eachByItsOwn(serdes: readonly (readonly [topic: string, serde: ErasedSerde])[]): ErasedSerde {
-  const [[, first]] = serdes as [readonly [string, ErasedSerde]];
-  if (serdes.every(([, serde]) => serde === first)) return first;
-  const byTopic = new Map(serdes);
+function eachByItsOwn(topics: readonly TopicDeclaration[], serdes: readonly ErasedSerde[]): ErasedSerde {
+  const [first] = serdes as [ErasedSerde];
+  if (serdes.every((serde) => serde === first)) return first;
+  const byTopic = new Map(topics.map(({ name }, at) => [name, serdes[at] as ErasedSerde]));
+  // Those that a pattern has brought are looked up once each.
+  const serdeOf = (topic: string): ErasedSerde => {
+    const known = byTopic.get(topic);
+    if (known !== undefined) return known;
+    const found = serdes[topics.findIndex(({ pattern }) => pattern?.test(topic) === true)] ?? first;
+    byTopic.set(topic, found);
+    return found;
+  };
   // Sound: a source only reads, and each topic's records are read by that topic's own serde.
   const reading: Serde<unknown> = {
-    format: [...new Set(serdes.map(([, serde]) => serde.format))].join('|'),
+    format: [...new Set(serdes.map((serde) => serde.format))].join('|'),
     serialize() {
-      throw topologyError(`values of several topics (${[...byTopic.keys()].join(', ')}) have no common serde to be written with; give the operator one`);
+      throw topologyError(
+        `values of several topics (${topics.map(({ name }) => name).join(', ')}) have no common serde to be written with; give the operator one`,
+      );
     },
-    deserialize: (bytes: Uint8Array, info: SerdeInfo) => (byTopic.get(info.topic) ?? first).deserialize(bytes, info),
-    ...(serdes.every(([, serde]) => serde['~null'] === true) ? { '~null': true as const } : {}),
+    deserialize: (bytes: Uint8Array, info: SerdeInfo) => serdeOf(info.topic).deserialize(bytes, info),
+    ...(serdes.every((serde) => serde['~null'] === true) ? { '~null': true as const } : {}),
   };
   return reading;
 }

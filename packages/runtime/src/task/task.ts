@@ -17,6 +17,7 @@ import {
   type OutsideWork,
   type Punctuation,
   type SinkNode,
+  type SourceNode,
   type SourcePosition,
   type Subtopology,
   type Topology,
@@ -215,11 +216,21 @@ export class Task implements GraphHost, QueueHost, SinkHost {
 
   /** Last call: nodes closed, database let go. The caller has settled what should stay. */
   close(): void {
-    if (this.#state === 'closed') return;
+    if (this.#state !== 'closed') this.handOver().detach();
+  }
+
+  /** The last call where another task takes this one's place: as `close`, but the database stays open. */
+  handOver(): Database {
     this.suspend();
     this.#endLife();
-    this.stores.database.detach();
     this.move('closed');
+    return this.stores.database;
+  }
+
+  /** Does it read what the topology reads as of now? False once a pattern stands for other topics. */
+  get readsAsPlanned(): boolean {
+    const planned = new Set(this.#inputs().map(({ topic }) => topic));
+    return planned.size === this.group.queues.length && this.group.queues.every(({ topic }) => planned.has(topic));
   }
 
   #endLife(): void {
@@ -552,20 +563,21 @@ export class Task implements GraphHost, QueueHost, SinkHost {
   }
 
   #createQueues(): RecordQueue[] {
-    const { applicationId, topology } = this.#host;
-    const queues: RecordQueue[] = [];
-    for (const source of sourcesOf(topology, this.subtopology)) {
-      for (const ref of source.topics) {
-        const topic = topicName(applicationId, ref);
-        if (this.partition >= this.#host.partitionsOf(topic)) continue;
-        queues.push(new RecordQueue({ topic, partition: this.partition, source, decoder: createDecoder(source, topic), host: this }));
-      }
-    }
+    const { partition } = this;
+    const queues = this.#inputs().map(({ topic, source }) => new RecordQueue({ topic, partition, source, decoder: createDecoder(source, topic), host: this }));
     if (queues.length === 0)
       throw new MillraceError('ERR_PARTITION_COUNT', `task ${this.id} has no partition to read: none of its topics has a partition ${this.partition}`, {
         task: this.id,
       });
     return queues;
+  }
+
+  /** Topics that have this task's partition, by their names on the broker. */
+  #inputs(): readonly { readonly topic: string; readonly source: SourceNode }[] {
+    const { applicationId, topology } = this.#host;
+    return sourcesOf(topology, this.subtopology)
+      .flatMap((source) => source.topics.map((ref) => ({ topic: topicName(applicationId, ref), source })))
+      .filter(({ topic }) => this.partition < this.#host.partitionsOf(topic));
   }
 }
 

@@ -3,6 +3,7 @@
 // Never: functions. That a callback computes something else now is the author's to know.
 import { murmur2 } from '@millrace/core';
 import type { StoreSpec } from '../store-spec.ts';
+import { topicText } from '../topic-text.ts';
 import type { Topology, TopologyNode } from '../topology.ts';
 
 export interface StoreFacts {
@@ -70,7 +71,7 @@ export function topologyFacts(topology: Topology): TopologyFacts {
   }
   const sources: Record<string, SourceFacts> = {};
   const read = [...topology.nodes.values()].flatMap((node) =>
-    node.kind === 'source' ? node.topics.filter(({ internal }) => !internal).map(({ name }) => ({ name, node })) : [],
+    node.kind === 'source' ? node.topics.filter(({ internal }) => !internal).map((ref) => ({ name: topicText(ref), node })) : [],
   );
   for (const { name, node } of sortedByName(read))
     sources[name] = { key: node.key.format, value: node.value.format, subtopology: subtopologyOf.get(node.name) ?? 0 };
@@ -132,7 +133,7 @@ class Origins {
     this.#known.set(name, { id: 'cycle', reads: [] }); // a topic that feeds its own sub-topology
     const above = (this.#parents.get(name) ?? []).map((parent) => this.#of(parent));
     const node = this.#topology.nodes.get(name);
-    const own = node?.kind === 'source' ? node.topics.filter(({ internal }) => !internal).map((topic) => topic.name) : [];
+    const own = node?.kind === 'source' ? node.topics.filter(({ internal }) => !internal).map(topicText) : [];
     const text = Buffer.from(`${kindOf(node)}(${[...own, ...above.map(({ id }) => id)].join(',')})`);
     const found = {
       id: (murmur2(text, 0, text.length) >>> 0).toString(16).padStart(8, '0'),

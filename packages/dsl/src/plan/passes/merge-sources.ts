@@ -9,7 +9,7 @@ export function mergeSources(plan: Plan): Plan {
   for (const node of plan.nodes) {
     if (node.kind !== 'source') continue;
     const topics = node.reading.topics
-      .map((topic) => topic.name)
+      .map(({ name, pattern }) => (pattern === undefined ? name : String(pattern)))
       .sort()
       .join(',');
     const other = first.get(topics);
@@ -40,8 +40,11 @@ function checkEqualReading(first: SourcePlan, second: SourcePlan): void {
   }
   for (const each of second.reading.topics) {
     if (!first.reading.topics.includes(each))
-      throw topologyError(`Topic "${each.name}" is declared twice and read by both declarations. Declare it once and use that value everywhere.`, {
-        topic: each.name,
-      });
+      throw topologyError(
+        `${each.pattern === undefined ? 'Topic' : 'Pattern'} "${each.name}" is declared twice and read by both declarations. Declare it once and use that value everywhere.`,
+        {
+          topic: each.name,
+        },
+      );
   }
 }
