@@ -2,6 +2,9 @@
 // Never: outlives its campaign, or a seed in which something was thrown outside of it (the campaign sees it end, and knows the seed).
 import { planOf, runScenario } from '../../packages/sim/dist/index.js';
 
+// A failure is told by its message, and its stack by `--seed`: thousands of errors of every history are never looked at.
+Error.stackTraceLimit = 0;
+
 process.on('disconnect', () => process.exit());
 process.on('message', async ({ seed, scenario }) => {
   const options = scenario === undefined ? {} : { scenario };

@@ -5,7 +5,7 @@ import { type Chance, MillraceError, seededChance, sleep, type Timers, virtualTi
 import type { Database } from '@millrace/state';
 import type { Topology } from '@millrace/topology';
 import { ForeignWriter } from './foreign-writer.ts';
-import { type RawTopic, readTopic } from './log-reader.ts';
+import { type RawTopic, readTopics } from './log-reader.ts';
 import { Machine } from './machine.ts';
 import { BROKER_ADDRESS, BrokerMember, type Ground, InstanceMember, type InstanceOptions, portsOf } from './members.ts';
 import { Inputs } from './sim-input.ts';
@@ -133,9 +133,11 @@ export class Cluster {
     const found = await this.eventually(() => this.admin.describeTopics(undefined));
     return new Map([...found].filter(([name]) => !name.startsWith('__')).map(([name, { partitions }]) => [name, partitions]));
   }
-  read(topic: string, partitions: number): Promise<RawTopic> {
+  /** Every topic of the topology as it is now. */
+  async read(): Promise<ReadonlyMap<string, RawTopic>> {
+    const counts = await this.topics();
     return this.eventually(() =>
-      readTopic(topic, partitions, this.admin, () => createConsumer(this.connection('reader'), { isolation: 'read_committed' }, this.#observerPorts)),
+      readTopics(counts, this.admin, () => createConsumer(this.connection('reader'), { isolation: 'read_committed' }, this.#observerPorts)),
     );
   }
 

@@ -4,7 +4,9 @@
 const HEAD_BYTES = 6;
 
 export class FrameWatch {
-  #head = Buffer.alloc(0);
+  /** The first bytes of a frame whose head has not come whole. */
+  readonly #head = Buffer.alloc(HEAD_BYTES);
+  #headBytes = 0;
   /** Bytes of the current frame that have not come. */
   #left = 0;
   #apiKey = -1;
@@ -15,13 +17,11 @@ export class FrameWatch {
     let at = 0;
     while (at < bytes.length) {
       if (this.#left === 0) {
-        const taken = Math.min(HEAD_BYTES - this.#head.length, bytes.length - at);
-        this.#head = Buffer.concat([this.#head, bytes.subarray(at, at + taken)]);
-        at += taken;
-        if (this.#head.length < HEAD_BYTES) break;
+        while (this.#headBytes < HEAD_BYTES && at < bytes.length) this.#head[this.#headBytes++] = bytes[at++] as number;
+        if (this.#headBytes < HEAD_BYTES) break;
         this.#left = this.#head.readInt32BE(0) - 2;
         this.#apiKey = this.#head.readInt16BE(4);
-        this.#head = Buffer.alloc(0);
+        this.#headBytes = 0;
       }
       const taken = Math.min(this.#left, bytes.length - at);
       at += taken;

@@ -24,48 +24,73 @@ export interface RawTopic {
   readonly ends: readonly { readonly logEnd: number; readonly lastStable: number; readonly logStart: number }[];
 }
 
-export async function readTopic(name: string, partitions: number, admin: LogAdmin, openConsumer: () => LogConsumer): Promise<RawTopic> {
-  const all: TopicPartition[] = Array.from({ length: partitions }, (_, partition) => ({ topic: name, partition }));
+/** Every topic of `counts` (partitions by name), with one consumer. */
+export async function readTopics(
+  counts: ReadonlyMap<string, number>,
+  admin: LogAdmin,
+  openConsumer: () => LogConsumer,
+): Promise<ReadonlyMap<string, RawTopic>> {
+  const all: TopicPartition[] = [...counts].flatMap(([topic, partitions]) => Array.from({ length: partitions }, (_, partition) => ({ topic, partition })));
   const [starts, stable, ends] = [
     await admin.listOffsets(all, 'earliest'),
     await admin.listOffsets(all, 'latestStable'),
     await admin.listOffsets(all, 'latest'),
   ];
-  const offsetIn = (of: ReadonlyMap<string, number>, partition: number): number => of.get(partitionKey(name, partition)) ?? 0;
-  const open = new Set(all.filter(({ partition }) => offsetIn(starts, partition) < offsetIn(stable, partition)).map(({ partition }) => partition));
-  const records: RawRecord[][] = all.map(() => []);
-  const consumer = openConsumer();
+  const offsetIn = (of: ReadonlyMap<string, number>, { topic, partition }: TopicPartition): number => of.get(partitionKey(topic, partition)) ?? 0;
+  const asked = all.filter((tp) => offsetIn(starts, tp) < offsetIn(stable, tp));
+  const records = await readPartitions(
+    asked,
+    (tp) => offsetIn(starts, tp),
+    (tp) => offsetIn(stable, tp),
+    openConsumer,
+  );
+  return new Map(
+    [...counts].map(([name, partitions]) => {
+      const own = Array.from({ length: partitions }, (_, partition) => ({ topic: name, partition }));
+      return [
+        name,
+        {
+          name,
+          partitions,
+          records: own.flatMap((tp) => records.get(partitionKey(name, tp.partition)) ?? []),
+          ends: own.map((tp) => ({ logStart: offsetIn(starts, tp), lastStable: offsetIn(stable, tp), logEnd: offsetIn(ends, tp) })),
+        },
+      ];
+    }),
+  );
+}
+
+async function readPartitions(
+  asked: readonly TopicPartition[],
+  startOf: (tp: TopicPartition) => number,
+  endOf: (tp: TopicPartition) => number,
+  openConsumer: () => LogConsumer,
+): Promise<ReadonlyMap<string, readonly RawRecord[]>> {
+  const records = new Map<string, RawRecord[]>(asked.map(({ topic, partition }) => [partitionKey(topic, partition), []]));
+  const open = new Set(asked);
   const reader = new RecordReader();
+  const consumer = openConsumer();
   try {
-    if (open.size > 0) consumer.assign([...open].map((partition) => ({ topic: name, partition, offset: offsetIn(starts, partition) as Offset })));
+    if (open.size > 0) consumer.assign(asked.map((tp) => ({ ...tp, offset: startOf(tp) as Offset })));
     while (open.size > 0) {
       for (const event of await consumer.poll(500)) {
         if (event.kind === 'failed') throw event.error;
-        if (event.kind !== 'data')
-          throw new MillraceError('ERR_OFFSET_OUT_OF_RANGE', `topic '${name}' changed while it was read (${event.kind})`, { topic: name });
-        const { partition, batches, firstOffset } = event.data;
-        const rows = records[partition];
-        assert(rows !== undefined, `partition ${partition} of ${name} was not asked for`);
+        if (event.kind !== 'data') throw new MillraceError('ERR_OFFSET_OUT_OF_RANGE', `a topic changed while it was read (${event.kind})`);
+        const { topic, partition, batches, firstOffset } = event.data;
+        const rows = records.get(partitionKey(topic, partition));
+        assert(rows !== undefined, `partition ${partition} of ${topic} was not asked for`);
         for (const batch of batches) {
           reader.reset(batch);
           while (reader.next()) if (reader.offset >= firstOffset) rows.push(copyOf(reader, partition, batch));
         }
         event.data.release();
       }
-      for (const partition of [...open]) {
-        const tp = { topic: name, partition };
-        if ((consumer.position(tp) ?? 0) >= offsetIn(stable, partition) && open.delete(partition)) consumer.pause(tp);
-      }
+      for (const tp of [...open]) if ((consumer.position(tp) ?? 0) >= endOf(tp) && open.delete(tp)) consumer.pause(tp);
     }
   } finally {
     await consumer.close();
   }
-  return {
-    name,
-    partitions,
-    records: records.flat(),
-    ends: all.map(({ partition }) => ({ logStart: offsetIn(starts, partition), lastStable: offsetIn(stable, partition), logEnd: offsetIn(ends, partition) })),
-  };
+  return records;
 }
 
 function copyOf(reader: RecordReader, partition: number, batch: { readonly producerId: bigint | number; readonly producerEpoch: number }): RawRecord {

@@ -31,7 +31,8 @@ interface Queued {
   readonly headers: RecordHeaders;
 }
 
-const SEND_EVERY_MS = 5;
+/** What is sent waits up to this long for company, as a producer lingers: records come alone and in groups. */
+const LINGER_MS_MAX = 80;
 const BATCH_RECORDS_MAX = 200;
 
 export class Inputs {
@@ -40,7 +41,7 @@ export class Inputs {
   readonly #partitions: number;
   readonly #pool = new BatchPool();
   readonly #queues = new Map<string, { readonly topic: string; readonly partition: number; readonly waiting: Queued[]; busy: boolean }>();
-  readonly #timer: Timer;
+  #timer: Timer | undefined;
   #ready = false;
   #round = 0;
   sent = 0;
@@ -53,19 +54,20 @@ export class Inputs {
     this.#process = process;
     this.#partitions = partitions;
     this.#producer = createProducer(connection, { deliveryTimeoutMs: 600_000 }, ports);
-    this.#timer = process.timers.every(SEND_EVERY_MS, () => this.#pump());
   }
 
   async open(): Promise<void> {
     await this.#producer.initialise();
     this.#producer.begin();
     this.#ready = true;
+    this.#pumpLater();
   }
   get settled(): boolean {
     return this.acknowledged === this.sent;
   }
   async close(): Promise<void> {
-    this.#timer.cancel();
+    this.#ready = false;
+    this.#timer?.cancel();
     await this.#producer.close();
   }
 
@@ -110,10 +112,17 @@ export class Inputs {
     queue.waiting.push(record);
     this.#last.set(name, { ...record, topic, partition });
     this.sent++;
+    this.#pumpLater();
   }
 
+  #pumpLater(): void {
+    if (!this.#ready || this.#timer !== undefined) return;
+    this.#timer = this.#process.timers.after(this.#process.chance.float() * LINGER_MS_MAX, () => {
+      this.#timer = undefined;
+      this.#pump();
+    });
+  }
   #pump(): void {
-    if (!this.#ready) return;
     for (const queue of this.#queues.values()) {
       if (queue.busy || queue.waiting.length === 0) continue;
       const records = queue.waiting.splice(0, BATCH_RECORDS_MAX);
@@ -125,6 +134,7 @@ export class Inputs {
         () => {
           queue.busy = false;
           this.acknowledged += records.length;
+          if (queue.waiting.length > 0) this.#pumpLater();
         },
         (error: unknown) => {
           this.failure ??= error;

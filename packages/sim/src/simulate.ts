@@ -100,10 +100,9 @@ export async function simulate(topology: Topology, options: SimulationOptions): 
     over = true;
   });
   history.catch(() => undefined); // awaited below
-  for (let steps = 0; !over; steps++) {
-    if (!(await cluster.world.time.step()) && !over) throw run.failed(new Error('nothing is left to happen, and the simulation is not over'));
-    if (steps === STEPS_MAX) throw run.failed(new Error(`still busy after ${STEPS_MAX} steps`));
-  }
+  const end = await cluster.world.time.runUntil(() => over, STEPS_MAX);
+  if (end === 'idle') throw run.failed(new Error('nothing is left to happen, and the simulation is not over'));
+  if (end === 'busy') throw run.failed(new Error(`still busy after ${STEPS_MAX} steps`));
   try {
     await history;
   } catch (error) {
@@ -166,7 +165,7 @@ class SimulationRun implements Simulation {
     watch.stop();
     await this.#transactionsEnd();
     await this.#rest(); // what they held back has been passed over, too
-    await this.#readEverything();
+    this.#topics = await cluster.read();
     const exactlyOnce = (this.#options.guarantee ?? 'exactly-once') === 'exactly-once';
     checkOwnership(cluster);
     auditLogs(this.#topics, exactlyOnce);
@@ -233,7 +232,8 @@ class SimulationRun implements Simulation {
     leaver.wanted = false;
     await leaver.stop('leave');
     const leftMs = clock.monotonicMs();
-    while (!(await this.#everyTaskRuns())) {
+    const tasks = await this.#taskCount();
+    while (!this.#areRunning(tasks)) {
       if (clock.monotonicMs() - leftMs > cluster.sessionTimeoutMs * HAND_OVER_SHARE)
         throw new Error(`${Math.round(clock.monotonicMs() - leftMs)} ms after ${leaver.name} has left, its tasks do not run elsewhere (K8)`);
       await sleep(cluster.timers, SETTLE_CHECK_MS / 5);
@@ -241,13 +241,15 @@ class SimulationRun implements Simulation {
   }
 
   async #everyTaskRuns(): Promise<boolean> {
-    const { topology, members } = this.#cluster;
+    return this.#areRunning(await this.#taskCount());
+  }
+  async #taskCount(): Promise<number> {
+    const { topology } = this.#cluster;
     const counts = await this.#cluster.topics();
-    const tasks = topology.subtopologies.reduce(
-      (sum, sub) => sum + Math.max(0, ...sub.sources.map((ref) => counts.get(topicName(topology.name, ref)) ?? 0)),
-      0,
-    );
-    const running = members.flatMap(({ app }) => (app?.tasks() ?? []).filter(({ state }) => state === 'running').map(({ id }) => id));
+    return topology.subtopologies.reduce((sum, sub) => sum + Math.max(0, ...sub.sources.map((ref) => counts.get(topicName(topology.name, ref)) ?? 0)), 0);
+  }
+  #areRunning(tasks: number): boolean {
+    const running = this.#cluster.members.flatMap(({ app }) => (app?.tasks() ?? []).filter(({ state }) => state === 'running').map(({ id }) => id));
     return running.length === tasks && new Set(running).size === tasks;
   }
 
@@ -256,13 +258,6 @@ class SimulationRun implements Simulation {
     const { time } = this.#cluster.world;
     this.#cluster.timers.after(Math.max(0, untilMs - time.clock.monotonicMs()), () => controller.abort());
     return controller.signal;
-  }
-
-  async #readEverything(): Promise<void> {
-    const cluster = this.#cluster;
-    const topics = new Map<string, RawTopic>();
-    for (const [name, partitions] of await cluster.topics()) topics.set(name, await cluster.read(name, partitions));
-    this.#topics = topics;
   }
 
   async #stopAll(): Promise<void> {

@@ -136,3 +136,23 @@ test('timers out of the middle leave the order of the others', async () => {
       .sort((a, b) => a - b),
   );
 });
+
+test('runUntil lets every chain end between two timers, and says whether it is over, idle or busy', async () => {
+  const time = virtualTime();
+  const log: string[] = [];
+  const chain = async (name: string): Promise<void> => {
+    for (let step = 0; step < 50; step++) await Promise.resolve();
+    log.push(name);
+  };
+  for (let n = 1; n <= 300; n++)
+    time.timers.after(n, () => {
+      log.push(`timer ${n}`);
+      void chain(`chain ${n}`);
+    });
+  expect(await time.runUntil(() => log.length >= 4, 10)).toBe('over');
+  expect(log).toEqual(['timer 1', 'chain 1', 'timer 2', 'chain 2']);
+  expect(await time.runUntil(() => false, 10)).toBe('busy');
+  expect(log.slice(-2)).toEqual(['timer 12', 'chain 12']);
+  expect(await time.runUntil(() => false, 1000)).toBe('idle');
+  expect(log).toHaveLength(600);
+});

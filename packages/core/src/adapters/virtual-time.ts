@@ -7,6 +7,8 @@ import type { Clock } from '../clock.ts';
 import type { TimestampMs } from '../ids.ts';
 import type { Timer, Timers } from '../timers.ts';
 
+const STEPS_PER_TURN = 256;
+
 export interface VirtualTime {
   readonly clock: Clock;
   readonly timers: Timers;
@@ -19,6 +21,11 @@ export interface VirtualTime {
   runUntilIdle(stepsMax?: number): Promise<void>;
   /** Goes to the next timer and runs it, and all that follows from it before any other. False when there is none. */
   step(): Promise<boolean>;
+  /**
+   * `step` again and again, at a third of its price: until `over` says so ('over'), nothing is left ('idle'), or `stepsMax` steps are done ('busy').
+   * For code whose every wait is one of these timers: a chain that waits for the machine itself is passed by.
+   */
+  runUntil(over: () => boolean, stepsMax: number): Promise<'over' | 'idle' | 'busy'>;
   /** Moves the wall clock, and not the monotonic one, as an operator or a time server does. */
   jumpWallClock(byMs: number): void;
   /** The same time for one process of many: it can be frozen, ended, and have a wall clock of its own. */
@@ -87,22 +94,29 @@ export function virtualTime(options: { readonly startMs?: number } = {}): Virtua
       },
     };
   };
-  const runFirst = async (): Promise<void> => {
+  /** Takes the first timer; undefined when its owner cannot run now. */
+  const takeFirst = (): Entry | undefined => {
     const entry = heap.shift() as Entry;
     const { owner } = entry;
     owner.waiting--;
     elapsedMs = Math.max(elapsedMs, entry.dueMs);
-    if (owner.ended || entry.cancelled) return;
-    if (owner.frozen) {
-      owner.held.push(entry);
-      return;
-    }
-    entry.run();
-    await settled();
-    if (entry.periodMs === undefined || entry.cancelled || owner.ended) return;
+    if (owner.ended || entry.cancelled) return undefined;
+    if (!owner.frozen) return entry;
+    owner.held.push(entry);
+    return undefined;
+  };
+  const putAgain = (entry: Entry): void => {
+    if (entry.periodMs === undefined || entry.cancelled || entry.owner.ended) return;
     entry.dueMs = elapsedMs + entry.periodMs;
     entry.order = made++;
     put(entry);
+  };
+  const runFirst = async (): Promise<void> => {
+    const entry = takeFirst();
+    if (entry === undefined) return;
+    entry.run();
+    await settled();
+    putAgain(entry);
   };
   const drive = async <T>(work: () => Promise<T>): Promise<T> => {
     assert(!driven, 'virtual time is already being driven: await the call before');
@@ -145,6 +159,20 @@ export function virtualTime(options: { readonly startMs?: number } = {}): Virtua
         if (heap.first === undefined) return false;
         await runFirst();
         return true;
+      }),
+    runUntil: (over, stepsMax) =>
+      drive(async () => {
+        for (let steps = 0; !over(); steps++) {
+          if (heap.first === undefined) return 'idle';
+          if (steps === stepsMax) return 'busy';
+          const entry = takeFirst();
+          if (entry === undefined) continue;
+          entry.run();
+          // A turn of the real loop now and then, so that the process can still be spoken to.
+          await (steps % STEPS_PER_TURN === 0 ? settled() : chainsEnded());
+          putAgain(entry);
+        }
+        return 'over';
       }),
     jumpWallClock(byMs) {
       wallShiftMs += byMs;
@@ -253,6 +281,11 @@ class EntryHeap {
     this.#place(other.at, one);
     this.#place(at, other);
   }
+}
+
+/** Every promise chain that does not wait for the machine has run to its end by then: ticks come after all microtasks. */
+function chainsEnded(): Promise<void> {
+  return new Promise((resolve) => process.nextTick(resolve));
 }
 
 /** One turn of the real event loop: every promise chain that can run to its end has done so by then. */

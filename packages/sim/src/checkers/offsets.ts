@@ -12,6 +12,8 @@ export class OffsetWatch {
   readonly #seen = new Map<string, number>();
   #stopped = false;
   #wrong: Error | undefined;
+  /** Once all are there. */
+  #inputs: readonly TopicPartition[] | undefined;
 
   constructor(cluster: Cluster) {
     this.#cluster = cluster;
@@ -35,13 +37,19 @@ export class OffsetWatch {
   }
   async #look(): Promise<void> {
     const cluster = this.#cluster;
-    const topics = await cluster.admin.describeTopics(undefined);
-    const counts = new Map([...topics].map(([name, { partitions }]) => [name, partitions]));
-    for (const [key, { offset }] of await cluster.admin.committedOffsets(cluster.topology.name, inputsOf(cluster, counts))) {
+    for (const [key, { offset }] of await cluster.admin.committedOffsets(cluster.topology.name, this.#inputs ?? (await this.#findInputs()))) {
       const before = this.#seen.get(key) ?? 0;
       if (offset < before) this.#wrong ??= new Error(`the committed offset of ${key} went back from ${before} to ${offset} (K7)`);
       this.#seen.set(key, offset);
     }
+  }
+  async #findInputs(): Promise<readonly TopicPartition[]> {
+    const cluster = this.#cluster;
+    const topics = await cluster.admin.describeTopics(undefined);
+    const counts = new Map([...topics].map(([name, { partitions }]) => [name, partitions]));
+    const found = inputsOf(cluster, counts);
+    if (inputTopics(cluster).every((name) => counts.has(name))) this.#inputs = found;
+    return found;
   }
 }
 
@@ -84,7 +92,9 @@ export async function hasOpenTransactions(cluster: Cluster): Promise<boolean> {
   return [...ends].some(([key, end]) => stable.get(key) !== end);
 }
 
+function inputTopics(cluster: Cluster): readonly string[] {
+  return [...new Set(cluster.topology.subtopologies.flatMap((sub) => sub.sources.map((ref) => topicName(cluster.topology.name, ref))))];
+}
 function inputsOf(cluster: Cluster, counts: ReadonlyMap<string, number>): readonly TopicPartition[] {
-  const names = new Set(cluster.topology.subtopologies.flatMap((sub) => sub.sources.map((ref) => topicName(cluster.topology.name, ref))));
-  return [...names].flatMap((topic) => Array.from({ length: counts.get(topic) ?? 0 }, (_, partition) => ({ topic, partition })));
+  return inputTopics(cluster).flatMap((topic) => Array.from({ length: counts.get(topic) ?? 0 }, (_, partition) => ({ topic, partition })));
 }
