@@ -6,6 +6,12 @@ import type { Located, ReadRequest, ReadRow, RunningApp, StoreFacts } from '@mil
 
 type StoreSpec = StoreFacts['spec'];
 
+interface RowBounds {
+  readonly limit: number;
+  readonly bytesMax: number;
+}
+const ONE_ROW: RowBounds = { limit: 1, bytesMax: Number.POSITIVE_INFINITY };
+
 const WHERE_TO_ASK: Readonly<Record<StoreSpec['kind'], string>> = {
   keyValue: 'this is a key-value store; ask /entries/{key}',
   window: 'this is a window store; ask /windows/{key}',
@@ -32,7 +38,7 @@ export function queryHostOf(app: RunningApp, topology: Topology): QueryHost {
         };
     }
   };
-  const ask = async (store: string, partition: number, query: ReadRequest['query'], limit: number): Promise<StoreAnswer | Refusal> => {
+  const ask = async (store: string, partition: number, query: ReadRequest['query'], { limit, bytesMax }: RowBounds): Promise<StoreAnswer | Refusal> => {
     const located = reads.locatePartition(store, partition);
     if (located.kind !== 'here') {
       const place = locationOf(located);
@@ -40,7 +46,9 @@ export function queryHostOf(app: RunningApp, topology: Topology): QueryHost {
     }
     try {
       const rows = await reads.read(located.taskId, store, query);
-      return { kind: 'rows', rows: rows.slice(0, limit).map(rowOf), truncated: rows.length > limit, meta: metaOf(reads.instanceId, partition) };
+      let bytes = 0;
+      const fitting = rows.slice(0, limit).filter((row) => (bytes += row.bytes ?? 0) <= bytesMax);
+      return { kind: 'rows', rows: fitting.map(rowOf), truncated: rows.length > fitting.length, meta: metaOf(reads.instanceId, partition) };
     } catch (cause) {
       return { kind: 'storeError', cause };
     }
@@ -59,22 +67,22 @@ export function queryHostOf(app: RunningApp, topology: Topology): QueryHost {
       return Array.from({ length: facts.partitions }, (_, partition) => locationOf(reads.locatePartition(store, partition)));
     },
     readKeyValue: async (store, key, asOfMs) =>
-      known(store, 'keyValue', 'versioned') ?? (await ask(store, reads.partitionOf(store, key), { kind: 'entry', key, asOfMs }, 1)),
+      known(store, 'keyValue', 'versioned') ?? (await ask(store, reads.partitionOf(store, key), { kind: 'entry', key, asOfMs }, ONE_ROW)),
     readWindows: async (store, key, range) =>
       known(store, 'window', 'session', 'versioned') ??
       (await ask(
         store,
         reads.partitionOf(store, key),
-        { kind: 'windows', key, fromMs: range.fromMs, toMs: range.toMs, reverse: false, limit: range.limit + 1 },
-        range.limit,
+        { kind: 'windows', key, fromMs: range.fromMs, toMs: range.toMs, reverse: false, limit: range.limit + 1, bytesMax: range.bytesMax },
+        range,
       )),
     readRange: async (store, partition, range) =>
       known(store, 'keyValue') ??
       (await ask(
         store,
         partition,
-        { kind: 'range', from: range.from, to: range.to, prefix: range.prefix, reverse: false, limit: range.limit + 1 },
-        range.limit,
+        { kind: 'range', from: range.from, to: range.to, prefix: range.prefix, reverse: false, limit: range.limit + 1, bytesMax: range.bytesMax },
+        range,
       )),
     health: () => ({ alive: app.state !== 'failed', ready: app.state === 'running', state: app.state }),
     app: () => ({ id: app.id, instanceId: app.instanceId, state: app.state, topology: topology.name }),

@@ -47,6 +47,8 @@ export interface WindowRange {
   readonly fromMs: number;
   readonly toMs: number;
   readonly limit: number;
+  /** Rows beyond so many bytes, as they are stored, are not even read. */
+  readonly bytesMax: number;
 }
 
 /** Both bounds inclusive, values of the key serde; or all keys whose bytes begin with those of `prefix`. */
@@ -55,6 +57,8 @@ export interface KeyRange {
   readonly to?: unknown;
   readonly prefix?: unknown;
   readonly limit: number;
+  /** Rows beyond so many bytes, as they are stored, are not even read. */
+  readonly bytesMax: number;
 }
 
 export type Location =
@@ -80,7 +84,7 @@ export interface Row {
 export interface Answer {
   readonly kind: 'rows';
   readonly rows: readonly Row[];
-  /** True when `limit` cut rows off. */
+  /** True when `limit` or `bytesMax` cut rows off. */
   readonly truncated: boolean;
   readonly meta: AnswerMeta;
 }

@@ -30,14 +30,21 @@ export function listText(
   return `{"items":[${rows.join(',')}],"nextCursor":null,"meta":${JSON.stringify(meta)}}\n`;
 }
 
-/** As many of `rows` as the bound on the body allows. */
-export function withinBytes(rows: readonly string[]): { readonly rows: readonly string[]; readonly truncated: boolean } {
+export interface FittingRows {
+  readonly rows: readonly string[];
+  readonly bytes: number;
+  readonly truncated: boolean;
+}
+
+/** As many of `rows` as the bound on the body allows, or what is left of it. */
+export function withinBytes(rows: readonly string[], bytesMax = LIST_BYTES_MAX): FittingRows {
   let bytes = 0;
   for (let at = 0; at < rows.length; at++) {
-    bytes += Buffer.byteLength(rows[at] as string) + 1;
-    if (bytes > LIST_BYTES_MAX) return { rows: rows.slice(0, at), truncated: true };
+    const more = Buffer.byteLength(rows[at] as string) + 1;
+    if (bytes + more > bytesMax) return { rows: rows.slice(0, at), bytes, truncated: true };
+    bytes += more;
   }
-  return { rows, truncated: false };
+  return { rows, bytes, truncated: false };
 }
 
 function rowData(row: Row): object {

@@ -181,11 +181,11 @@ describe('ranges', () => {
       },
     });
     const seen = await get(server, '/v1/stores/by-number/entries?from=1&to=9&limit=3');
-    expect(asked[0]).toEqual({ from: 1, to: 9, limit: 3 });
+    expect(asked[0]).toMatchObject({ from: 1, to: 9, limit: 3 });
     expect(seen.body.items).toHaveLength(3);
     expect(seen.body).toMatchObject({ meta: { truncated: true } });
     expect((await get(server, '/v1/stores/by-number/entries?prefix=5')).status).toBe(200);
-    expect(asked.at(-1)).toEqual({ prefix: 5, limit: 100 });
+    expect(asked.at(-1)).toMatchObject({ prefix: 5, limit: 100 });
   });
 
   test('one partition may be asked for, and only one that exists', async () => {
@@ -217,6 +217,23 @@ describe('ranges', () => {
     expect(seen.body.items).toHaveLength(7);
     expect(seen.body).toMatchObject({ meta: { truncated: true } });
   });
+});
+
+test('a partition is read only as far as those before it have left room in the list; the bound is said to whoever reads', async () => {
+  const asked: number[] = [];
+  const value = 'x'.repeat(1024 * 1024);
+  const server = await serve({
+    readRange(_name, partition, { bytesMax }) {
+      asked.push(bytesMax);
+      return rows(Array.from({ length: partition === 0 ? 3 : 1 }, (_, at) => ({ key: `${partition}-${at}`, value })));
+    },
+  });
+  const seen = await get(server, '/v1/stores/counts/entries');
+  expect(seen.body.items).toHaveLength(4);
+  expect(seen.body).toMatchObject({ meta: { truncated: false } });
+  const [first, second] = asked as [number, number];
+  expect([asked.length, first]).toEqual([2, 8 * 1024 * 1024]);
+  expect(first - second).toBeGreaterThan(3 * value.length);
 });
 
 describe('windows', () => {

@@ -1,7 +1,7 @@
 // One committed read of one task's store, as rows: the same code on the main thread (shared engines) and in the worker (memory engine).
-// Never: reads what is staged; returns more than the limit asked for (callers bound and page).
+// Never: reads what is staged; returns more than the limit asked for, or goes on past the bound in bytes (callers bound and page).
 import { MillraceError } from '@millrace/core';
-import { type Database, type Entry, keyValueView, sessionView, versionedView, type WindowReadView, windowView } from '@millrace/state';
+import { type Database, type Entry, keyValueView, sessionView, versionedView, type Weighing, type WindowReadView, windowView } from '@millrace/state';
 import type { SessionSpec, StoreSpec, WindowSpec } from '@millrace/topology';
 import type { ReadRequest, ReadRow } from './worker-messages.ts';
 
@@ -20,7 +20,11 @@ function readKeyValue(database: Database, spec: StoreSpec & { kind: 'keyValue' }
       return found === undefined ? [] : [plainRow(found)];
     }
     case 'range':
-      return Array.from(view.range({ from: query.from, to: query.to, prefix: query.prefix, reverse: query.reverse, limit: query.limit }), plainRow);
+      return within(
+        query.bytesMax,
+        (weigh) => view.range({ from: query.from, to: query.to, prefix: query.prefix, reverse: query.reverse, limit: query.limit, weigh }),
+        plainRow,
+      );
     case 'windows':
     case 'allWindows':
       throw unsupported(spec, 'it is a key-value store: ask for entries');
@@ -37,12 +41,16 @@ function readVersions(database: Database, spec: StoreSpec & { kind: 'versioned' 
     }
     case 'windows': {
       const range = { from: query.fromMs, to: query.toMs, reverse: query.reverse, limit: query.limit };
-      return view.versions(query.key, range).map(({ value, validFrom, validTo = Number.MAX_SAFE_INTEGER }) => ({
-        key: query.key,
-        value,
-        timestamp: validFrom,
-        window: { start: validFrom, end: validTo },
-      }));
+      return within(
+        query.bytesMax,
+        (weigh) => view.versions(query.key, { ...range, weigh }),
+        ({ value, validFrom, validTo = Number.MAX_SAFE_INTEGER }) => ({
+          key: query.key,
+          value,
+          timestamp: validFrom,
+          window: { start: validFrom, end: validTo },
+        }),
+      );
     }
     case 'range':
     case 'allWindows':
@@ -57,13 +65,34 @@ function readWindows(
 ): readonly ReadRow[] {
   switch (query.kind) {
     case 'windows':
-      return Array.from(view.fetch(query.key, { from: query.fromMs, to: query.toMs, reverse: query.reverse, limit: query.limit }), windowRow);
+      return within(
+        query.bytesMax,
+        (weigh) => view.fetch(query.key, { from: query.fromMs, to: query.toMs, reverse: query.reverse, limit: query.limit, weigh }),
+        windowRow,
+      );
     case 'allWindows':
       return Array.from(view.fetchAll({ from: query.fromMs, to: query.toMs, limit: query.limit }), windowRow);
     case 'entry':
     case 'range':
       throw unsupported(spec, `it is a ${spec.kind} store: ask for windows`);
   }
+}
+
+/** Rows up to and with the first one past `bytesMax`: it tells whoever asked that there is more. The rest is not read. */
+function within<T>(bytesMax: number | undefined, read: (weigh: Weighing['weigh']) => Iterable<T>, rowOf: (entry: T) => ReadRow): readonly ReadRow[] {
+  if (bytesMax === undefined) return Array.from(read(undefined), rowOf);
+  const rows: ReadRow[] = [];
+  let left = bytesMax;
+  let bytes = 0;
+  const entries = read((weight) => {
+    bytes = weight;
+  });
+  for (const entry of entries) {
+    rows.push({ ...rowOf(entry), bytes });
+    left -= bytes;
+    if (left < 0) break;
+  }
+  return rows;
 }
 
 function plainRow(entry: Entry<unknown, unknown>): ReadRow {

@@ -55,13 +55,21 @@ export interface SeatPlan {
   readonly recordBytesMax: Readonly<Record<string, number>>;
 }
 
-/** A read of committed state in the worker that owns it (memory engine). */
+/** A read of committed state in the worker that owns it (memory engine). `bytesMax`: the row with which the rows as stored pass it is the last. */
 export interface ReadRequest {
   readonly taskId: string;
   readonly store: string;
   readonly query: /** `asOfMs`: of a versioned store, the value that held then. */
     | { readonly kind: 'entry'; readonly key: unknown; readonly asOfMs?: number | undefined }
-    | { readonly kind: 'range'; readonly from: unknown; readonly to: unknown; readonly prefix: unknown; readonly reverse: boolean; readonly limit: number }
+    | {
+        readonly kind: 'range';
+        readonly from: unknown;
+        readonly to: unknown;
+        readonly prefix: unknown;
+        readonly reverse: boolean;
+        readonly limit: number;
+        readonly bytesMax?: number;
+      }
     | {
         readonly kind: 'windows';
         readonly key: unknown;
@@ -69,6 +77,7 @@ export interface ReadRequest {
         readonly toMs: number | undefined;
         readonly reverse: boolean;
         readonly limit: number;
+        readonly bytesMax?: number;
       }
     | { readonly kind: 'allWindows'; readonly fromMs: number | undefined; readonly toMs: number | undefined; readonly limit: number };
 }
@@ -78,6 +87,8 @@ export interface ReadRow {
   readonly value: unknown;
   readonly timestamp: number;
   readonly window: { readonly start: number; readonly end: number } | undefined;
+  /** As stored, where the question has a bound in bytes. */
+  readonly bytes?: number;
 }
 
 export type WorkerRequest =

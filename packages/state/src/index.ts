@@ -22,6 +22,7 @@ export {
   type SessionViewSpec,
   sessionView,
   type ViewSpec,
+  type Weighing,
   type WindowReadView,
   type WindowViewSpec,
   windowView,

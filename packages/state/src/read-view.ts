@@ -35,19 +35,24 @@ export interface SessionViewSpec extends ViewSpec {
   readonly retentionMs: number;
 }
 
+/** Whoever answers strangers stops at a bound in bytes: told of each row, before it is handed out, what key and value weigh as they lie in the store. */
+export interface Weighing {
+  readonly weigh?: ((bytes: number) => void) | undefined;
+}
+
 export interface KeyValueReadView<K, V> {
   get(key: K): Entry<K, V> | undefined;
   /** Lazily, in key order; stop early and the cursor is closed. */
-  range(range?: Range<K>): Generator<Entry<K, V>>;
+  range(range?: Range<K> & Weighing): Generator<Entry<K, V>>;
   approximateCount(): number;
 }
 
 export interface WindowReadView<K, V> {
   get(key: K, windowStart: number): Entry<Windowed<K>, V> | undefined;
   /** One key, by window start; bounds inclusive on the start. */
-  fetch(key: K, range?: TimeRange): Generator<Entry<Windowed<K>, V>>;
+  fetch(key: K, range?: TimeRange & Weighing): Generator<Entry<Windowed<K>, V>>;
   /** All keys, by segment, key bytes, window start. */
-  fetchAll(range?: TimeRange): Generator<Entry<Windowed<K>, V>>;
+  fetchAll(range?: TimeRange & Weighing): Generator<Entry<Windowed<K>, V>>;
   approximateCount(): number;
 }
 
@@ -67,7 +72,10 @@ export function keyValueView<K, V>(database: Database, spec: ViewSpec): KeyValue
           ? { gte: range.from === undefined ? undefined : keys.bytesOf(range.from), lte: range.to === undefined ? undefined : keys.bytesOf(range.to) }
           : { gte: prefix, lt: prefixEnd(prefix) };
       using rows = new Cursor(disk.scan({ ...bounds, reverse: range.reverse, limit: range.limit }));
-      while (rows.next()) yield { key: keys.fromBytes(rows.key) as K, value: values.thaw(rows.value) as V, timestamp: rowTimestamp(rows.value, spec.name) };
+      while (rows.next()) {
+        range.weigh?.(rows.key.length + rows.value.length);
+        yield { key: keys.fromBytes(rows.key) as K, value: values.thaw(rows.value) as V, timestamp: rowTimestamp(rows.value, spec.name) };
+      }
     },
     approximateCount: () => disk.approximateCount(),
   };
@@ -107,7 +115,7 @@ export function windowView<K, V>(database: Database, spec: WindowViewSpec): Wind
     timestamp: rowTimestamp(row, spec.name),
   });
 
-  function* fetch(key: K, range: TimeRange = {}): Generator<Entry<Windowed<K>, V>> {
+  function* fetch(key: K, range: TimeRange & Weighing = {}): Generator<Entry<Windowed<K>, V>> {
     const bytes = copyBytes(keys.bytesOf(key));
     const [from, to] = visible(range);
     const reverse = range.reverse === true;
@@ -117,12 +125,13 @@ export function windowView<K, V>(database: Database, spec: WindowViewSpec): Wind
       while (left > 0 && rows.next()) {
         if (rows.key.length !== SEGMENT_BYTES + bytes.length + WINDOW_SUFFIX_BYTES) continue; // a longer key that begins with this one
         left--;
+        range.weigh?.(rows.key.length + rows.value.length);
         yield entry(key, diskKeyStart(rows.key), rows.value);
       }
     }
   }
 
-  function* fetchAll(range: TimeRange = {}): Generator<Entry<Windowed<K>, V>> {
+  function* fetchAll(range: TimeRange & Weighing = {}): Generator<Entry<Windowed<K>, V>> {
     const [from, to] = visible(range);
     const reverse = range.reverse === true;
     let left = range.limit ?? Number.POSITIVE_INFINITY;
@@ -132,6 +141,7 @@ export function windowView<K, V>(database: Database, spec: WindowViewSpec): Wind
         const start = diskKeyStart(rows.key);
         if (start < from || start > to) continue;
         left--;
+        range.weigh?.(rows.key.length + rows.value.length);
         yield entry(keys.fromBytes(copyBytes(rows.key.subarray(SEGMENT_BYTES, rows.key.length - WINDOW_SUFFIX_BYTES))) as K, start, rows.value);
       }
     }
@@ -155,7 +165,7 @@ export function sessionView<K, V>(database: Database, spec: SessionViewSpec): Pi
   const values = createValueForm(spec.value, spec.name, spec.name);
   const interval = segmentInterval(spec.retentionMs);
 
-  function* sessions(bytes: Buffer | undefined, range: TimeRange): Generator<Entry<Windowed<K>, V>> {
+  function* sessions(bytes: Buffer | undefined, range: TimeRange & Weighing): Generator<Entry<Windowed<K>, V>> {
     const checkpoint = readCheckpoint(database, spec.name);
     const observed = checkpoint === undefined || checkpoint === 'corrupt' ? -1 : checkpoint.observedTime;
     const from = range.from ?? 0;
@@ -174,6 +184,7 @@ export function sessionView<K, V>(database: Database, spec: SessionViewSpec): Pi
         const { key, start, end } = sessionOfDiskKey(rows.key);
         if (end < fromEnd || start < from || start > to) continue;
         left--;
+        range.weigh?.(rows.key.length + rows.value.length);
         yield { key: { key: keys.fromBytes(copyBytes(key)) as K, window: { start, end } }, value: values.thaw(rows.value) as V, timestamp: end };
       }
     }

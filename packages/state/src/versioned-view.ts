@@ -2,7 +2,7 @@
 import type { Database } from './byte-store.ts';
 import { readCheckpoint } from './checkpoint.ts';
 import { OPEN_END, type StoredVersion } from './layouts/versioned.ts';
-import type { ViewSpec } from './read-view.ts';
+import type { ViewSpec, Weighing } from './read-view.ts';
 import type { Entry, TimeRange, Version } from './stores/contract.ts';
 import { createKeyForm } from './stores/key-form.ts';
 import { createValueForm } from './stores/value-form.ts';
@@ -16,7 +16,7 @@ export interface VersionedReadView<K, V> {
   /** The newest value, or the one that held at `asOf`; the timestamp is the time from which it holds. */
   get(key: K, asOf?: number): Entry<K, V> | undefined;
   /** Versions that held at some time in [from, to], oldest first, tombstones included. */
-  versions(key: K, range?: TimeRange): readonly Version<V>[];
+  versions(key: K, range?: TimeRange & Weighing): Iterable<Version<V>>;
 }
 
 export function versionedView<K, V>(database: Database, spec: VersionedViewSpec): VersionedReadView<K, V> {
@@ -37,14 +37,13 @@ export function versionedView<K, V>(database: Database, spec: VersionedViewSpec)
       const observed = observedTime();
       return asOf < observed - spec.historyMs ? undefined : entry(key, history.superseded(bytes, asOf, observed));
     },
-    versions(key, range = {}) {
+    *versions(key, range = {}) {
       const observed = observedTime();
       const all = history.all(keys.bytesOf(key), observed);
-      return selectVersions(withEnds(all), range, observed - spec.historyMs).map(({ from, to, value }) => ({
-        value: value === null ? null : (values.thawValue(value) as V),
-        validFrom: from,
-        validTo: to === OPEN_END ? undefined : to,
-      }));
+      for (const { from, to, value } of selectVersions(withEnds(all), range, observed - spec.historyMs)) {
+        range.weigh?.(value?.length ?? 0);
+        yield { value: value === null ? null : (values.thawValue(value) as V), validFrom: from, validTo: to === OPEN_END ? undefined : to };
+      }
     },
   };
 }

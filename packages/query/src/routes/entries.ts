@@ -1,12 +1,12 @@
 // Reads of key-value stores: one key, or a range over the partitions of all instances.
 import { type Exchange, json } from '../exchange.ts';
-import type { KeyRange, Location, StoreSummary } from '../host.ts';
+import type { Answer, KeyRange, Location, Refusal, StoreSummary } from '../host.ts';
 import { KEY_FORMATS, parseKey } from '../key-text.ts';
 import { type HttpReply, PeerFailure } from '../node-http.ts';
 import type { Parameters } from '../parameters.ts';
 import { askPeer } from '../peer.ts';
 import { Problem, problemOf } from '../problem.ts';
-import { listText, type PartitionNote, pointText, rowText, withinBytes } from '../row-json.ts';
+import { LIST_BYTES_MAX, listText, type PartitionNote, pointText, rowText, withinBytes } from '../row-json.ts';
 import { askOwner } from './owner.ts';
 
 const WINDOWS_HINT = 'ask GET /v1/stores/{store}/windows/{key} instead.';
@@ -43,16 +43,53 @@ export async function readEntries(exchange: Exchange): Promise<HttpReply> {
     (location) => (wanted === undefined || location.partition === wanted) && (!localOnly || wanted !== undefined || location.kind === 'local'),
   );
   const parts: Part[] = [];
+  const room = new Room();
   for (let at = 0; at < chosen.length; at += PARTITIONS_AT_ONCE) {
-    parts.push(...(await Promise.all(chosen.slice(at, at + PARTITIONS_AT_ONCE).map((location) => readPart(exchange, store, range, location, localOnly)))));
+    parts.push(
+      ...(await Promise.all(chosen.slice(at, at + PARTITIONS_AT_ONCE).map((location) => readPart(exchange, store, range, location, localOnly, room)))),
+    );
   }
   return merge(store, range.limit, parts);
 }
 
 /** Partitions that one scan reads at the same time. */
-const PARTITIONS_AT_ONCE = 8;
+const PARTITIONS_AT_ONCE = 4;
 
-function keyRange(parameters: Parameters, store: StoreSummary): KeyRange {
+/**
+ * What is left of the list's bytes. Partitions wait for their owners side by side, but read one after another: each reads no more than those before
+ * it have left, so that a list never holds much more than its bound in memory.
+ */
+class Room {
+  #left = LIST_BYTES_MAX;
+  #turn: Promise<unknown> = Promise.resolve();
+
+  read(ask: (bytesMax: number) => Answer | Refusal | Promise<Answer | Refusal>): Promise<TextAnswer | Refusal> {
+    const answer = this.#turn.then(async (): Promise<TextAnswer | Refusal> => {
+      const found = await ask(this.#left);
+      if (found.kind !== 'rows') return found;
+      const { texts, truncated } = this.take(found.rows.map(rowText));
+      return { kind: 'rows', texts, truncated: found.truncated || truncated, note: found.meta };
+    });
+    this.#turn = answer.catch(() => undefined);
+    return answer;
+  }
+
+  /** Those of `texts` that still fit. */
+  take(texts: readonly string[]): { readonly texts: readonly string[]; readonly truncated: boolean } {
+    const { rows, bytes, truncated } = withinBytes(texts, this.#left);
+    this.#left = truncated ? 0 : this.#left - bytes;
+    return { texts: rows, truncated };
+  }
+}
+
+interface TextAnswer {
+  readonly kind: 'rows';
+  readonly texts: readonly string[];
+  readonly truncated: boolean;
+  readonly note: PartitionNote;
+}
+
+function keyRange(parameters: Parameters, store: StoreSummary): Omit<KeyRange, 'bytesMax'> {
   const format = parameters.choice('keyFormat', KEY_FORMATS);
   const read = (name: string): object => {
     const text = parameters.text(name);
@@ -69,36 +106,45 @@ type Part =
   | { readonly kind: 'read'; readonly rows: readonly string[]; readonly truncated: boolean; readonly note: PartitionNote }
   | { readonly kind: 'failed'; readonly note: PartitionNote; readonly problem: Problem };
 
-async function readPart(exchange: Exchange, store: StoreSummary, range: KeyRange, location: Location, localOnly: boolean): Promise<Part> {
+async function readPart(
+  exchange: Exchange,
+  store: StoreSummary,
+  range: Omit<KeyRange, 'bytesMax'>,
+  location: Location,
+  localOnly: boolean,
+  room: Room,
+): Promise<Part> {
   const { partition } = location;
   try {
     if (location.kind === 'nowhere') throw problemOf(location.refusal, store.name);
     if (location.kind === 'remote') {
       if (localOnly) throw problemOf({ kind: 'notOwner', partition }, store.name);
-      return await readPeer(exchange, location);
+      return await readPeer(exchange, location, room);
     }
-    const answer = await exchange.answer(store.name, async () => exchange.host.readRange(store.name, partition, range));
-    return { kind: 'read', rows: answer.rows.map(rowText), truncated: answer.truncated, note: answer.meta };
+    const answer = await exchange.answer(store.name, () => room.read((bytesMax) => exchange.host.readRange(store.name, partition, { ...range, bytesMax })));
+    return { kind: 'read', rows: answer.texts, truncated: answer.truncated, note: answer.note };
   } catch (error) {
     if (!(error instanceof Problem)) throw error;
     return { kind: 'failed', note: { partition, error: error.code }, problem: error };
   }
 }
 
-async function readPeer(exchange: Exchange, location: Location & { readonly kind: 'remote' }): Promise<Part> {
+async function readPeer(exchange: Exchange, location: Location & { readonly kind: 'remote' }, room: Room): Promise<Part> {
   const { partition, instance } = location;
   const target = new URL(exchange.request.target, 'http://peer');
   target.searchParams.set('partition', String(partition));
   try {
     const reply = await askPeer(exchange.peers, location.address, target.pathname + target.search, exchange.remainingMs(), exchange.request.signal);
     const list = reply.status === 200 ? readList(reply.body) : undefined;
-    if (list !== undefined)
+    if (list !== undefined) {
+      const { texts, truncated } = room.take(list.items.map((item) => JSON.stringify(item)));
       return {
         kind: 'read',
-        rows: list.items.map((item) => JSON.stringify(item)),
-        truncated: list.meta.truncated === true,
+        rows: texts,
+        truncated: truncated || list.meta.truncated === true,
         note: { partition, instance, ...list.meta.partitions?.[0] },
       };
+    }
   } catch (error) {
     if (!(error instanceof PeerFailure)) throw error;
     if (error.timedOut) throw new Problem('upstream-timeout', `${instance} did not answer in time.`, { partition });

@@ -3,7 +3,7 @@ import { type Exchange, json } from '../exchange.ts';
 import { KEY_FORMATS, parseKey } from '../key-text.ts';
 import type { HttpReply } from '../node-http.ts';
 import { Problem } from '../problem.ts';
-import { listText, rowText, withinBytes } from '../row-json.ts';
+import { LIST_BYTES_MAX, listText, rowText, withinBytes } from '../row-json.ts';
 import { askOwner } from './owner.ts';
 
 /** Beyond every instant a Date holds. */
@@ -27,10 +27,10 @@ async function readByStart(exchange: Exchange, kind: 'window' | 'session' | 'ver
   if (fromMs > toMs) throw new Problem('invalid-parameter', 'Parameter "from" is later than "to".', { parameter: 'from' });
   const limit = parameters.limit();
   const found = await askOwner(exchange, store.name, key, parameters.choice('routing', ['proxy', 'local']), async () => {
-    const answer = await exchange.host.readWindows(store.name, key, { fromMs, toMs, limit });
-    if (answer.kind !== 'rows' || answer.rows.length > 0) return answer;
+    const answer = await exchange.host.readWindows(store.name, key, { fromMs, toMs, limit, bytesMax: LIST_BYTES_MAX });
+    if (answer.kind !== 'rows' || answer.rows.length > 0 || answer.truncated) return answer;
     // No window in the range: is the key known at all? An empty list and an unknown key are two answers.
-    const any = await exchange.host.readWindows(store.name, key, { fromMs: EARLIEST_MS, toMs: LATEST_MS, limit: 1 });
+    const any = await exchange.host.readWindows(store.name, key, { fromMs: EARLIEST_MS, toMs: LATEST_MS, limit: 1, bytesMax: LIST_BYTES_MAX });
     if (any.kind === 'rows' && any.rows.length === 0)
       throw new Problem('key-not-found', `"${store.name}" holds no ${kind === 'versioned' ? 'version' : kind} of this key.`, {
         partition: answer.meta.partition,
