@@ -1,15 +1,27 @@
 // An instance on the calling thread over an embedded broker on loopback sockets: what tests of restarts start, feed, stop and start again.
+// Other ports (a network that answers for the broker, a disk that fails, virtual time) come in from outside.
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type Broker, startBroker } from '@millrace/broker';
-import { createAdmin, createConsumer, createProducer } from '@millrace/client';
-import { nodeDisk, nodeNetwork, nodeThreads, noHeaders, partitionForKey, silentLogger, systemChance, systemClock, systemTimers } from '@millrace/core';
+import { type Broker, type BrokerOptions, startBroker } from '@millrace/broker';
+import { type ConnectionOptions, createAdmin, createConsumer, createProducer, type LogAdmin } from '@millrace/client';
+import {
+  nodeDisk,
+  nodeNetwork,
+  nodeThreads,
+  noHeaders,
+  type Ports,
+  partitionForKey,
+  silentLogger,
+  systemChance,
+  systemClock,
+  systemTimers,
+} from '@millrace/core';
 import { BatchPool, RecordReader } from '@millrace/protocol';
-import { createRunningApp, type RunningApp } from '@millrace/runtime';
+import { type AppOptions, createRunningApp, type RunningApp } from '@millrace/runtime';
 import type { Topology } from '@millrace/topology';
 
-const ports = { clock: systemClock, timers: systemTimers, chance: systemChance, network: nodeNetwork, disk: nodeDisk, log: silentLogger };
+const ports: Ports = { clock: systemClock, timers: systemTimers, chance: systemChance, network: nodeNetwork, disk: nodeDisk, log: silentLogger };
 export type EngineName = 'memory' | 'lmdb' | 'rocksdb';
 export const ENGINE_NAMES: readonly EngineName[] = ['memory', 'lmdb', 'rocksdb'];
 const ENGINES = (['rocksdb', 'lmdb'] as const).map((name) => ({ name, module: new URL(`../../packages/state-${name}/src/index.ts`, import.meta.url).href }));
@@ -25,49 +37,96 @@ export interface Seen {
   readonly timestamp: number;
 }
 
+/** What a rig stands on; without it, this machine. */
+export interface Ground {
+  /** Of the broker and of whoever sends and reads. */
+  readonly ports?: Partial<Ports>;
+  /** Of the application, where they differ. */
+  readonly appPorts?: Partial<Ports>;
+  readonly broker?: Partial<BrokerOptions>;
+  /** What all clients add to their connections. */
+  readonly connection?: Pick<ConnectionOptions, 'ssl' | 'sasl'>;
+}
+
+export interface RigAppOptions extends AppOptions {
+  readonly engine: EngineName;
+  readonly disk: string;
+}
+
 export class AppRig {
-  readonly #folder = mkdtempSync(join(tmpdir(), 'millrace-rig-'));
+  /** Of the broker's files and of the state directories, by the name of their disk. */
+  readonly folder = mkdtempSync(join(tmpdir(), 'millrace-rig-'));
+  readonly #ports: Ports;
+  readonly #appPorts: Ports;
+  readonly #brokerOptions: Partial<BrokerOptions>;
+  readonly #secrets: Pick<ConnectionOptions, 'ssl' | 'sasl'>;
   readonly #batches = new BatchPool();
   #broker: Broker | undefined;
 
+  constructor(ground: Ground = {}) {
+    this.#ports = { ...ports, ...ground.ports };
+    this.#appPorts = { ...this.#ports, ...ground.appPorts };
+    this.#brokerOptions = ground.broker ?? {};
+    this.#secrets = ground.connection ?? {};
+  }
+
+  /** Also after `stopBroker`: on the same files, and on another port unless the options name one. */
   async start(): Promise<void> {
-    this.#broker = await startBroker({ dataDir: join(this.#folder, 'broker'), port: 0 }, ports);
+    this.#broker = await startBroker({ dataDir: join(this.folder, 'broker'), port: 0, ...this.#brokerOptions }, this.#ports);
+  }
+  get broker(): Broker {
+    if (this.#broker === undefined) throw new Error('the rig has not been started');
+    return this.#broker;
+  }
+  async stopBroker(): Promise<void> {
+    await this.#broker?.close();
+    this.#broker = undefined;
   }
   async close(): Promise<void> {
-    await this.#broker?.close();
-    rmSync(this.#folder, { recursive: true, force: true });
+    await this.stopBroker();
+    rmSync(this.folder, { recursive: true, force: true });
   }
 
   async createTopics(partitions: number, policy: 'delete' | 'compact', ...names: readonly string[]): Promise<void> {
-    const admin = createAdmin(this.#connection('setup'), {}, ports);
-    await admin.createTopics(names.map((name) => ({ name, partitions, replication: -1, config: { 'cleanup.policy': policy } })));
+    await this.createTopicsWith(partitions, { 'cleanup.policy': policy }, ...names);
+  }
+  async createTopicsWith(partitions: number, config: Readonly<Record<string, string>>, ...names: readonly string[]): Promise<void> {
+    const admin = this.admin('setup');
+    await admin.createTopics(names.map((name) => ({ name, partitions, replication: -1, config })));
     await admin.close();
   }
 
   /** `disk` names a state directory of its own: the same name, the same disk. */
-  async app(topology: Topology, options: { readonly engine: EngineName; readonly disk: string }): Promise<RunningApp> {
-    const app = createRunningApp(
-      topology,
-      {
-        workers: 0,
-        engine: options.engine,
-        stateDir: join(this.#folder, options.disk),
-        commitInterval: '30ms',
-        settleInterval: '60ms',
-        internalTopics: { partitions: 2 },
-      },
-      { ports, threads: nodeThreads, engines: ENGINES, brokers: [this.#address], embedded: true, address: () => undefined },
-    );
+  async app(topology: Topology, options: RigAppOptions): Promise<RunningApp> {
+    const app = this.create(topology, options);
     await app.start();
     await app.waitFor('running');
     return app;
   }
 
+  /** The same before its start. `brokers`: another way to the broker. */
+  create(topology: Topology, { disk, ...options }: RigAppOptions): RunningApp {
+    const { brokers = [this.address], ...rest } = options;
+    return createRunningApp(
+      topology,
+      {
+        workers: 0,
+        stateDir: join(this.folder, disk),
+        commitInterval: '30ms',
+        settleInterval: '60ms',
+        internalTopics: { partitions: 2 },
+        ...(this.#secrets as object),
+        ...rest,
+      },
+      { ports: this.#appPorts, threads: nodeThreads, engines: ENGINES, brokers, embedded: true, address: () => undefined },
+    );
+  }
+
   async send(topic: string, records: readonly Sent[]): Promise<void> {
-    const admin = createAdmin(this.#connection('sender-admin'), {}, ports);
+    const admin = this.admin('sender-admin');
     const partitions = (await admin.describeTopics([topic])).get(topic)?.partitions ?? 1;
     await admin.close();
-    const producer = createProducer(this.#connection('sender'), {}, ports);
+    const producer = createProducer(this.#connection('sender'), {}, this.#ports);
     await producer.initialise();
     producer.begin();
     for (const { key, value, timestamp } of records) {
@@ -83,18 +142,18 @@ export class AppRig {
 
   /** Everything committed in a topic, partition by partition. */
   async read(topic: string): Promise<readonly Seen[]> {
-    const admin = createAdmin(this.#connection('reader-admin'), {}, ports);
+    const admin = this.admin('reader-admin');
     const count = (await admin.describeTopics([topic])).get(topic)?.partitions ?? 0;
     const places = Array.from({ length: count }, (_, partition) => ({ topic, partition }));
     const ends = await admin.listOffsets(places, 'latestStable');
     await admin.close();
-    const consumer = createConsumer(this.#connection('reader'), { isolation: 'read_committed' }, ports);
+    const consumer = createConsumer(this.#connection('reader'), { isolation: 'read_committed' }, this.#ports);
     consumer.assign(places.map((place) => ({ ...place, offset: 0 as never })));
     const seen: Seen[] = [];
     const reader = new RecordReader();
     while (places.some((place) => (consumer.position(place) ?? 0) < (ends.get(`${topic}-${place.partition}`) ?? 0))) {
       for (const event of await consumer.poll(100)) {
-        if (event.kind !== 'data') continue;
+        if (event.kind !== 'data') throw new Error(`reading ${topic} brought ${JSON.stringify(event)}`);
         for (const view of event.data.batches) {
           reader.reset(view);
           while (reader.next()) {
@@ -109,12 +168,15 @@ export class AppRig {
     return seen;
   }
 
-  get #address(): string {
-    if (this.#broker === undefined) throw new Error('the rig has not been started');
-    return this.#broker.address;
+  get address(): string {
+    return this.broker.address;
+  }
+  /** A client's own connection to the broker. */
+  admin(clientId = 'admin'): LogAdmin {
+    return createAdmin(this.#connection(clientId), {}, this.#ports);
   }
   #connection(clientId: string) {
-    return { brokers: [this.#address], clientId, connectionTimeoutMs: 5_000, requestTimeoutMs: 10_000 };
+    return { brokers: [this.address], clientId, connectionTimeoutMs: 5_000, requestTimeoutMs: 10_000, ...this.#secrets };
   }
 }
 
