@@ -18,8 +18,12 @@ await orExplain(async () => {
   process.stdout.write(`${equal} equal, ${count} skipped\n`);
   for (const [reason, names] of reasons)
     process.stdout.write(`  skipped ${names.length}: ${reason} (${names.slice(0, 5).join(', ')}${names.length > 5 ? ', …' : ''})\n`);
-  if (onPurpose.length > 0)
-    process.stdout.write(`  equal but for one part that differs on purpose (test/golden/check-case.ts says which): ${onPurpose.join(', ')}\n`);
+  const different = new Set([...onPurpose.values()].flat()).size;
+  process.stdout.write(
+    `  ${equal - different} equal as they are, ${different} but for a difference on purpose (test/golden/on-purpose.ts), compared whole all the same:\n`,
+  );
+  for (const [rule, names] of [...onPurpose].sort((a, b) => b[1].length - a[1].length))
+    process.stdout.write(`    ${names.length} ${rule} (${names.slice(0, 5).join(', ')}${names.length > 5 ? ', …' : ''})\n`);
   printLastLine(equal, failed, count);
   process.exitCode = failed === 0 ? 0 : 1;
 });

@@ -9,7 +9,8 @@ import type { Case, Row, TopicSerdes } from './case-format.ts';
 import { copartitionGroups, united } from './copartition.ts';
 import { Driver, type Mark } from './driver.ts';
 import { NotExpressible } from './functions.ts';
-import { openParts } from './on-purpose.ts';
+import { AS_OURS, type Likenesses } from './likeness.ts';
+import { isCached, RULES, type Rule } from './on-purpose.ts';
 import { isProcessorApi, processorApiTopology } from './papi.ts';
 import { bytesRow, isJoinBuffer, outputRow, storeRows, toArrival } from './read-back.ts';
 import { normalized, serdeNamed } from './serdes.ts';
@@ -22,44 +23,75 @@ export interface Difference {
   readonly actual: unknown;
 }
 
-/** Where we differ on purpose, and in what. */
-export const DIFFERENT: Readonly<Record<string, { readonly part: 'internalTopics' | 'build' | 'run'; readonly why: string }>> = {
-  'stream-table/grace-null-key': { part: 'run', why: 'a record without key in a left join with grace fails in Kafka Streams; here it is joined with nothing, at once, as in a join without grace' },
-  'window-sliding/zero-difference': { part: 'build', why: 'a difference of 0 is refused when the window is declared; Kafka Streams fails at the first record' },
-};
+/** How a case came out. */
+export interface Outcome {
+  /** Empty: equal. */
+  readonly differences: readonly Difference[];
+  /** Names of the rules without which it would differ. */
+  readonly onPurpose: readonly string[];
+}
 
-/** Empty: equal. Throws NotExpressible for what cannot be said in our DSL, with the reason. */
-export function checkCase(given: Case): readonly Difference[] {
+/**
+ * Compares a case as it is; where it differs, once more with the rules of `on-purpose` that could matter, each alone and then together.
+ * Throws NotExpressible for what cannot be said in our DSL, with the reason.
+ */
+export function checkCase(given: Case): Outcome {
+  const differences = compareCase(given, AS_OURS);
+  if (differences.length === 0) return { differences, onPurpose: [] };
+  const rules = RULES.filter((rule) => rule.applies(given));
+  const alone = rules.find((rule) => compareBy(given, [rule]).length === 0);
+  if (alone !== undefined) return { differences: [], onPurpose: [alone.name] };
+  const left = rules.length === 0 ? differences : compareBy(given, rules);
+  if (left.length > 0) return { differences: left, onPurpose: [] };
+  return { differences: [], onPurpose: needed(given, rules).map(({ name }) => name) };
+}
+
+/** Rules are taken away one after another as long as the case stays equal. */
+function needed(given: Case, rules: readonly Rule[]): readonly Rule[] {
+  return rules.reduce((kept, rule) => {
+    const fewer = kept.filter((each) => each !== rule);
+    return compareBy(given, fewer).length === 0 ? fewer : kept;
+  }, rules);
+}
+
+function compareBy(given: Case, rules: readonly Rule[]): readonly Difference[] {
+  const altered = rules.reduce((whole, rule) => rule.without?.(whole) ?? whole, given);
+  return compareCase(altered, new Set(rules.flatMap(({ likeness }) => likeness ?? [])));
+}
+
+function compareCase(given: Case, likenesses: Likenesses): readonly Difference[] {
+  try {
+    return compareParts(given, likenesses);
+  } catch (error) {
+    if (error instanceof NotExpressible) throw error;
+    return [{ part: 'threw', expected: undefined, actual: error instanceof Error ? (error.stack ?? error.message) : String(error) }];
+  }
+}
+
+function compareParts(given: Case, likenesses: Likenesses): readonly Difference[] {
   const { expect: expected } = given;
-  if (expected.error !== undefined && openParts(given).has('error')) return [];
-  if (expected.error !== undefined || DIFFERENT[given.name]?.part === 'build') return checkRefused(given);
-  const found = new Differences(given);
-  const built = build(given);
+  if (expected.error !== undefined) return checkRefused(given, likenesses);
+  const found = new Differences();
+  const built = build(given, likenesses);
   if (expected.describe !== undefined) found.compare('describe', expected.describe, built.describe());
-  checkInternalTopics(given, built, found);
-  if (given.describeOnly !== true && DIFFERENT[given.name]?.part !== 'run') checkRun(given, built, found);
+  checkInternalTopics(given, built, found, likenesses);
+  if (given.describeOnly !== true) checkRun(given, built, found, likenesses);
   return found.all;
 }
 
 class Differences {
   readonly all: Difference[] = [];
-  /** Parts in which Kafka Streams itself differs between its store kinds, or we on purpose. */
-  readonly #open: ReadonlySet<string>;
-  constructor(given: Case) {
-    this.#open = new Set([...(given.storeKindMatters ?? []), ...openParts(given), DIFFERENT[given.name]?.part ?? '']);
-  }
   compare(part: string, expected: unknown, actual: unknown): void {
-    if (this.#open.has(part.split(' ')[0] as string) || isDeepStrictEqual(plain(expected), plain(actual))) return;
-    this.all.push({ part, expected, actual });
+    if (!isDeepStrictEqual(plain(expected), plain(actual))) this.all.push({ part, expected, actual });
   }
 }
 
 /** As JSON has it: without undefined members, prototypes and the sign of a zero. */
 const plain = (value: unknown): unknown => JSON.parse(JSON.stringify(value ?? null));
 
-function checkRefused(given: Case): readonly Difference[] {
+function checkRefused(given: Case, likenesses: Likenesses): readonly Difference[] {
   try {
-    build(given);
+    build(given, likenesses);
   } catch (error) {
     if (error instanceof NotExpressible) throw error;
     if (MillraceError.is(error) && /^ERR_(TOPOLOGY|OPTION|NAME|STORE_NOT_CONNECTED)$/.test(error.code)) return [];
@@ -68,17 +100,18 @@ function checkRefused(given: Case): readonly Difference[] {
   return [{ part: 'error', expected: given.expect.error, actual: 'built' }];
 }
 
-function build(given: Case): Topology {
-  if (isProcessorApi(given)) return processorApiTopology(given);
+function build(given: Case, likenesses: Likenesses): Topology {
+  if (isProcessorApi(given)) return processorApiTopology(given, likenesses);
   const optimization = given.config['topology.optimization'] ?? 'none';
-  const parts = { reuse: 'reuseSourceTopics', merge: 'mergeRepartitions', self: 'singleStoreSelfJoin' } as const;
-  const optimize = optimization === 'all' ? true : Object.entries(parts).flatMap(([word, name]) => (optimization.includes(word) ? [name] : []));
+  const merging = likenesses.has('mergesLoosely') ? 'mergeRepartitionsAsKafkaStreams' : 'mergeRepartitions';
+  const parts = { reuse: 'reuseSourceTopics', merge: merging, self: 'singleStoreSelfJoin' } as const;
+  const optimize = Object.entries(parts).flatMap(([word, name]) => (optimization === 'all' || optimization.includes(word) ? [name] : []));
   const defaults = { key: serdeNamed(given.config['default.key.serde'] ?? 'bytes'), value: serdeNamed(given.config['default.value.serde'] ?? 'bytes') };
   const naming = given.config['ensure.explicit.internal.resource.naming'] === 'true' ? 'explicit' : 'generated';
-  return topology('parity', (t) => translate(given, t), { optimize, defaults, naming });
+  return topology('parity', (t) => translate(given, t, likenesses), { optimize, defaults, naming });
 }
 
-function checkInternalTopics(given: Case, built: Topology, found: Differences): void {
+function checkInternalTopics(given: Case, built: Topology, found: Differences, likenesses: Likenesses): void {
   const { expect: expected } = given;
   if (expected.internalTopicConfigs !== undefined) {
     const made = built.internalTopics.map(({ name, kind, partitions, config }) => [topicName('parity', { name, internal: true }), { kind, ...(partitions === undefined ? {} : { partitions }), config }]);
@@ -87,20 +120,21 @@ function checkInternalTopics(given: Case, built: Topology, found: Differences): 
     found.compare('internalTopicConfigs', sortedByName(own), sortedByName(made as [string, unknown][]));
   }
   if (expected.copartitionGroups === undefined) return;
-  found.compare('copartitionGroups', united(expected.copartitionGroups), copartitionGroups(given, built));
+  found.compare('copartitionGroups', united(expected.copartitionGroups), copartitionGroups(given, built, likenesses));
 }
 
 const sortedByName = (entries: readonly (readonly [string, unknown])[]): object => Object.fromEntries([...entries].sort(([a], [b]) => (a < b ? -1 : 1)));
 
-function checkRun(given: Case, built: Topology, found: Differences): void {
+function checkRun(given: Case, built: Topology, found: Differences, likenesses: Likenesses): void {
   const { config, expect: expected } = given;
   const driver = new Driver({
     topology: built,
-    logEveryWrite: (config['statestore.cache.max.bytes'] ?? '0') === '0',
+    logEveryWrite: !isCached(given),
     skipsUndecodable: config['deserialization.exception.handler'] === 'fn:deserializationContinue',
     skipsFailing: config['processing.exception.handler'] === 'fn:processingContinue',
     wallClockMs: Number(config['initialWallClock'] ?? 0),
     topics: Object.keys(given.inputs),
+    like: { given, likenesses },
   });
   const failed = runScript(given, driver);
   if (failed?.step !== expected.failure?.step) {
@@ -112,7 +146,7 @@ function checkRun(given: Case, built: Topology, found: Differences): void {
     found.compare(`outputs ${name}`, listed, driver.written(name, failed?.mark).map((record) => outputRow(record, serdes)));
   }
   if (expected.dropped !== undefined) found.compare('dropped', expected.dropped, failed?.mark.dropped ?? driver.dropped);
-  checkInternalRecords(given, built, driver, found);
+  checkInternalRecords(given, built, driver, found, likenesses);
   if (expected.stores === undefined) return;
   const ours = [...driver.stores.keys()].filter((name) => !isJoinBuffer(built.stores.get(name)) || expected.stores?.[name] !== undefined);
   found.compare('stores', Object.keys(expected.stores).sort(), ours.sort());
@@ -120,31 +154,30 @@ function checkRun(given: Case, built: Topology, found: Differences): void {
     if (!driver.stores.has(name)) continue;
     found.compare(
       `stores ${name}`,
-      (isCached(given) ? rows.filter((row) => isKept(driver.stores.get(name), row)) : rows).map((row) => ({ ...row, key: normalized(row.key) })),
+      (likenesses.has('showsEdge') ? rows.filter((row) => isKept(driver.stores.get(name), row)) : rows).map((row) => ({ ...row, key: normalized(row.key) })),
       storeRows(driver, name, rows.some((row) => row.ts === undefined), given),
     );
   }
 }
 
-const isCached = (given: Case): boolean => (given.config['statestore.cache.max.bytes'] ?? '0') !== '0';
-
-/** Kafka Streams' cache goes on showing rows that retention has taken from the store below it. */
+/** Is the row not at the very edge of retention, where only the stores by time of Kafka Streams show it? */
 function isKept(store: object | undefined, row: Row): boolean {
   if (!(store instanceof StagedWindowStore || store instanceof StagedSessionStore)) return true;
   const { start, end } = row.key as { readonly start: number; readonly end: number };
-  return (store.kind === 'window' ? start : end) > store.observedTime - store.retentionMs;
+  return (store.kind === 'window' ? start : end) !== store.observedTime - store.retentionMs;
 }
 
 /** Also of a step that failed: records that it had brought to their end, as far as the next repartition topic, were committed one by one. */
-function checkInternalRecords(given: Case, built: Topology, driver: Driver, found: Differences): void {
+function checkInternalRecords(given: Case, built: Topology, driver: Driver, found: Differences, likenesses: Likenesses): void {
   const { internalTopics, internalTopicsUnordered = {} } = given.expect;
   if (internalTopics === undefined && given.expect.internalTopicsUnordered === undefined) return;
   const written = (name: string) => driver.written(name).map(bytesRow);
   /** A time of null was the wall clock when it was recorded. */
   const untimed = (rows: readonly Row[], like: readonly Row[]): readonly Row[] => (like.length > 0 && like.every(({ ts }) => ts === null) ? rows.map((row) => ({ ...row, ts: null as never })) : rows);
   for (const [name, rows] of Object.entries(internalTopics ?? {})) found.compare(`internalTopics ${name}`, rows, untimed(written(name), rows));
-  const sorted = (rows: readonly unknown[]): string[] => rows.map((row) => JSON.stringify(row)).sort();
-  for (const [name, rows] of Object.entries(internalTopicsUnordered)) found.compare(`internalTopics ${name}`, sorted(rows.map(ordered)), sorted(untimed(written(name), rows).map(ordered)));
+  const shown = likenesses.has('namesOffsets') ? withoutSource : ordered;
+  const sorted = (rows: readonly Row[]): string[] => rows.map((row) => JSON.stringify(shown(row))).sort();
+  for (const [name, rows] of Object.entries(internalTopicsUnordered)) found.compare(`internalTopics ${name}`, sorted(rows), sorted(untimed(written(name), rows)));
   for (const { name } of built.internalTopics) {
     const full = topicName('parity', { name, internal: true });
     if (internalTopics?.[full] === undefined && internalTopicsUnordered[full] === undefined) found.compare(`internalTopics ${full}`, [], written(full));
@@ -153,6 +186,14 @@ function checkInternalRecords(given: Case, built: Topology, driver: Driver, foun
 
 /** One order of members, so that equal rows are equal text. */
 const ordered = ({ key, value, ts, headers }: { readonly key?: unknown; readonly value?: unknown; readonly ts?: number; readonly headers?: unknown }): object => ({ key, value, ts, headers });
+
+/** A row of a suppress buffer without the place that its record came from: time 8 | offset 8 | topic 4+n | partition 4 | … */
+function withoutSource(row: Row): object {
+  if (typeof row.value !== 'string') return ordered(row);
+  const bytes = Buffer.from(row.value, 'hex');
+  const behind = 16 + 4 + bytes.readInt32BE(16) + 4;
+  return ordered({ ...row, value: Buffer.concat([bytes.subarray(0, 8), bytes.subarray(behind)]).toString('hex') });
+}
 
 interface Failed {
   readonly step: number;

@@ -2,14 +2,14 @@
 // lists the topics above the repartitions instead: it refuses inputs of different width that would work, and does not look at the ones that matter.
 import { type Topology, topicName } from '@millrace/topology';
 import type { Case } from './case-format.ts';
+import type { Likenesses } from './likeness.ts';
 
 /** Our groups as Kafka Streams lists them, each sorted and joined. */
-export function copartitionGroups(given: Case, built: Topology): string[] {
+export function copartitionGroups(given: Case, built: Topology, likenesses: Likenesses): string[] {
   const listed = new Set(given.expect.copartitionGroups?.flat());
-  const hasCogroup = given.topology.some((step) => step.op === 'cogroup');
   const asListed = (topic: string): readonly string[] => {
     if (listed.has(topic)) return [topic];
-    return hasCogroup ? sourcesAbove(built, topic) : [topic];
+    return likenesses.has('listsAboveCogroups') ? sourcesAbove(built, topic) : [topic];
   };
   const groups = built.copartitionGroups.map((group) => [...new Set(group.flatMap((topic) => asListed(topicName('parity', topic))))]);
   return united(groups);

@@ -4,6 +4,7 @@ import { type Topology, GraphBuilder, type StoreSpec, topicExpression } from '@m
 import { processOperator } from '../../packages/dsl/src/operators/process.ts';
 import type { Case, Step, StoreCase } from './case-format.ts';
 import { NotExpressible, topicExtractor } from './functions.ts';
+import type { Likenesses } from './likeness.ts';
 import { caseStore, processor } from './processors.ts';
 import { serdeNamed } from './serdes.ts';
 import { timestampOf } from './translate.ts';
@@ -13,9 +14,9 @@ export function isProcessorApi(given: Case): boolean {
   return given.topology[0]?.op === 'addSource';
 }
 
-export function processorApiTopology(given: Case): Topology {
+export function processorApiTopology(given: Case, likenesses: Likenesses): Topology {
   const graph = new GraphBuilder();
-  const stores = new Map(given.topology.flatMap(({ op, store }) => (op === 'addStateStore' && store !== undefined ? [[store.name, caseStore(store)] as const] : [])));
+  const stores = new Map(given.topology.flatMap(({ op, store }) => (op === 'addStateStore' && store !== undefined ? [[store.name, caseStore(store, likenesses)] as const] : [])));
   for (const step of given.topology) addStep(given, step, graph, (name) => {
     const found = stores.get(name);
     if (found === undefined) throw new NotExpressible('a processor that reads a store which was not added');

@@ -3,11 +3,13 @@ import { createHeaders } from '@millrace/core';
 import { store as declare, type FixedKeyProcessorSpec, type KeyValueHandle, type ProcessorContext, type ProcessorSpec, type StreamRecord, type TaskContext, type ValueTransformerSpec } from '@millrace/dsl';
 import type { StoreCase } from './case-format.ts';
 import { mapper, NotExpressible, prefix, str, valueMapper } from './functions.ts';
+import type { Likenesses } from './likeness.ts';
 import { serdeNamed } from './serdes.ts';
 import { storeCommand } from './store-commands.ts';
 
 /** The store of a case as a handle of ours. What we have no store for is not expressible. */
-export function caseStore(given: StoreCase): CaseStore {
+export function caseStore(given: StoreCase, likenesses: Likenesses): CaseStore {
+  const listsByTime = given.memory === true && likenesses.has('listsByTime');
   const { name, type } = given;
   const options = { key: serdeNamed(given.key), value: serdeNamed(given.value), changelog: given.logging !== false };
   const erase = (handle: unknown): CaseStore['handle'] => handle as CaseStore['handle'];
@@ -20,9 +22,9 @@ export function caseStore(given: StoreCase): CaseStore {
       return { handle: erase(declare.keyValue(name, { ...options, entriesMax: given.capacity as number })), isTimestamped };
     case 'window':
     case 'timestampedWindow':
-      return { handle: erase(declare.window(name, { ...options, retention: given.retention as number, windowSize: given.windowSize as number, duplicates: given.retainDuplicates === true })), isTimestamped, isInMemory: given.memory === true };
+      return { handle: erase(declare.window(name, { ...options, retention: given.retention as number, windowSize: given.windowSize as number, duplicates: given.retainDuplicates === true })), isTimestamped, listsByTime };
     case 'session':
-      return { handle: erase(declare.session(name, { ...options, retention: given.retention as number })), isTimestamped, isInMemory: given.memory === true };
+      return { handle: erase(declare.session(name, { ...options, retention: given.retention as number })), isTimestamped, listsByTime };
   }
   if (type === 'versioned') return { handle: erase(declare.versioned(name, { ...options, history: given.historyRetention as number })), isTimestamped: true };
   throw new NotExpressible(`processor stores of type ${type}`);
@@ -32,8 +34,8 @@ export function caseStore(given: StoreCase): CaseStore {
 export interface CaseStore {
   readonly handle: KeyValueHandle<unknown, unknown>;
   readonly isTimestamped: boolean;
-  /** An in-memory store of Java: reads over several keys come by time first. */
-  readonly isInMemory?: boolean;
+  /** Reads over several keys come by time first, as from an in-memory store of Java. */
+  readonly listsByTime?: boolean;
 }
 export type StoreLookup = (name: string) => CaseStore;
 

@@ -3,7 +3,7 @@
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import type { Case } from './case-format.ts';
-import { checkCase, DIFFERENT, type Difference } from './check-case.ts';
+import { checkCase, type Difference } from './check-case.ts';
 import { checkPartitioner, type Vectors } from './check-partitioner.ts';
 import { NotExpressible } from './functions.ts';
 
@@ -11,15 +11,15 @@ export interface Summary {
   equal: number;
   failed: number;
   readonly skipped: Map<string, string[]>;
-  /** Cases in which a part differs on purpose. */
-  readonly onPurpose: string[];
+  /** Cases that are equal but for differences on purpose, by the names of those: see on-purpose.ts. */
+  readonly onPurpose: Map<string, string[]>;
 }
 
 const SHOWN_LINES = 24;
 const SHOWN_CASES = 200;
 
 export function runFolder(folder: string, print: (line: string) => void): Summary {
-  const summary: Summary = { equal: 0, failed: 0, skipped: new Map(), onPurpose: [] };
+  const summary: Summary = { equal: 0, failed: 0, skipped: new Map(), onPurpose: new Map() };
   const fail = (name: string, differences: readonly Difference[]): void => {
     summary.failed++;
     if (summary.failed <= SHOWN_CASES) for (const line of explain(name, differences)) print(line);
@@ -31,12 +31,10 @@ export function runFolder(folder: string, print: (line: string) => void): Summar
     if (!Array.isArray(given.topology) || given.expect === undefined) continue;
     const name = given.name ?? relative(folder, file);
     try {
-      const differences = checkCase(given);
+      const { differences, onPurpose } = checkCase(given);
       if (differences.length > 0) fail(name, differences);
-      else {
-        summary.equal++;
-        if (DIFFERENT[name] !== undefined) summary.onPurpose.push(name);
-      }
+      else summary.equal++;
+      for (const rule of onPurpose) summary.onPurpose.set(rule, [...(summary.onPurpose.get(rule) ?? []), name]);
     } catch (error) {
       if (error instanceof NotExpressible) summary.skipped.set(error.message, [...(summary.skipped.get(error.message) ?? []), name]);
       else fail(name, [{ part: 'threw', expected: undefined, actual: error instanceof Error ? (error.stack ?? error.message) : String(error) }]);

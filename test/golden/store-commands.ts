@@ -9,19 +9,19 @@ const argument = (text: string | undefined): string | null => (text === undefine
 export interface StoreFacts {
   readonly kind: string;
   readonly isTimestamped: boolean;
-  readonly isInMemory?: boolean;
+  readonly listsByTime?: boolean;
 }
 
-export function storeCommand(store: unknown, { kind, isTimestamped, isInMemory }: StoreFacts, key: unknown, [verb = '', ...rest]: readonly string[]): string {
+export function storeCommand(store: unknown, { kind, isTimestamped, listsByTime }: StoreFacts, key: unknown, [verb = '', ...rest]: readonly string[]): string {
   const args = rest.map(argument);
   const say = (entry: Row | undefined): string => (entry === undefined ? 'null' : isTimestamped ? `${str(entry.value)}@${entry.timestamp}` : str(entry.value));
   switch (kind) {
     case 'keyValue':
       return keyValueCommand(store as KeyValueStore<unknown, unknown>, key, verb, args, say);
     case 'window':
-      return windowCommand(store as WindowStore<unknown, unknown>, key, verb, args, say, isInMemory ?? false);
+      return windowCommand(store as WindowStore<unknown, unknown>, key, verb, args, say, listsByTime ?? false);
     case 'session':
-      return sessionCommand(store as SessionStore<unknown, unknown>, key, verb, args, isInMemory ?? false);
+      return sessionCommand(store as SessionStore<unknown, unknown>, key, verb, args, listsByTime ?? false);
   }
   if (kind === 'versioned') return versionedCommand(store as VersionedStore<unknown, unknown>, key, verb, args);
   throw new NotExpressible(`commands on ${kind} stores`);
@@ -80,9 +80,9 @@ function keyValueCommand(store: KeyValueStore<unknown, unknown>, key: unknown, v
 const times = (from: string | null | undefined, to: string | null | undefined): { from?: number; to?: number } => ({ from: Number(from), to: Number(to) });
 const windowed = (row: Row): { readonly key: unknown; readonly window: { readonly start: number; readonly end: number } } => row.key as never;
 
-function windowCommand(store: WindowStore<unknown, unknown>, key: unknown, verb: string, args: Args, say: Say, isInMemory: boolean): string {
+function windowCommand(store: WindowStore<unknown, unknown>, key: unknown, verb: string, args: Args, say: Say, listsByTime: boolean): string {
   // Ours reads as Java's persistent store does; sorting is stable, so keys stay in order within a time.
-  const arranged = (rows: Rows<Row>): Iterable<Row> => (isInMemory ? [...rows].sort((a, b) => windowed(a).window.start - windowed(b).window.start) : rows);
+  const arranged = (rows: Rows<Row>): Iterable<Row> => (listsByTime ? [...rows].sort((a, b) => windowed(a).window.start - windowed(b).window.start) : rows);
   const byStart = (row: Row): string => `${windowed(row).window.start}=${say(row)}`;
   const byKey = (row: Row): string => `${str(row.key)}=${say(row)}`;
   const first = (rows: Rows<Row>): Row | undefined => [...rows][0];
@@ -114,22 +114,22 @@ interface AllSessions {
 }
 
 /** Java's in-memory store of sessions: by end, then by key, then the shortest first. */
-function asInMemory(left: Row, right: Row): number {
+export function inMemoryOrder(left: Row, right: Row): number {
   const { key: a, window: one } = windowed(left);
   const { key: b, window: other } = windowed(right);
   return one.end - other.end || Buffer.compare(Buffer.from(str(a)), Buffer.from(str(b))) || other.start - one.start;
 }
 
-function sessionCommand(store: SessionStore<unknown, unknown>, key: unknown, verb: string, args: Args, isInMemory: boolean): string {
+function sessionCommand(store: SessionStore<unknown, unknown>, key: unknown, verb: string, args: Args, listsByTime: boolean): string {
   const between = (from: string | null | undefined, to: string | null | undefined, earliestEnd: number, latestStart: number): readonly Row[] => {
     const fits = (row: Row): boolean => {
       const { key: own, window } = windowed(row);
       return (from == null || str(own) >= from) && (to == null || str(own) <= to) && window.end >= earliestEnd && window.start <= latestStart;
     };
     const rows = [...(store as unknown as AllSessions).fetchAll()].filter(fits);
-    return isInMemory ? rows.sort(asInMemory) : rows;
+    return listsByTime ? rows.sort(inMemoryOrder) : rows;
   };
-  const arranged = (rows: Rows<Row>): Iterable<Row> => (isInMemory ? [...rows].sort(asInMemory) : rows);
+  const arranged = (rows: Rows<Row>): Iterable<Row> => (listsByTime ? [...rows].sort(inMemoryOrder) : rows);
   const line = (row: Row): string => `${str(row.key)}=${str(row.value)}`;
   const session = (start: string | null | undefined, end: string | null | undefined) => ({ key, window: { start: Number(start), end: Number(end) } });
   switch (verb) {

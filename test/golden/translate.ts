@@ -1,9 +1,11 @@
 // A recorded program, step by step, written in our DSL.
 // Types are erased here: the programs are data, and what they do is checked against what was recorded.
+import { MillraceError } from '@millrace/core';
 import { type Emit, type GlobalTable, type KGroupedStream, type KGroupedTable, type KStream, type KTable, type SessionWindowedKStream, store, type TimeWindowedKStream, type Topic, type TopicOptions, type TopologyBuilder, topic, topicPattern, type WindowEmit, windows } from '@millrace/dsl';
 import type { Case, Materialized, SerdeName, Step, StoreCase, Windows } from './case-format.ts';
 import * as functions from './functions.ts';
 import { NotExpressible } from './functions.ts';
+import { AS_OURS, type Likenesses } from './likeness.ts';
 import { type CaseStore, caseStore, fixedKeyProcessor, processor, transformer } from './processors.ts';
 import { serdeNamed } from './serdes.ts';
 
@@ -27,8 +29,8 @@ const asTable = (table: object): Table => table as Table;
 const options = (all: Options): object => Object.fromEntries(Object.entries(all).filter(([, value]) => value !== undefined));
 const serdeOr = (name: SerdeName | undefined): unknown => (name === undefined ? undefined : serdeNamed(name));
 
-export function translate(given: Case, t: TopologyBuilder): void {
-  new Translation(given, t).run();
+export function translate(given: Case, t: TopologyBuilder, likenesses: Likenesses): void {
+  new Translation(given, t, likenesses).run();
 }
 
 class Translation {
@@ -38,9 +40,11 @@ class Translation {
   readonly #stores = new Map<string, CaseStore>();
   readonly #topics = new Map<string, Topic<unknown, unknown>>();
   readonly #emit: Emit;
+  readonly #likenesses: Likenesses;
 
-  constructor(given: Case, t: TopologyBuilder) {
+  constructor(given: Case, t: TopologyBuilder, likenesses: Likenesses) {
     this.#case = given;
+    this.#likenesses = likenesses;
     this.#t = t;
     this.#emit = given.config['statestore.cache.max.bytes'] === '0' ? 'onUpdate' : 'onCommit';
   }
@@ -104,6 +108,8 @@ class Translation {
   }
 
   #globalTable(step: Step): GlobalTable<unknown, unknown> {
+    const { materialized: settings } = step;
+    if (settings !== undefined && settings.name === undefined && settings.supplier === undefined) throw new MillraceError('ERR_OPTION', 'our types refuse settings of a store without a name here');
     const handle = this.#handle(step.materialized, 'keyValue');
     return this.#t.globalTable(this.#topic(step.topic as string, step), options({ as: step.named, store: handle }));
   }
@@ -206,7 +212,7 @@ class Translation {
 
   #addStore(given: StoreCase): void {
     if (this.#stores.has(given.name)) throw new NotExpressible('two stores of one name (handles are values)');
-    this.#stores.set(given.name, caseStore(given));
+    this.#stores.set(given.name, caseStore(given, this.#likenesses));
   }
 
   #store(name: string): CaseStore {
@@ -329,7 +335,7 @@ class Translation {
       case 'outerJoin':
         return { kind: 'table', it: this.#joinTables(table, step) };
       case 'suppress':
-        return { kind: 'table', it: asTable(this.#suppress(table, step)) };
+        return { kind: 'table', it: this.#sourceless(asTable(this.#suppress(table, step))) };
       case 'toStream': {
         const stream = table.toStream(options({ as: step.named })) as Stream;
         if (step.fn === undefined) return { kind: 'stream', it: stream };
@@ -360,6 +366,14 @@ class Translation {
     const common = options({ as, recordsMax, bytesMax, changelog: logging, onFull: full === undefined ? undefined : full === 'emitEarly' ? 'emit' : 'fail' });
     if (until === 'timeLimit') return table.suppress({ until: ms ?? 0, ...common });
     return (table as KTable<never, unknown, unknown>).suppress({ until: 'windowClose', ...common });
+  }
+
+  /** As Kafka Streams has a table behind suppress: it comes from nowhere. */
+  #sourceless(table: Table): Table {
+    if (!this.#likenesses.has('losesSources')) return table;
+    const inside = table as unknown as { node: object };
+    inside.node = { ...inside.node, sources: [] };
+    return table;
   }
 
   #foldTable(group: TableGroup, step: Step): Table {
@@ -476,7 +490,7 @@ class Translation {
 }
 
 function bufferOf(given: StoreCase | undefined): unknown {
-  return given === undefined ? undefined : caseStore({ ...given, key: given.key ?? 'string', value: given.value ?? 'string' }).handle;
+  return given === undefined ? undefined : caseStore({ ...given, key: given.key ?? 'string', value: given.value ?? 'string' }, AS_OURS).handle;
 }
 
 function adder(name: string): (aggregate: unknown, value: unknown, key: unknown) => unknown {

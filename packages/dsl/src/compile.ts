@@ -36,7 +36,8 @@ export function compile(name: string, plan: Plan, { optimizations, naming, watch
 export function applyPasses(plan: Plan, optimizations: ReadonlySet<Optimization>): Plan {
   let next = mergeSources(plan);
   if (optimizations.has('reuseSourceTopics')) next = reuseSourceTopics(next);
-  if (optimizations.has('mergeRepartitions')) next = mergeRepartitions(next);
+  const loose = optimizations.has('mergeRepartitionsAsKafkaStreams');
+  if (loose || optimizations.has('mergeRepartitions')) next = mergeRepartitions(next, loose);
   if (optimizations.has('singleStoreSelfJoin')) next = joinOverOneStore(next);
   return keepNullKeys(next);
 }

@@ -1,12 +1,13 @@
 import { MillraceError, serde } from '@millrace/core';
 import { store } from '@millrace/topology';
 import { describe, expect, test } from 'vitest';
-import { type KStream, type TopologyBuilder, topic, topology, windows } from './index.ts';
+import { type KStream, type Optimization, type TopologyBuilder, topic, topology, windows } from './index.ts';
 
 const words = topic('words', { key: serde.string(), value: serde.string() });
 const other = topic('other', { key: serde.string(), value: serde.string() });
 const numbers = topic('numbers', { key: serde.safeInt(), value: serde.string() });
 const counts = store.keyValue('counts', { key: serde.string(), value: serde.safeInt() });
+const more = store.keyValue('more', { key: serde.string(), value: serde.safeInt() });
 
 function refusal(build: (t: TopologyBuilder) => void): MillraceError {
   try {
@@ -187,6 +188,67 @@ describe('optimizations', () => {
     const built = topology('off', program, { optimize: false });
     expect(built.internalTopics.filter((each) => each.kind === 'repartition')).toHaveLength(2);
     expect([...built.stores.values()].every((each) => each.sourceTopic === undefined)).toBe(true);
+  });
+
+  const repartitions = (build: (t: TopologyBuilder) => void, optimize: readonly Optimization[]): string[] =>
+    topology('merging', build, { optimize })
+      .internalTopics.filter(({ kind }) => kind === 'repartition')
+      .map(({ name }) => name)
+      .sort();
+  const loose: readonly Optimization[] = ['mergeRepartitionsAsKafkaStreams'];
+
+  test('no repartition moves past code that may change the key, unless it is to be as in Kafka Streams', () => {
+    const processed = (t: TopologyBuilder): void => {
+      const rekeyed = t.stream(words).selectKey((word) => word);
+      rekeyed
+        .process({ create: (context) => ({ process: (record) => context.forward(record) }) }, { key: serde.string(), value: serde.string() })
+        .groupByKey()
+        .count({ store: counts });
+      rekeyed.groupByKey().count({ store: more });
+    };
+    expect(repartitions(processed, ['mergeRepartitions'])).toEqual(['counts-repartition', 'more-repartition']);
+    expect(repartitions(processed, loose)).toEqual(['counts-repartition']);
+  });
+
+  test('a repartition below a merge does not move to one side of it, where the records of the other would miss it', () => {
+    const merged = (t: TopologyBuilder): void => {
+      const left = t.stream(words).selectKey((word) => word);
+      const right = t.stream(other).selectKey(() => 'all');
+      left.groupByKey().count({ store: counts });
+      left
+        .merge(right.mapValues((value) => String(value)))
+        .groupByKey()
+        .count({ store: more });
+    };
+    expect(repartitions(merged, ['mergeRepartitions'])).toEqual(['counts-repartition', 'more-repartition']);
+  });
+
+  test('a repartition moves right behind a merge when every side of it is rekeyed or plain', () => {
+    const merged = (t: TopologyBuilder): void => {
+      const both = t
+        .stream(words)
+        .selectKey((word) => word)
+        .merge(t.stream(words));
+      both.groupByKey().count({ store: counts });
+      both
+        .filter(() => true)
+        .groupByKey()
+        .count({ store: more });
+    };
+    expect(repartitions(merged, ['mergeRepartitions'])).toEqual(['counts-repartition']);
+  });
+
+  test('two repartitions below one branch become one; in Kafka Streams such a program cannot be built', () => {
+    const branch = (t: TopologyBuilder): void => {
+      const upper = t
+        .stream(words)
+        .selectKey((word) => word)
+        .filter(() => true);
+      upper.groupByKey().count({ store: counts });
+      upper.groupByKey().count({ store: more });
+    };
+    expect(repartitions(branch, ['mergeRepartitions'])).toEqual(['counts-repartition']);
+    expect(() => repartitions(branch, loose)).toThrow(expect.objectContaining({ code: 'ERR_TOPOLOGY' }));
   });
 });
 

@@ -36,10 +36,21 @@ export interface TopologyBuilder {
   sourceStore<K, V>(source: TopicSource<K, V>, processor: ProcessorSpec<K, V, never, never>, options?: GlobalStoreOptions): void;
 }
 
-export type Optimization = 'reuseSourceTopics' | 'mergeRepartitions' | 'singleStoreSelfJoin';
+/**
+ * - `reuseSourceTopics`: the store of `t.table()` is restored from the table's own topic and has no changelog.
+ * - `mergeRepartitions`: repartitions below one key change become one, where every record that passed them passes it.
+ * - `singleStoreSelfJoin`: the inner join of a stream with itself keeps one buffer.
+ * - `mergeRepartitionsAsKafkaStreams`, never on by itself: merges as Kafka Streams 4.3.1 does with `topology.optimization`, also above `process()`,
+ *   `processValues()` and joins with a global table, and past merged streams. Records can so come to a partition of their former key, or be written
+ *   before a change of value with the serde that belongs behind it. Only to take over an application that runs like this, with its topics and names.
+ */
+export type Optimization = 'reuseSourceTopics' | 'mergeRepartitions' | 'singleStoreSelfJoin' | 'mergeRepartitionsAsKafkaStreams';
 
 export interface TopologyOptions {
-  /** True (default): all optimizations. False: none, which is the default of a Java application that is taken over. */
+  /**
+   * True (default): all optimizations but `mergeRepartitionsAsKafkaStreams`. False: none, which is the default of a Java application that is taken
+   * over; one that runs with `topology.optimization=all` has all but `mergeRepartitions` in its list.
+   */
   readonly optimize?: boolean | readonly Optimization[];
   /** `explicit`: a store or repartition topic with a generated name is a build error that lists them all. `generated` unless given. */
   readonly naming?: 'generated' | 'explicit';
@@ -53,6 +64,7 @@ export interface TopologyOptions {
 }
 
 const ALL_OPTIMIZATIONS: readonly Optimization[] = ['reuseSourceTopics', 'mergeRepartitions', 'singleStoreSelfJoin'];
+const KNOWN_OPTIMIZATIONS: readonly Optimization[] = [...ALL_OPTIMIZATIONS, 'mergeRepartitionsAsKafkaStreams'];
 
 /**
  * Describes a program. Runs `build` at once; mistakes in the graph throw here, with a code and a place.
@@ -96,8 +108,8 @@ function buildTopology(name: string, build: (t: TopologyBuilder) => void, option
 }
 
 function chosen(optimize: boolean | readonly Optimization[]): ReadonlySet<Optimization> {
-  const unknown = typeof optimize === 'boolean' ? undefined : optimize.find((each) => !ALL_OPTIMIZATIONS.includes(each));
-  if (unknown !== undefined) throw unknownWord('optimize', unknown, `true, false or a list of ${ALL_OPTIMIZATIONS.join(', ')}`);
+  const unknown = typeof optimize === 'boolean' ? undefined : optimize.find((each) => !KNOWN_OPTIMIZATIONS.includes(each));
+  if (unknown !== undefined) throw unknownWord('optimize', unknown, `true, false or a list of ${KNOWN_OPTIMIZATIONS.join(', ')}`);
   return new Set(optimize === true ? ALL_OPTIMIZATIONS : optimize === false ? [] : optimize);
 }
 

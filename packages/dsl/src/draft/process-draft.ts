@@ -16,7 +16,7 @@ export function processStream(stream: StreamNode, spec: ErasedProcessorSpec, key
     kind: 'operator',
     name,
     parents: [stream.node],
-    effect: keys === 'free' ? 'unknown' : 'changesValue',
+    effect: 'changesUnseen',
     takesNullKeys: false,
     onError: options.onError,
     resolve: () => ({ stores, create }),

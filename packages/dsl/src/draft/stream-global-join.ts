@@ -26,7 +26,7 @@ export function joinWithGlobal(
     kind: 'operator',
     name,
     parents: [stream.node],
-    effect: 'keepsAll',
+    effect: 'changesUnseen',
     takesNullKeys: kind === 'left',
     onError: options.onError,
     resolve: () => ({ stores: [], create }),

@@ -38,9 +38,10 @@ export interface TableSourcePlan extends PlanNodeBase {
 
 /**
  * What an operator does to keys and values, as far as moving a repartition past it is concerned.
- * `unknown`: code of the user's own, after which keys and values may be anything: no repartition moves, neither past it nor right behind it.
+ * `changesUnseen`: it may change them, but the optimizer of Kafka Streams takes it for one that keeps all: process(), processValues(), a join with a
+ * global table. No repartition moves past it unless that is asked for.
  */
-export type OperatorEffect = 'keepsAll' | 'changesValue' | 'changesKey' | 'merges' | 'unknown';
+export type OperatorEffect = 'keepsAll' | 'changesValue' | 'changesKey' | 'merges' | 'changesUnseen';
 
 /** How the result node of a stream-stream join looks when both sides turn out to be one stream. */
 export interface SelfJoinPlan {

@@ -121,7 +121,7 @@ export class StagedSessionStore<K, V> implements SessionStore<K, V>, StagedStore
     this.#staging.touch(entry);
     const end = sessionEnd(entry);
     if (end > this.#memory.observed) this.#memory.observed = end;
-    else if (this.#isHidden(end)) this.#onExpired?.();
+    if (this.#isHidden(end)) this.#onExpired?.();
   }
 
   /** From now on an entry keeps what stood there before its first write since the last drain or close, and the headers of its last one. */

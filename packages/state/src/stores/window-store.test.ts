@@ -90,6 +90,14 @@ describe('retention', () => {
     expect(Array.from(store.fetchAll(), (row) => row.value)).toEqual(['edge', 'new']);
   });
 
+  test('a retention of 0 keeps nothing, not even the newest row, and counts each', async () => {
+    let expired = 0;
+    const store = windows(await openDatabase(), { retentionMs: 0, onExpired: () => expired++ });
+    store.put('k', 'first', 5);
+    store.put('k', 'newer', 6);
+    expect([store.get('k', 5), store.get('k', 6), expired]).toEqual([undefined, undefined, 2]);
+  });
+
   test('a write older than that is counted and logged, and reaches neither reader nor disk', async () => {
     const database = await openDatabase();
     let expired = 0;

@@ -68,8 +68,6 @@ export class StagedWindowStore<K, V> implements WindowStore<K, V>, StagedStore {
   readonly #checkKey: (key: Uint8Array) => void;
   readonly #held: HeldRows;
   readonly #expiry: SegmentExpiry;
-  /** In comparisons with Kafka Streams, whose retention hides closed windows that nobody has handed on. */
-  readonly #losesClosed: boolean;
   #keepPrior = false;
   readonly #memory = new SpanMemory();
 
@@ -84,7 +82,6 @@ export class StagedWindowStore<K, V> implements WindowStore<K, V>, StagedStore {
     this.#onExpired = options.onExpired;
     this.#held = new HeldRows(options.holdsClosed ?? false);
     this.#expiry = new SegmentExpiry(options.name, this.#intervalMs, options.retentionMs);
-    this.#losesClosed = options.logEveryWrite ?? false;
     this.#keys = createKeyForm(options.key, options.name, topic);
     this.#openRows = new OpenRows(options.onRows);
     this.#values = createValueForm(options.value, options.name, topic, options.logEveryWrite);
@@ -155,7 +152,8 @@ export class StagedWindowStore<K, V> implements WindowStore<K, V>, StagedStore {
     if (entry.place === IN_NONE || entry.place === GONE) this.#admit(entry);
     this.#staging.touch(entry);
     if (entry.start > this.#memory.observed) this.#memory.observed = entry.start;
-    else if (entry.start <= this.#memory.observed - this.retentionMs) this.#onExpired?.();
+    // With a retention of 0 even the newest is refused.
+    if (entry.start <= this.#memory.observed - this.retentionMs) this.#onExpired?.();
   }
 
   deleteEntry(entry: StagedEntry<V, K>, timestamp: number): void {
@@ -180,8 +178,7 @@ export class StagedWindowStore<K, V> implements WindowStore<K, V>, StagedStore {
 
   /** Rows whose window start lies in [from, to], by start, then key bytes; rows that retention hides included while they are held. */
   closedRows(from: number, to: number): Entry<Windowed<K>, V>[] {
-    const first = this.#losesClosed ? Math.max(from, this.#memory.observed - this.retentionMs) : from;
-    const rows = [...this.#rowsBetween(first, to, {})];
+    const rows = [...this.#rowsBetween(from, to, {})];
     // Sound: rows of one start come in order of key bytes, and the sort is stable.
     return rows.sort((a, b) => a.key.window.start - b.key.window.start);
   }

@@ -1,40 +1,70 @@
 // Pass: several repartitions below one key change become a single one right behind it, named after the first (semantics 2.13).
 // Only what keeps keys and values may lie between: past a value change the serdes could differ. `repartition()` is never merged.
+// `loose` is the pass as Kafka Streams 4.3.1 has it, for applications that are taken over: it takes process() and processValues() for operators that
+// keep key and value, and looks at one way up only where streams have been merged. Without it a repartition moves only where every record that
+// reached it goes on passing it.
 
 import { topologyError } from '@millrace/topology';
 import { repartitionNodeNames } from '../names.ts';
 import type { OperatorPlan, Plan, PlanNode, RepartitionPlan } from '../nodes.ts';
 import { nodeById } from '../nodes.ts';
 
-export function mergeRepartitions(plan: Plan): Plan {
+export function mergeRepartitions(plan: Plan, loose: boolean): Plan {
   let next = plan;
-  for (const [changer, repartitions] of gather(plan)) next = hoist(next, changer, repartitions);
+  for (const [point, repartitions] of gather(plan, loose)) {
+    if (loose) checkBranches(next, point, repartitions);
+    next = hoist(next, point, repartitions);
+  }
   return next;
 }
 
-/** Repartitions by the key change they belong to, in order of declaration. */
-function gather(plan: Plan): Map<number, RepartitionPlan[]> {
-  const byChanger = new Map<number, RepartitionPlan[]>();
+/** Repartitions by the node that they move behind, in order of declaration. */
+function gather(plan: Plan, loose: boolean): Map<number, RepartitionPlan[]> {
+  const byPoint = new Map<number, RepartitionPlan[]>();
+  const stops = ({ effect }: OperatorPlan): boolean => effect === 'changesKey' || effect === 'changesValue' || (effect === 'changesUnseen' && !loose);
   for (const node of plan.nodes) {
-    if (node.kind === 'operator' && node.effect === 'changesKey') byChanger.set(node.id, []);
+    if (node.kind === 'operator' && node.effect === 'changesKey') byPoint.set(node.id, []);
     if (node.kind !== 'repartition' || !node.mergeable) continue;
-    const nearest = nearestAbove(plan, node, (each) => each.effect !== 'keepsAll' && each.effect !== 'merges');
-    const changer = nearestAbove(plan, node, (each) => each.effect === 'changesKey');
-    if (changer !== undefined && nearest === changer) byChanger.get(changer.id)?.push(node);
+    const nearest = nearestAbove(plan, node, stops);
+    if (nearest?.effect === 'changesKey') byPoint.get(nearest.id)?.push(node);
   }
-  for (const node of plan.nodes) if (node.kind === 'operator' && node.effect === 'merges') adoptByMerge(plan, node, byChanger);
-  return new Map([...byChanger].filter(([, list]) => list.length > 0));
+  adoptByMerges(plan, byPoint);
+  const stay = (point: number, all: readonly RepartitionPlan[]): RepartitionPlan[] =>
+    loose ? [...all] : all.filter((each) => passesAlways(plan, each, point));
+  return new Map([...byPoint].map(([point, all]) => [point, stay(point, all)] as const).filter(([, all]) => all.length > 0));
 }
 
-/** A merge of rekeyed streams stands for their key changes, where the repartitions hang below the merge. */
-function adoptByMerge(plan: Plan, merge: OperatorPlan, byChanger: Map<number, RepartitionPlan[]>): void {
-  const adopted: RepartitionPlan[] = [];
-  for (const [changer, repartitions] of [...byChanger]) {
-    if (!repartitions.some((each) => isBelow(plan, each, merge.id)) || !isBelow(plan, merge, changer)) continue;
-    adopted.push(...repartitions);
-    byChanger.delete(changer);
+/** A merge of rekeyed streams stands for their key changes, where all of the repartitions hang below the merge. */
+function adoptByMerges(plan: Plan, byPoint: Map<number, RepartitionPlan[]>): void {
+  const changers = [...byPoint];
+  const adopted = new Set<number>();
+  for (const merge of plan.nodes) {
+    if (merge.kind !== 'operator' || merge.effect !== 'merges') continue;
+    const fitting = changers.filter(([changer, all]) => all.every((each) => isBelow(plan, each, merge.id)) && isBelow(plan, merge, changer));
+    byPoint.set(merge.id, [...new Set(fitting.flatMap(([, all]) => all))]);
+    for (const [changer] of fitting) adopted.add(changer);
   }
-  if (adopted.length > 0) byChanger.set(merge.id, adopted);
+  for (const changer of adopted) byPoint.delete(changer);
+}
+
+/** Does every way up from `node` lead through `point`, with nothing between that changes keys or values? */
+function passesAlways(plan: Plan, node: PlanNode, point: number): boolean {
+  return node.parents.every((parent) => {
+    if (parent === point) return true;
+    const above = nodeById(plan, parent);
+    return above.kind === 'operator' && (above.effect === 'keepsAll' || above.effect === 'merges') && passesAlways(plan, above, point);
+  });
+}
+
+/** Kafka Streams cannot build this: it moves a branch once, and does not find it for the second repartition. Throws ERR_TOPOLOGY. */
+function checkBranches(plan: Plan, point: number, repartitions: readonly RepartitionPlan[]): void {
+  const branches = repartitions.map((each) => (isBelow(plan, each, point) ? childTowards(plan, each, point) : undefined));
+  if (branches.every((branch, at) => branch !== undefined && branches.indexOf(branch) === at)) return;
+  const [first] = repartitions as [RepartitionPlan];
+  throw topologyError(
+    `Kafka Streams cannot merge the repartitions ${repartitions.map((each) => each.topic).join(', ')}: they hang below one branch, or below two merges. Leave 'mergeRepartitionsAsKafkaStreams' out of { optimize }: there is no application of Kafka Streams with this topology.`,
+    { topic: first.topic },
+  );
 }
 
 function hoist(plan: Plan, changer: number, repartitions: readonly RepartitionPlan[]): Plan {
@@ -108,7 +138,7 @@ function isBelow(plan: Plan, node: PlanNode, ancestor: number): boolean {
   return node.parents.some((parent) => parent === ancestor || isBelow(plan, nodeById(plan, parent), ancestor));
 }
 
-/** The first operator above that fits, not looking past a repartition. */
+/** The first operator above that fits, on the first way up that has one. */
 function nearestAbove(plan: Plan, node: PlanNode, fits: (operator: OperatorPlan) => boolean): OperatorPlan | undefined {
   for (const parent of node.parents) {
     const above = nodeById(plan, parent);
