@@ -31,6 +31,7 @@ export { ownBounds, type ScanBounds, scanBounds } from './scan-bounds.ts';
 export { StagedEntry } from './staged-entry.ts';
 export type { ChangelogSink, StagedStore, StoreMemory } from './staged-store.ts';
 export type { Entry, KeyValueStore, Range, Rows, SessionStore, TimeRange, Version, VersionedStore, WindowStore, Written } from './stores/contract.ts';
+export { ExpiringStore } from './stores/expiring-store.ts';
 export { type KeyValueStoreOptions, StagedKeyValueStore } from './stores/key-value-store.ts';
 export { RecentRowsStore, type RecentRowsStoreOptions } from './stores/recent-rows-store.ts';
 export { type SessionStoreOptions, StagedSessionStore, sessionEnd } from './stores/session-store.ts';

@@ -26,6 +26,11 @@ export interface ViewSpec {
   readonly value: ErasedSerde;
 }
 
+export interface KeyValueViewSpec extends ViewSpec {
+  /** Rows whose time is so far behind the store's are hidden; none unless given. */
+  readonly ttlMs?: number | undefined;
+}
+
 export interface WindowViewSpec extends ViewSpec {
   readonly windowSizeMs: number;
   readonly retentionMs: number;
@@ -56,14 +61,19 @@ export interface WindowReadView<K, V> {
   approximateCount(): number;
 }
 
-export function keyValueView<K, V>(database: Database, spec: ViewSpec): KeyValueReadView<K, V> {
+export function keyValueView<K, V>(database: Database, spec: KeyValueViewSpec): KeyValueReadView<K, V> {
   const disk = database.store(spec.name);
   const keys = createKeyForm(spec.key, spec.name, spec.name);
   const values = createValueForm(spec.value, spec.name, spec.name);
+  const { ttlMs } = spec;
+  /** Rows at or below this time are hidden. */
+  const hiddenUpTo = (): number => (ttlMs === undefined ? Number.NEGATIVE_INFINITY : observedTime(database, spec.name) - ttlMs);
   return {
     get(key) {
       const row = disk.get(keys.bytesOf(key));
-      return row === undefined ? undefined : { key, value: values.thaw(row) as V, timestamp: rowTimestamp(row, spec.name) };
+      return row === undefined || rowTimestamp(row, spec.name) <= hiddenUpTo()
+        ? undefined
+        : { key, value: values.thaw(row) as V, timestamp: rowTimestamp(row, spec.name) };
     },
     *range(range = {}) {
       const prefix = range.prefix === undefined ? undefined : keys.bytesOf(range.prefix);
@@ -71,10 +81,15 @@ export function keyValueView<K, V>(database: Database, spec: ViewSpec): KeyValue
         prefix === undefined
           ? { gte: range.from === undefined ? undefined : keys.bytesOf(range.from), lte: range.to === undefined ? undefined : keys.bytesOf(range.to) }
           : { gte: prefix, lt: prefixEnd(prefix) };
-      using rows = new Cursor(disk.scan({ ...bounds, reverse: range.reverse, limit: range.limit }));
-      while (rows.next()) {
+      const hidden = hiddenUpTo();
+      let left = range.limit ?? Number.POSITIVE_INFINITY;
+      using rows = new Cursor(disk.scan({ ...bounds, reverse: range.reverse, ...(ttlMs === undefined ? { limit: range.limit } : {}) }));
+      while (left > 0 && rows.next()) {
+        const timestamp = rowTimestamp(rows.value, spec.name);
+        if (timestamp <= hidden) continue;
+        left -= 1;
         range.weigh?.(rows.key.length + rows.value.length);
-        yield { key: keys.fromBytes(rows.key) as K, value: values.thaw(rows.value) as V, timestamp: rowTimestamp(rows.value, spec.name) };
+        yield { key: keys.fromBytes(rows.key) as K, value: values.thaw(rows.value) as V, timestamp };
       }
     },
     approximateCount: () => disk.approximateCount(),
@@ -89,8 +104,7 @@ export function windowView<K, V>(database: Database, spec: WindowViewSpec): Wind
 
   /** Window starts that are asked for and not past retention. */
   const visible = (range: TimeRange): readonly [number, number] => {
-    const checkpoint = readCheckpoint(database, spec.name);
-    const observed = checkpoint === undefined || checkpoint === 'corrupt' ? -1 : checkpoint.observedTime;
+    const observed = observedTime(database, spec.name);
     return [Math.max(range.from ?? 0, observed - spec.retentionMs + 1, 0), Math.min(range.to ?? Number.MAX_SAFE_INTEGER, Number.MAX_SAFE_INTEGER - interval)];
   };
 
@@ -166,8 +180,7 @@ export function sessionView<K, V>(database: Database, spec: SessionViewSpec): Pi
   const interval = segmentInterval(spec.retentionMs);
 
   function* sessions(bytes: Buffer | undefined, range: TimeRange & Weighing): Generator<Entry<Windowed<K>, V>> {
-    const checkpoint = readCheckpoint(database, spec.name);
-    const observed = checkpoint === undefined || checkpoint === 'corrupt' ? -1 : checkpoint.observedTime;
+    const observed = observedTime(database, spec.name);
     const from = range.from ?? 0;
     const to = range.to ?? Number.MAX_SAFE_INTEGER;
     const fromEnd = Math.max(0, from, observed - spec.retentionMs + 1);
@@ -194,6 +207,12 @@ export function sessionView<K, V>(database: Database, spec: SessionViewSpec): Pi
     fetch: (key, range = {}) => sessions(copyBytes(keys.bytesOf(key)), range),
     fetchAll: (range = {}) => sessions(undefined, range),
   };
+}
+
+/** Largest event time that a store has seen, as settled; -1 unknown. */
+function observedTime(database: Database, store: string): number {
+  const checkpoint = readCheckpoint(database, store);
+  return checkpoint === undefined || checkpoint === 'corrupt' ? -1 : checkpoint.observedTime;
 }
 
 /** `using` over a cursor, whatever the engine's class. */

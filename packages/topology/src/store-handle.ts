@@ -22,6 +22,13 @@ export interface KeyValueOptions<K, V> extends StoreOptions<K, V> {
    * kept in memory, one key a row; after a restart it begins as that of the rows' times. Nothing below a table hears of it. No bound unless given.
    */
   readonly entriesMax?: number;
+  /**
+   * A row goes once stream time has passed the time of its last write by this much: from then on no read shows it, and soon after it is deleted, also
+   * from the changelog. Of a table, what hangs below gets the delete; so a topic that it is written to needs a nullable value. A write that is older
+   * than this is dropped and counted (`expired`). Who is due when is kept in memory, one key a row. For tables read from a topic, aggregates and
+   * processors; the result of a table join cannot have it. No end unless given.
+   */
+  readonly ttl?: Duration;
 }
 export interface SessionStoreOptions<K, V> extends StoreOptions<K, V> {
   /** How long rows are kept. Default and minimum is what the windows need (size + grace; sessions: gap + grace). */
@@ -66,6 +73,7 @@ export interface StoreDeclaration extends StoreHandle {
   readonly duplicates: boolean | undefined;
   /** Key-value stores. */
   readonly entriesMax: number | undefined;
+  readonly ttlMs: number | undefined;
   /** Versioned stores. */
   readonly historyMs: number | undefined;
 }
@@ -77,6 +85,7 @@ export interface StoreDeclaration extends StoreHandle {
  * ```ts
  * export const spent = store.keyValue('spent', { key: serde.string(), value: serde.safeInt() });
  * export const newest = store.keyValue('newest', { key: serde.string(), value: serde.json<Visit>(), entriesMax: 10_000 });
+ * export const seen = store.keyValue('seen', { key: serde.string(), value: serde.safeInt(), ttl: '1 day' });
  * export const perDay = store.window('per-day', { key: serde.string(), value: serde.safeInt(), retention: '30 days' });
  * export const visits = store.session('visits', { key: serde.string(), value: serde.json<Visit>() });
  * export const prices = store.versioned('prices', { key: serde.string(), value: serde.float64(), history: '7 days' });
@@ -90,7 +99,9 @@ export const store = {
         store: name,
         option: 'entriesMax',
       });
-    return declare('keyValue', name, options, { entriesMax });
+    const ttlMs = options?.ttl === undefined ? undefined : durationMs(options.ttl, `store ${name}: ttl`);
+    if (ttlMs === 0) throw new MillraceError('ERR_OPTION', `store ${name}: ttl is 0; it must be at least 1 ms.`, { store: name, option: 'ttl' });
+    return declare('keyValue', name, options, { entriesMax, ttlMs });
   },
   window<K, V, const N extends string>(name: N, options: WindowStoreOptions<K, V>): WindowHandle<K, V, N> {
     const { windowSize, duplicates } = options ?? {};
@@ -113,7 +124,7 @@ function declare<Kind extends StoreKind, K, V, N extends string>(
   kind: Kind,
   name: N,
   options: StoreOptions<K, V>,
-  shape: Partial<Pick<StoreDeclaration, 'retentionMs' | 'historyMs' | 'windowSizeMs' | 'duplicates' | 'entriesMax'>>,
+  shape: Partial<Pick<StoreDeclaration, 'retentionMs' | 'historyMs' | 'windowSizeMs' | 'duplicates' | 'entriesMax' | 'ttlMs'>>,
 ): TypedHandle<Kind, K, V, N> {
   checkName(name, 'store');
   checkSerdes(kind, name, options);
@@ -127,6 +138,7 @@ function declare<Kind extends StoreKind, K, V, N extends string>(
     queryable: options.queryable ?? true,
     retentionMs: shape.retentionMs,
     entriesMax: shape.entriesMax,
+    ttlMs: shape.ttlMs,
     historyMs: shape.historyMs,
     windowSizeMs: shape.windowSizeMs,
     duplicates: shape.duplicates,

@@ -21,6 +21,8 @@ export interface KeyValueSpec extends StoreSpecBase {
   readonly changelogHeaders?: RecordHeaders | undefined;
   /** At most so many rows: one more deletes the row used longest ago. */
   readonly entriesMax?: number | undefined;
+  /** A row is gone once observed time has reached its own time plus this. */
+  readonly ttlMs?: number | undefined;
   /** What an operator holds back: logged once per commit, also where every write is logged. */
   readonly isBuffer?: boolean | undefined;
 }

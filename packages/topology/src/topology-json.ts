@@ -75,7 +75,7 @@ function storeToJson(store: StoreSpec): object {
 function timesOf(store: StoreSpec): object {
   switch (store.kind) {
     case 'keyValue':
-      return {};
+      return { ...(store.entriesMax === undefined ? {} : { entriesMax: store.entriesMax }), ...(store.ttlMs === undefined ? {} : { ttlMs: store.ttlMs }) };
     case 'window':
       return { windowSizeMs: store.windowSizeMs, retentionMs: store.retentionMs, duplicates: store.duplicates };
     case 'session':

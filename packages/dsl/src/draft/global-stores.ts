@@ -100,13 +100,11 @@ export function onlyStore(what: string, spec: ErasedProcessorSpec): StoreDeclara
 
 /** A store that is restored from its source topic would bring back what it had let go. */
 function refuseBound(what: string, declared: StoreDeclaration | undefined): void {
-  if (declared?.entriesMax === undefined) return;
-  throw topologyError(
-    `${what} keeps every row of its topic, but store "${declared.name}" has { entriesMax }. Leave it out, or read the topic with t.table().`,
-    {
-      store: declared.name,
-    },
-  );
+  const option = declared?.entriesMax !== undefined ? 'entriesMax' : declared?.ttlMs !== undefined ? 'ttl' : undefined;
+  if (declared === undefined || option === undefined) return;
+  throw topologyError(`${what} keeps every row of its topic, but store "${declared.name}" has { ${option} }. Leave it out, or read the topic with t.table().`, {
+    store: declared.name,
+  });
 }
 
 function addGlobal(draft: PlanDraft, node: Omit<GlobalStorePlan, 'id' | 'kind' | 'parents'>): void {

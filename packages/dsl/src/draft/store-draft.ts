@@ -96,6 +96,7 @@ export function keyValueSpec(
     queryable,
     sourceTopic,
     entriesMax: store.declared?.entriesMax,
+    ttlMs: store.declared?.ttlMs,
   });
 }
 

@@ -1,4 +1,5 @@
 // Adds a join of two tables to the plan: one node per side that looks up the other, and one where both come together (semantics 2.4, 2.5, 12).
+import { topologyError } from '@millrace/topology';
 import type { ErasedJoiner } from '../erased.ts';
 import { passThroughOperator } from '../operators/pass-through.ts';
 import { readStored } from '../operators/row-readers.ts';
@@ -51,7 +52,15 @@ export function joinTables(left: TableNode, right: TableNode, joiner: ErasedJoin
 
 /** Serdes alone make a store with a generated name here, other than for filters (semantics 9.4). */
 function resultStore(table: TableNode, options: TableSourceOptionsErased): StoreDraft | undefined {
-  return options.store !== undefined || isUnnamedStore(options) ? nameStore(table.draft, 'KTABLE-MERGE-', options, 'keyValue') : undefined;
+  if (options.store === undefined && !isUnnamedStore(options)) return undefined;
+  const store = nameStore(table.draft, 'KTABLE-MERGE-', options, 'keyValue');
+  if (store.declared?.ttlMs === undefined) return store;
+  throw topologyError(
+    `Store "${store.name}" has { ttl } and would keep the rows of a join, which are there as long as those of its sides. Give { ttl } to these.`,
+    {
+      store: store.name,
+    },
+  );
 }
 
 function addSide(table: TableNode, name: string, rows: JoinRows, side: 'left' | 'right', options: TableSourceOptionsErased): number {

@@ -4,7 +4,7 @@ import type { NodeProcessor, ProcessorFactory } from '@millrace/topology';
 import { ChangeCell } from '../change.ts';
 import type { ErasedFold } from './fold.ts';
 import { keyValueStore, rowStore } from './row-readers.ts';
-import { drainRows, type Emission } from './table-emission.ts';
+import { drainRows, type Emission, tellExpired } from './table-emission.ts';
 
 export interface StreamAggregateSettings {
   readonly store: string;
@@ -18,6 +18,7 @@ export function streamAggregateOperator(settings: StreamAggregateSettings): Proc
   const { initial, add } = fold;
   return (context): NodeProcessor => {
     const store = rowStore(context, storeName);
+    tellExpired(context, storeName, emit, sendsPrior);
     const { record } = context;
     const cell = new ChangeCell();
     const process = (key: unknown, value: unknown): void => {

@@ -6,7 +6,7 @@ import { type Change, ChangeCell } from '../change.ts';
 import type { ErasedAdder } from '../erased.ts';
 import type { ErasedFold } from './fold.ts';
 import { keyValueStore, rowStore } from './row-readers.ts';
-import { drainRows, type Emission } from './table-emission.ts';
+import { drainRows, type Emission, tellExpired } from './table-emission.ts';
 
 export interface TableFold extends ErasedFold {
   readonly subtract: ErasedAdder;
@@ -27,6 +27,7 @@ export function tableAggregateOperator(settings: TableAggregateSettings): Proces
   const { initial, add, subtract } = fold;
   return (context): NodeProcessor => {
     const store = rowStore(context, storeName);
+    tellExpired(context, storeName, emit, sendsPrior);
     const { record } = context;
     const cell = new ChangeCell();
     const process = (key: unknown, given: unknown): void => {

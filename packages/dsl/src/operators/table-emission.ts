@@ -2,7 +2,7 @@
 // At a commit only the last change of each key goes on, in order of last write, with the row as it was at the last commit;
 // a row that came and went in between is never seen (semantics 16.5).
 import type { Windowed } from '@millrace/core';
-import { type StagedEntry, type StagedKeyValueStore, type StagedSessionStore, type StagedWindowStore, sessionEnd } from '@millrace/state';
+import { ExpiringStore, type StagedEntry, type StagedKeyValueStore, type StagedSessionStore, type StagedWindowStore, sessionEnd } from '@millrace/state';
 import type { NodeContext } from '@millrace/topology';
 import { ChangeCell } from '../change.ts';
 
@@ -17,6 +17,14 @@ export function drainRows(store: StagedKeyValueStore<unknown, unknown>, context:
     emit(context, entry, entry.key, changeOf(cell, entry, sendsPrior), entry.timestamp);
   };
   return () => store.forEachOpen(visit);
+}
+
+/** Rows that go by themselves (`ttl`) are told at once, where changes are; at a commit they are changes like any other. */
+export function tellExpired(context: NodeContext, storeName: string, emit: Emission, sendsPrior: boolean): void {
+  const store = emit === 'onUpdate' ? context.store(storeName) : undefined;
+  if (!(store instanceof ExpiringStore)) return;
+  const cell = new ChangeCell();
+  store.onExpiry((key, prior, timestamp) => context.forwardAt(key, sendsPrior ? cell.withPrior(null, prior) : cell.withoutPrior(null), timestamp));
 }
 
 /** Drains a window store at commit: keys are windowed. */

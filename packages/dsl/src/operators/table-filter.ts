@@ -4,7 +4,7 @@ import type { NodeProcessor, ProcessorFactory } from '@millrace/topology';
 import { type Change, ChangeCell } from '../change.ts';
 import type { ErasedRowPredicate } from '../erased.ts';
 import { keyValueStore, rowStore } from './row-readers.ts';
-import { drainRows, type Emission } from './table-emission.ts';
+import { drainRows, type Emission, tellExpired } from './table-emission.ts';
 
 export interface TableFilterSettings {
   readonly predicate: ErasedRowPredicate;
@@ -38,6 +38,7 @@ export function tableFilterOperator(settings: TableFilterSettings): ProcessorFac
       };
     }
     const store = rowStore(context, storeName);
+    tellExpired(context, storeName, emit, sendsPrior);
     const process = (key: unknown, change: unknown): void => {
       const now = filtered((change as Change).value, key);
       const entry = store.find(key);

@@ -3,7 +3,7 @@ import type { NodeProcessor, ProcessorFactory } from '@millrace/topology';
 import { type Change, ChangeCell } from '../change.ts';
 import type { ErasedRowMapper } from '../erased.ts';
 import { keyValueStore, rowStore } from './row-readers.ts';
-import { drainRows, type Emission } from './table-emission.ts';
+import { drainRows, type Emission, tellExpired } from './table-emission.ts';
 
 export interface TableMapSettings {
   readonly mapper: ErasedRowMapper;
@@ -29,6 +29,7 @@ export function tableMapValuesOperator(settings: TableMapSettings): ProcessorFac
       };
     }
     const store = rowStore(context, storeName);
+    tellExpired(context, storeName, emit, sendsPrior);
     const process = (key: unknown, change: unknown): void => {
       const now = mapped((change as Change).value, key);
       if (emit !== 'onUpdate') {

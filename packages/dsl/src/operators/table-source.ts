@@ -4,7 +4,7 @@
 import type { NodeProcessor, ProcessorFactory } from '@millrace/topology';
 import { ChangeCell } from '../change.ts';
 import { keyValueStore, rowStore } from './row-readers.ts';
-import { drainRows, type Emission } from './table-emission.ts';
+import { drainRows, type Emission, tellExpired } from './table-emission.ts';
 
 export interface TableSourceSettings {
   /** Undefined: nobody needs the rows, changes pass through. */
@@ -27,6 +27,7 @@ export function tableSourceOperator(settings: TableSourceSettings): ProcessorFac
       };
     }
     const store = rowStore(context, storeName);
+    tellExpired(context, storeName, emit, sendsPrior);
     if (emit === 'onUpdate' && sendsPrior) {
       return {
         process(key, value) {

@@ -6,7 +6,7 @@ import type { RowReader } from '../draft/table-rows.ts';
 import type { TaskContext } from '../processor.ts';
 import { NodeTaskContext } from './process.ts';
 import { keyValueStore, rowStore } from './row-readers.ts';
-import { drainRows, type Emission } from './table-emission.ts';
+import { drainRows, type Emission, tellExpired } from './table-emission.ts';
 
 export interface ErasedTransformerSpec {
   readonly stores?: readonly StoreHandle[];
@@ -37,6 +37,7 @@ export function tableTransformOperator(settings: TableTransformSettings): Proces
       };
     }
     const store = rowStore(context, storeName);
+    tellExpired(context, storeName, emit, sendsPrior);
     const process = (key: unknown, change: unknown): void => {
       const now = transform((change as Change).value, key);
       const entry = store.find(key);

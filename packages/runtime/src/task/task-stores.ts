@@ -6,6 +6,7 @@ import { asBuffer, assert, noHeaders, type RecordHeaders } from '@millrace/core'
 import {
   type ChangelogSink,
   type Database,
+  ExpiringStore,
   type KeyValueStoreOptions,
   putCheckpoint,
   RecentRowsStore,
@@ -54,6 +55,8 @@ export interface TaskStoresOptions {
 export class TaskStores {
   readonly all: readonly TaskStore[];
   readonly database: Database;
+  /** Those whose rows go by themselves. */
+  readonly expiring: readonly ExpiringStore<unknown, unknown>[];
   readonly #byName: ReadonlyMap<string, TaskStore>;
   #unsettled = false;
   #settledAtMs = 0;
@@ -69,6 +72,7 @@ export class TaskStores {
       this.#rowsOpen = true;
     };
     this.all = options.names.map((name) => openStore(options, name, onRows));
+    this.expiring = this.all.flatMap(({ store }) => (store instanceof ExpiringStore ? [store] : []));
     this.#byName = new Map(this.all.map((one) => [one.spec.name, one]));
   }
 
@@ -107,6 +111,13 @@ export class TaskStores {
     if (!this.#rowsOpen) return; // asked after every record
     this.#rowsOpen = false;
     for (const { store } of this.all) store.endRows();
+  }
+
+  /** Lets rows go that are due, at most `rowsMax` of each store; returns how many. */
+  expire(rowsMax: number): number {
+    let gone = 0;
+    for (const store of this.expiring) gone += store.expire(rowsMax);
+    return gone;
   }
 
   /** Freezes the open span of every store, in order; logged ones into the outbox. Throws what the serde of a value says: then only `drop` helps. */
@@ -212,11 +223,17 @@ function openStore(options: TaskStoresOptions, name: string, onRows: () => void)
               ...common,
               logEveryWrite: options.logEveryWrite && spec.isBuffer !== true,
               currentHeaders: changelogHeaders(spec, cursor),
+              streamTime: () => cursor.streamTime,
+              onExpired: () => options.onExpired(name),
             });
   return { spec, store, log, sink: log.kind === 'changelog' ? changelogSink(log.lane) : undefined, topicId: '', leaderEpoch: -1, checkpointOffset: 0 };
 }
 
-function keyValueStore({ entriesMax }: KeyValueSpec, options: KeyValueStoreOptions): StagedKeyValueStore<unknown, unknown> {
+function keyValueStore(
+  { entriesMax, ttlMs }: KeyValueSpec,
+  options: KeyValueStoreOptions & { readonly streamTime: () => number; readonly onExpired: () => void },
+): StagedKeyValueStore<unknown, unknown> {
+  if (ttlMs !== undefined) return new ExpiringStore({ ...options, ttlMs, entriesMax });
   return entriesMax === undefined ? new StagedKeyValueStore(options) : new RecentRowsStore({ ...options, entriesMax });
 }
 

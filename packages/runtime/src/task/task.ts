@@ -88,6 +88,9 @@ export interface StepBudget {
 const EMIT_INTERVAL_MS = 1000;
 /** Progress beside that of operators: the stream time that silence has moved the task to. No operator can have the name. */
 const IDLE_TIME = '$idle';
+/** Rows of a store with `ttl` that may go before a record is processed, and in each turn. */
+const EXPIRED_PER_RECORD = 64;
+const EXPIRED_PER_TURN = 1000;
 /** The clock is looked at once in so many records. */
 const CLOCK_EVERY = 31;
 
@@ -264,6 +267,7 @@ export class Task implements GraphHost, QueueHost, SinkHost {
         const queue = group.choose(turnMs);
         if (queue === undefined) break;
         group.take(queue);
+        if (this.stores.expiring.length > 0) this.#expire(EXPIRED_PER_RECORD);
         cursor.timestamp = queue.timestamp;
         cursor.headers = queue.headers();
         cursor.streamTime = group.streamTime;
@@ -289,7 +293,7 @@ export class Task implements GraphHost, QueueHost, SinkHost {
     const { streamTime } = this.group;
     if (this.#untoldTime >= 0) this.#tellTime(this.#untoldTime);
     try {
-      let fired = 0;
+      let fired = this.stores.expiring.length > 0 ? this.#expire(EXPIRED_PER_TURN) : 0;
       if (streamTime >= 0) {
         this.#resetCursor(streamTime);
         fired = this.#punctuations.fireStreamTime(streamTime);
@@ -322,6 +326,12 @@ export class Task implements GraphHost, QueueHost, SinkHost {
     this.progress.set(IDLE_TIME, to);
     this.#tellTime(to);
     this.fired += 1;
+  }
+  /** What is due goes before anything else sees the time that has come. */
+  #expire(rowsMax: number): number {
+    this.input = undefined;
+    this.#resetCursor(this.group.streamTime);
+    return this.stores.expire(rowsMax);
   }
   #tellTime(streamTime: number): void {
     this.#untoldTime = -1;

@@ -102,7 +102,7 @@ export class StagedKeyValueStore<K, V> implements KeyValueStore<K, V>, StagedSto
   writeEntry(found: StagedEntry<V, K>, value: V | null | undefined, timestamp: number): Written {
     const present = value !== null && value !== undefined;
     const kept = present ? (this.#values.keep(value) as V) : undefined;
-    const entry = found.place === GONE ? this.find(found.key) : found;
+    const entry = found.place === GONE ? this.findQuietly(found.key) : found;
     if (entry.place !== IN_OPEN) this.#checkKey(entry.diskKey);
     if (this.#keepPrior && !entry.pending) capturePrior(entry, value, this.#disk, this.#values);
     entry.present = present;
@@ -270,6 +270,17 @@ export class StagedKeyValueStore<K, V> implements KeyValueStore<K, V>, StagedSto
   }
 
   // ---- inside ----
+
+  /** `find` as it is here, whatever a store above makes of it. */
+  protected findQuietly(key: K): StagedEntry<V, K> {
+    const text = this.#keys.textOf(key);
+    return this.#entries.get(text) ?? this.#load(key, text);
+  }
+
+  /** By which a key is told from others. */
+  protected textOf(key: K): string {
+    return this.#keys.own(key, this.#keys.textOf(key)).text;
+  }
 
   /** An entry that is about to be overwritten: what the disk has is not read. In the map only once it is written. */
   #create(key: K, text: string): StagedEntry<V, K> {

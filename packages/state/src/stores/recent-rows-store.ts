@@ -6,7 +6,7 @@ import type { Written } from './contract.ts';
 import { type KeyValueStoreOptions, StagedKeyValueStore } from './key-value-store.ts';
 
 export interface RecentRowsStoreOptions extends KeyValueStoreOptions {
-  /** At least 1. */
+  /** At least 1; Infinity: no bound, and no order is kept. */
   readonly entriesMax: number;
 }
 
@@ -24,11 +24,12 @@ export class RecentRowsStore<K, V> extends StagedKeyValueStore<K, V> {
 
   override find(key: K): StagedEntry<V, K> {
     const entry = super.find(key);
-    if (entry.present) this.#use(entry);
+    if (entry.present && this.#isBounded) this.#use(entry);
     return entry;
   }
 
   override writeEntry(found: StagedEntry<V, K>, value: V | null | undefined, timestamp: number): Written {
+    if (!this.#isBounded) return super.writeEntry(found, value, timestamp);
     const used = this.#order();
     if (value === null || value === undefined) used.delete(found.text);
     else {
@@ -42,6 +43,10 @@ export class RecentRowsStore<K, V> extends StagedKeyValueStore<K, V> {
   /** Room for all of them first: a changelog of every write shows the deletes in front. */
   override putAll(entries: Iterable<{ readonly key: K; readonly value: V }>): void {
     const rows = [...entries];
+    if (!this.#isBounded) {
+      super.putAll(rows);
+      return;
+    }
     const used = this.#order();
     const fresh = new Set(rows.map(({ key }) => super.find(key).text).filter((text) => !used.has(text)));
     if (fresh.size > 0) this.#makeRoom(used, this.#now(), Math.min(fresh.size, this.#entriesMax));
@@ -56,6 +61,10 @@ export class RecentRowsStore<K, V> extends StagedKeyValueStore<K, V> {
   override applyRestored(...record: Parameters<StagedKeyValueStore<K, V>['applyRestored']>): void {
     this.#used = undefined;
     super.applyRestored(...record);
+  }
+
+  get #isBounded(): boolean {
+    return this.#entriesMax !== Number.POSITIVE_INFINITY;
   }
 
   #use({ text, key }: StagedEntry<V, K>): void {

@@ -16,4 +16,4 @@ export function reuseSourceTopics(plan: Plan): Plan {
   };
 }
 
-const letsRowsGo = (store: StoreSpec): boolean => store.kind === 'keyValue' && store.entriesMax !== undefined;
+const letsRowsGo = (store: StoreSpec): boolean => store.kind === 'keyValue' && (store.entriesMax !== undefined || store.ttlMs !== undefined);
