@@ -120,7 +120,7 @@ describe.each(ENGINES.filter(({ shareable }) => shareable))('$name', (engine) =>
     } else truncateSync(dataFile(rig.task(0)), 100);
     expect(sorted(await rig.rows(true))).toEqual(all(2));
     expect(readdirSync(join(rig.home, 'quarantine'))).toHaveLength(1);
-    expect(rig.warnings.join('\n')).toMatch(/local state of task 0_0 could not be opened .* kept in .*quarantine.* rebuilt from the changelog/);
+    expect(rig.warnings.join('\n')).toMatch(/local state of task 0_0 could not be opened.* kept in .*quarantine.* rebuilt from the changelog/);
   });
 
   test("two tasks' folders that changed places are noticed: each is rebuilt", async () => {

@@ -172,7 +172,7 @@ class AppOnInstance implements RunningApp {
         quarantined: (taskId, path, reason) =>
           this.#log.warn(
             { task: taskId, path },
-            `the local state of task ${taskId} could not be opened (${explainError(reason)}); it is kept in ${path} and rebuilt from the changelog`,
+            `the local state of task ${taskId} could not be opened, or cannot be read (${explainError(reason)}); it is kept in ${path} and rebuilt from the changelog`,
           ),
       });
       // Before any task runs: what they look up is whole.

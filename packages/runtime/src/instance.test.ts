@@ -27,6 +27,8 @@ function rig(workers: number) {
   const rejoins: string[] = [];
   /** How many requests find no broker. */
   const brokers = { away: 0 };
+  /** Tasks whose databases were put aside. */
+  const quarantined: string[] = [];
   /** Workers that are started while `slow` never come up by themselves; `givenUp` counts those that were told to end. */
   const starts = { slow: false, begun: 0, givenUp: 0 };
   const startWorker = async (seat: number, events: WorkerHostEvents, abandoned: AbortSignal): Promise<WorkerHost> => {
@@ -81,7 +83,14 @@ function rig(workers: number) {
       quarantine: unused,
       release() {},
     },
-    databases: { open: async () => undefined, get: () => undefined, endThread: (_, terminate) => terminate(), close: async () => {}, closeAll: async () => {} },
+    databases: {
+      open: async () => undefined,
+      get: () => undefined,
+      endThread: (_, terminate) => terminate(),
+      close: async () => {},
+      quarantine: async (task) => void quarantined.push(task),
+      closeAll: async () => {},
+    },
     // The one thing asked of it is which topics there are.
     admin: {
       describeTopics: async () => {
@@ -122,6 +131,7 @@ function rig(workers: number) {
   });
   return {
     brokers,
+    quarantined,
     starts,
     instance,
     started,
@@ -187,6 +197,18 @@ test('a worker whose commit was refused because nobody knows the member gets an 
   await settled(['0_0']);
   started[0]?.events.news({ kind: 'membershipLost' });
   expect(rejoins).toEqual(['a commit was refused']);
+  await instance.close(true);
+});
+
+test('a database that turned out damaged in use is put aside when its worker is replaced; those of its other tasks stay', async () => {
+  const { instance, assigned, settled, started, quarantined, failures } = rig(1);
+  await instance.start();
+  assigned(1, ['0_0', '0_1']);
+  await settled(['0_0', '0_1']);
+  started[0]?.events.died(new MillraceError('ERR_STORE_CORRUPT', 'a block does not match its checksum', { directory: '0_1' }));
+  while (started.length < 2) await new Promise((resolve) => setImmediate(resolve));
+  await settled(['0_0', '0_1']);
+  expect([quarantined, failures]).toEqual([['0_1'], []]);
   await instance.close(true);
 });
 

@@ -585,11 +585,17 @@ export class Instance {
     if (host !== undefined) await this.#parts.databases.endThread(tasks, () => host.terminate());
     for (const task of tasks) {
       this.#taskStates.delete(task);
-      await this.#parts.databases.close(task);
+      if (this.#isDamage(task, error)) await this.#parts.databases.quarantine(task, error);
+      else await this.#parts.databases.close(task);
     }
     seat.tasks = kept;
     await this.#startWorker(seat);
     if (kept.length > 0) await this.#giveTasks(seat, this.#vanished);
+  }
+
+  /** The engine says that the whole database of the task is damaged: emptying its stores would read what cannot be read. */
+  #isDamage(task: string, error: Error): boolean {
+    return MillraceError.is(error) && error.code === 'ERR_STORE_CORRUPT' && error.where.directory === this.#parts.directory.taskPath(task);
   }
 }
 

@@ -167,17 +167,14 @@ export class LoopState {
     for (const task of this.tasks.values()) if (task.hasWork) left += 1;
     let deadlineMs = clock.monotonicMs();
     let count = 0;
-    let at: Task | undefined;
     try {
       for (const task of this.tasks.values()) {
         if (!task.hasWork) continue;
         deadlineMs += turnMs / left;
         const budget: StepBudget = { records: RECORDS_PER_TURN, deadlineMs };
-        at = task;
         count += task.process(budget);
       }
     } catch (error) {
-      if (MillraceError.is(error) && error.response === 'rebuild-store' && at !== undefined) at.distrusted = true;
       this.halt(error);
     }
     this.#worked = count > 0 || left === 0;

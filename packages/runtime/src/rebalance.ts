@@ -165,7 +165,7 @@ async function beginLives(state: LoopState, candidates: readonly Task[], fence: 
  */
 async function answerHalt(state: LoopState): Promise<void> {
   const error = state.halted;
-  const rebuild = MillraceError.is(error) && error.response === 'rebuild-store' && canBeRebuilt(state, error);
+  const rebuild = MillraceError.is(error) && error.response === 'rebuild-store' && canBeRebuilt(state);
   const again = [...state.tasks.values()].filter(({ stores }) => stores.checkWritesAfter(error)).length > 0;
   await dropSpans(state, 'abort', !rebuild && !again);
   if (!rebuild && !again) throw error;
@@ -176,10 +176,8 @@ async function answerHalt(state: LoopState): Promise<void> {
 }
 
 /** False where the store that is corrupt, or every store of the task, has no changelog. */
-function canBeRebuilt(state: LoopState, error: MillraceError): boolean {
-  const distrusted = [...state.tasks.values()].filter((task) => task.distrusted).flatMap(({ stores }) => stores.all);
-  const named = distrusted.filter(({ spec }) => spec.name === error.where.store);
-  return (named.length > 0 ? named : distrusted).some(({ log }) => log.kind !== 'none');
+function canBeRebuilt(state: LoopState): boolean {
+  return [...state.tasks.values()].some(({ distrusted, stores }) => stores.all.some(({ spec, log }) => distrusted.has(spec.name) && log.kind !== 'none'));
 }
 
 async function answerCommitFailure(state: LoopState): Promise<void> {

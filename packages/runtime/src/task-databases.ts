@@ -16,6 +16,8 @@ export interface TaskDatabases {
   /** Ends a thread by force while no write to the databases of its tasks is under way. */
   endThread(taskIds: readonly string[], terminate: () => Promise<void>): Promise<void>;
   close(taskId: string): Promise<void>;
+  /** Puts aside what turned out damaged while it was in use; closes it first. The next opening finds nothing, and the changelogs fill it. */
+  quarantine(taskId: string, reason: unknown): Promise<void>;
   closeAll(): Promise<void>;
 }
 
@@ -70,6 +72,10 @@ export function createTaskDatabases(options: TaskDatabasesOptions): TaskDatabase
       const database = open.get(taskId);
       open.delete(taskId);
       await database?.close();
+    },
+    async quarantine(taskId, reason) {
+      await this.close(taskId);
+      options.quarantined(taskId, options.directory.quarantine(taskId, options.nowMs()), reason);
     },
     async closeAll() {
       for (const taskId of [...open.keys()]) await this.close(taskId);

@@ -467,6 +467,60 @@ test('a store that turns out corrupt is rebuilt from its changelog, and nothing 
   expect(rig.restores.some(({ restored }) => restored === 3)).toBe(true);
 });
 
+/** Counts in two stores; `damage` is asked before each record. */
+function twoStores(damage: () => void) {
+  const graph = new GraphBuilder();
+  const text = serde.string() as never;
+  const source = { key: text, value: text, nullValues: 'serde', timestamp: 'record', onInvalidTimestamp: 'fail', startFrom: 'earliest' } as const;
+  graph.addSource({ name: 'lines', topics: [{ name: 'in', internal: false }], ...source, onError: undefined });
+  for (const name of ['counts', 'seen'])
+    graph.addStore({ kind: 'keyValue', name, key: text, value: serde.safeInt() as never, changelog: { config: {} }, queryable: true });
+  graph.addProcessor({
+    name: 'count',
+    parents: ['lines'],
+    stores: ['counts', 'seen'],
+    create: (context) => ({
+      process(key) {
+        damage();
+        for (const name of ['counts', 'seen']) {
+          const store = context.store(name) as KeyValueStore<string, number>;
+          store.put(key as string, (store.get(key as string) ?? 0) + 1);
+        }
+      },
+    }),
+  });
+  return graph.build('two-stores');
+}
+
+test.each([
+  ['a store that says of itself that it is corrupt is rebuilt alone: the others of its task are as they were', { store: 'counts' }, { counts: 3, seen: 0 }],
+  ['where nobody knows which store it was, all of the task are rebuilt', {}, { counts: 3, seen: 3 }],
+])('%s', async (_what, where, restored) => {
+  let corrupt = 7;
+  const disk = new Disk();
+  await disk.of('0_0', ['counts', 'seen']);
+  const log = createLog();
+  log.createTopic('app-seen-changelog', 1);
+  const rig = startRig({
+    disk,
+    log,
+    topology: twoStores(() => {
+      if (--corrupt === 0) throw new MillraceError('ERR_STORE_CORRUPT', 'a row is too short', where);
+    }),
+  });
+  rig.log.produce('in', 0, lines(3));
+  await rig.worker.assign(assignmentOf(rig.log, ['0_0']));
+  await until(() => inputAt(rig) === 3);
+  const before = rig.restores.length;
+  rig.log.produce('in', 0, lines(6, 3));
+  await until(() => inputAt(rig) === 9);
+  await rig.worker.stop(10_000);
+  expect(await rig.ended()).toBeUndefined();
+  const most = (store: string) => Math.max(...rig.restores.slice(before).flatMap((one) => (one.store === store ? [one.restored] : [])));
+  expect({ counts: most('counts'), seen: most('seen') }).toEqual(restored);
+  expect(await counts(disk)).toEqual({ a: 3, b: 3, c: 3 });
+});
+
 test('drops are counted and told, at the latest when the worker stops', async () => {
   const rig = startRig({ topology: countTopology({ onError: 'skip' }) });
   rig.log.produce('in', 0, [

@@ -84,7 +84,7 @@ async function describeLogs(tasks: readonly Task[], options: StartOptions): Prom
 
 /** Under which epoch the store stood where its checkpoint says: a leader elected uncleanly may not have what was written then (KIP-320). */
 function epochOf(task: Task, { log, spec }: TaskStore): readonly (TopicPartition & { readonly leaderEpoch: number })[] {
-  if (log.kind === 'none' || task.distrusted) return [];
+  if (log.kind === 'none' || task.distrusted.has(spec.name)) return [];
   const checkpoint = readCheckpoint(task.stores.database, spec.name);
   if (checkpoint === undefined || checkpoint === 'corrupt' || checkpoint.leaderEpoch < 0) return [];
   return [{ topic: log.topic, partition: task.partition, leaderEpoch: checkpoint.leaderEpoch }];
@@ -103,7 +103,7 @@ async function startTask(
     const own = `${options.groupId}/${task.id}`;
     if (identity !== undefined && identity !== own) {
       options.log.warn({ task: task.id, found: identity }, 'the local state is that of another task and is rebuilt from the changelogs');
-      task.distrusted = true;
+      task.distrust(undefined);
     }
     const hasRows = await Promise.all(task.stores.all.map((store) => restoreStore(task, store, positions, logs, options)));
     if (!options.wanted(task)) return;
@@ -141,7 +141,7 @@ function writeIdentity({ stores }: Task, identity: string): void {
 async function restoreStore(task: Task, store: TaskStore, positions: ReadonlyMap<string, number>, logs: LogFacts, options: StartOptions): Promise<boolean> {
   if (!options.wanted(task)) return false;
   const { database } = task.stores;
-  const checkpoint = task.distrusted ? 'corrupt' : readCheckpoint(database, store.spec.name);
+  const checkpoint = task.distrusted.has(store.spec.name) ? 'corrupt' : readCheckpoint(database, store.spec.name);
   if (checkpoint !== undefined && checkpoint !== 'corrupt') store.store.restoreMemory(checkpoint);
   const { log } = store;
   if (log.kind === 'none') {

@@ -112,8 +112,8 @@ export class Task implements GraphHost, QueueHost, SinkHost {
   fired = 0;
   /** Grows when a life ends: what was begun for an older one is not wanted any more. */
   life = 0;
-  /** A store turned out corrupt: all are rebuilt before the next life. */
-  distrusted = false;
+  /** Stores that turned out corrupt: they are rebuilt before the next life. */
+  readonly distrusted = new Set<string>();
   /** The record that an earlier life of this task, here or in another worker, failed at. */
   failedBefore: FailedRecord | undefined;
   /** What operators keep beside the input offsets: last emit times by store. */
@@ -196,13 +196,19 @@ export class Task implements GraphHost, QueueHost, SinkHost {
     this.#rememberPositions();
     this.records = 0;
     this.fired = 0;
-    this.distrusted = false;
+    this.distrusted.clear();
     this.move('running');
   }
 
   /** No more records or timers; positions and staging stay for the last commit. */
   suspend(): void {
     if (this.#state === 'running' || this.#state === 'restoring') this.move('suspended');
+  }
+
+  /** The store is rebuilt before the next life; all of them where it is not said which. */
+  distrust(store: unknown): void {
+    const names = this.stores.all.map(({ spec }) => spec.name);
+    for (const name of names) if (name === store || !names.includes(store as string)) this.distrusted.add(name);
   }
 
   /** True while there is a life whose positions mean something: it has begun and was not dropped. */
@@ -508,6 +514,7 @@ export class Task implements GraphHost, QueueHost, SinkHost {
 
   /** An error that came up through the graph unjudged: the innermost node's policy is 'fail'. */
   #failed(error: unknown, stage: 'process' | 'punctuate' | 'async'): unknown {
+    if (MillraceError.is(error) && error.response === 'rebuild-store') this.distrust(error.where.store);
     if (!isForPolicy(error)) return error;
     const failure = this.#failureOf(stage, this.#graph?.currentNode ?? this.id, error, this.input);
     this.#host.events.failure(failure, 'fail');
