@@ -186,6 +186,8 @@ export interface MemberAssignment {
 export interface GroupMemberHooks {
   /** Bytes for the subscription of the next join: read anew at each join. */
   userData(): Uint8Array;
+  /** Topics of the subscription of the next join, in place of the options' where they change: read anew at each join. */
+  topics?(): readonly string[];
   /** The id this member is about to join with, new from the coordinator: whoever keeps it can remove a member whose process was killed at once. */
   named?(memberId: string): void;
   /** The leader's assignor. A rejection fails the sync; the member rejoins after a back-off. */

@@ -128,7 +128,7 @@ export class KafkaGroupMember implements GroupMember {
         memberId: this.#memberId,
         groupInstanceId: instanceId ?? null,
         protocolType: PROTOCOL_TYPE,
-        protocols: [{ name: protocolName, metadata: encodeSubscription({ topics, userData: this.#hooks.userData() }) }],
+        protocols: [{ name: protocolName, metadata: encodeSubscription({ topics: this.#hooks.topics?.() ?? topics, userData: this.#hooks.userData() }) }],
         reason: reason === '' ? null : reason.slice(0, 255),
       },
       { timeoutMs: rebalanceTimeoutMs + JOIN_MARGIN_MS },
