@@ -4,7 +4,7 @@
 import { createHash } from 'node:crypto';
 import { type ConnectionOptions, createAdmin, createConsumer, createGroupMember, type LogAdmin } from '@millrace/client';
 import { type ErasedSerde, explainError, type Logger, MetricRegistry, MillraceError, type Ports, type Threads } from '@millrace/core';
-import { type ErrorDecision, type Failure, type Topology, topicName } from '@millrace/topology';
+import { type ErrorDecision, type Failure, hasPatterns, resolvePatterns, type Topology } from '@millrace/topology';
 import { BufferGauges } from './buffer-gauges.ts';
 import { waitUntilDrained } from './drain.ts';
 import { type ChosenEngine, chooseEngine, type EngineCandidate } from './engines.ts';
@@ -21,6 +21,7 @@ import { type AppOptions, type AppSettings, settingsOf } from './options.ts';
 import { createReadFacade, type ReadFacade } from './read-facade.ts';
 import { openStateDirectory, type StateDirectory } from './state-directory.ts';
 import { createTaskDatabases, type TaskDatabases } from './task-databases.ts';
+import { topicsMatched } from './topics-matched.ts';
 import { startThreadWorker } from './worker-host.ts';
 import { startInlineWorker } from './worker-inline.ts';
 import type { WorkerBlueprint, WorkerNews } from './worker-messages.ts';
@@ -82,6 +83,7 @@ interface InstanceNeeds extends Pick<Parts, 'directory' | 'databases' | 'admin' 
   readonly engine: ChosenEngine;
   readonly connection: ConnectionOptions;
   readonly threads: Threads;
+  readonly matched: ReadonlyMap<string, number>;
 }
 
 interface Parts {
@@ -162,7 +164,7 @@ class AppOnInstance implements RunningApp {
       const engine = await chooseEngine(settings.engine, engines, this.#log);
       const connection = this.#connection(directory.instanceId);
       admin = createAdmin(connection, {}, ports);
-      await prepareTopics(this.#topology, settings, admin); // a missing topic is told at start, not in the first rebalance
+      const { matched } = await prepareTopics(this.#topology, settings, admin); // a missing topic is told at start, not in the first rebalance
       const databases = createTaskDatabases({
         topology: this.#topology,
         engine: engine.engine,
@@ -188,7 +190,13 @@ class AppOnInstance implements RunningApp {
         failed: (error) => void this.#giveUp(error),
         abandoned: () => this.#closing !== undefined,
       });
-      return { directory, databases, admin, globals, instance: this.#createInstance({ directory, databases, admin, engine, connection, threads, globals }) };
+      return {
+        directory,
+        databases,
+        admin,
+        globals,
+        instance: this.#createInstance({ directory, databases, admin, engine, connection, threads, globals, matched }),
+      };
     } catch (error) {
       await globals?.close();
       await admin?.close();
@@ -202,7 +210,7 @@ class AppOnInstance implements RunningApp {
     return { ...rest, brokers: this.#environment.brokers, clientId: clientId ?? `${this.#settings.applicationId}-${instanceId}` };
   }
 
-  #createInstance({ directory, databases, admin, engine, connection, threads, globals }: InstanceNeeds): Instance {
+  #createInstance({ directory, databases, admin, engine, connection, threads, globals, matched }: InstanceNeeds): Instance {
     const { ports } = this.#environment;
     const settings = this.#settings;
     const topologyText = JSON.stringify(this.#topology.toJSON());
@@ -224,15 +232,16 @@ class AppOnInstance implements RunningApp {
         (['decode', 'process', 'produce'] as const).flatMap((stage) => (typeof settings.errors[stage] === 'string' ? [[stage, settings.errors[stage]]] : [])),
       ),
     });
-    const inputs = [...new Set(this.#topology.subtopologies.flatMap((sub) => sub.sources.map((ref) => topicName(settings.applicationId, ref))))];
-    return new Instance({
+    const leader = createGroupLeader(this.#topology, topologyHash, settings, admin, directory.instanceId);
+    const instance: Instance = new Instance({
       topology: this.#topology,
       topologyHash,
       settings,
       directory,
       databases,
       admin,
-      leader: createGroupLeader(this.#topology, topologyHash, settings, admin),
+      leader,
+      matched,
       address: () => settings.advertise ?? this.#environment.address(),
       startWorker: (index, events, abandoned) =>
         settings.workers === 0
@@ -241,8 +250,8 @@ class AppOnInstance implements RunningApp {
       createMember: (hooks) =>
         createGroupMember(
           connection,
-          { groupId: settings.applicationId, instanceId: settings.instanceId, topics: inputs, sessionTimeoutMs: settings.sessionTimeoutMs },
-          { ...hooks, assign: (members) => createGroupLeader(this.#topology, topologyHash, settings, admin).assign(members) },
+          { groupId: settings.applicationId, instanceId: settings.instanceId, topics: [], sessionTimeoutMs: settings.sessionTimeoutMs },
+          { ...hooks, topics: () => instance.inputs, assign: (members) => leader.assign(members) },
           ports,
         ),
       transactionalId,
@@ -259,6 +268,7 @@ class AppOnInstance implements RunningApp {
         failed: (error) => void this.#giveUp(error),
       },
     });
+    return instance;
   }
 
   #hear(worker: string, news: WorkerNews): void {
@@ -316,6 +326,9 @@ class AppOnInstance implements RunningApp {
     await globals?.caughtUp();
     await waitUntilDrained({
       topology: this.#topology,
+      resolved: hasPatterns(this.#topology)
+        ? (existing) => resolvePatterns(this.#topology, [...topicsMatched(this.#topology, this.#settings, existing).keys()])
+        : undefined,
       applicationId: this.id,
       admin,
       timers: this.#environment.ports.timers,

@@ -20,7 +20,7 @@ function subscription(memberId: string, facts: Partial<MemberNews> = {}): Member
 }
 
 async function newsOf(...members: readonly MemberSubscription[]) {
-  const assigned = await createGroupLeader(program, 'ours', settings, admin).assign(members);
+  const assigned = await createGroupLeader(program, 'ours', settings, admin, 'leader').assign(members);
   return new Map([...assigned].map(([memberId, { userData }]) => [memberId, decodeAssignmentNews(userData)]));
 }
 

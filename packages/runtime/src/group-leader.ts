@@ -7,12 +7,14 @@ import { assignTasks, type Member } from './assignment/assign.ts';
 import { decodeMemberNews, encodeAssignmentNews, type InstanceNews, type RefusalCode } from './assignment/wire.ts';
 import { type AppSettings, deadLetterTopics } from './options.ts';
 import { planTopics, sourceChangelogs, type TopicPlan } from './topic-plan.ts';
+import { topicsMatched } from './topics-matched.ts';
 
 export interface GroupLeader {
   assign(members: readonly MemberSubscription[]): Promise<ReadonlyMap<string, MemberAssignment>>;
 }
 
-export function createGroupLeader(topology: Topology, topologyHash: string, settings: AppSettings, admin: LogAdmin): GroupLeader {
+/** `instanceId`: who leads, if it comes to that; the members are told. */
+export function createGroupLeader(topology: Topology, topologyHash: string, settings: AppSettings, admin: LogAdmin, instanceId: string): GroupLeader {
   return {
     async assign(subscriptions) {
       const members: Member[] = subscriptions.map((one) => ({ memberId: one.memberId, ...decodeMemberNews(one.userData, one.memberId) }));
@@ -22,27 +24,37 @@ export function createGroupLeader(topology: Topology, topologyHash: string, sett
       // Who differs from the leader is sent away; those who agree go on: a wrong deployment must not stop what runs.
       const agreeing = members.filter((member) => member.topologyHash === topologyHash);
       const others = members.filter((member) => member.topologyHash !== topologyHash);
-      let plan: TopicPlan;
+      let plan: PreparedTopics;
       try {
         plan = await prepareTopics(topology, settings, admin);
       } catch (error) {
-        if (MillraceError.is(error) && (error.code === 'ERR_TOPIC_MISSING' || error.code === 'ERR_PARTITION_COUNT'))
-          return refuse(subscriptions, error.code, error.message);
+        if (MillraceError.is(error) && isRefusal(error.code)) return refuse(subscriptions, error.code, error.message);
         throw error;
       }
-      const assignments = toAssignments(topology, settings.applicationId, agreeing, others, plan);
+      const assignments = toAssignments({ applicationId: settings.applicationId, instanceId }, agreeing, others, plan);
       return new Map([...assignments, ...refuse(others, 'ERR_TOPOLOGY_MODULE_MISMATCH', otherVersion(topology.name, agreeing))]);
     },
   };
 }
 
-/** Plans against what exists, creates what is missing. Throws ERR_TOPIC_MISSING or ERR_PARTITION_COUNT. */
-export async function prepareTopics(topology: Topology, settings: AppSettings, admin: LogAdmin): Promise<TopicPlan> {
+/** Mistakes in the topics that are everybody's: nobody may go on before they are mended. */
+const isRefusal = (code: string): code is RefusalCode => code === 'ERR_TOPIC_MISSING' || code === 'ERR_PARTITION_COUNT' || code === 'ERR_TOPOLOGY';
+
+/** Topics as they are after `prepareTopics`. */
+export interface PreparedTopics extends TopicPlan {
+  /** What patterns stand for: partitions by topic. */
+  readonly matched: ReadonlyMap<string, number>;
+}
+
+/** Plans against what exists, creates what is missing. Throws ERR_TOPIC_MISSING, ERR_PARTITION_COUNT, or ERR_TOPOLOGY where patterns of two sources match one topic. */
+export async function prepareTopics(topology: Topology, settings: AppSettings, admin: LogAdmin): Promise<PreparedTopics> {
   const existing = await admin.describeTopics(undefined);
+  const matched = topicsMatched(topology, settings, existing);
   const plan = planTopics({
     topology,
     applicationId: settings.applicationId,
     existing: new Map([...existing].map(([name, topic]) => [name, topic.partitions])),
+    matched: [...matched.keys()],
     alsoWritten: deadLetterTopics(settings.errors),
     createUserTopics: settings.createTopics,
     defaultPartitions: settings.defaultPartitions,
@@ -51,7 +63,7 @@ export async function prepareTopics(topology: Topology, settings: AppSettings, a
   });
   for (const { topic, store } of sourceChangelogs(topology)) if (existing.has(topic)) await checkCompacted(topic, store, admin);
   if (plan.create.length > 0) await admin.createTopics(plan.create);
-  return plan;
+  return { ...plan, matched };
 }
 
 /** A topic that is also a changelog keeps the last record of every key, whatever its age. Throws ERR_TOPIC_INVALID. */
@@ -76,11 +88,10 @@ function refuse(members: readonly { readonly memberId: string }[], code: Refusal
 }
 
 function toAssignments(
-  topology: Topology,
-  applicationId: string,
+  { applicationId, instanceId }: { readonly applicationId: string; readonly instanceId: string },
   members: readonly Member[],
   refused: readonly Member[],
-  plan: TopicPlan,
+  plan: PreparedTopics,
 ): ReadonlyMap<string, MemberAssignment> {
   const dealt = assignTasks(members, plan.tasks, refused);
   const instances: InstanceNews[] = members.map((member) => ({
@@ -88,12 +99,13 @@ function toAssignments(
     address: member.address,
     tasks: dealt.tasks.get(member.memberId) ?? [],
   }));
+  const matched = plan.matched.size === 0 ? undefined : Object.fromEntries(plan.matched);
   const result = new Map<string, MemberAssignment>();
   for (const member of members) {
     const tasks = dealt.tasks.get(member.memberId) ?? [];
     result.set(member.memberId, {
-      partitions: tasks.flatMap((task) => inputsOf(topology, applicationId, task, plan.counts)),
-      userData: encodeAssignmentNews({ tasks, vanished: dealt.vanished, known: dealt.known, instances, refusal: undefined }),
+      partitions: tasks.flatMap((task) => inputsOf(plan.topology, applicationId, task, plan.counts)),
+      userData: encodeAssignmentNews({ tasks, vanished: dealt.vanished, known: dealt.known, instances, matched, leader: instanceId, refusal: undefined }),
     });
   }
   return result;

@@ -40,7 +40,7 @@ const ASK_AGAIN_MS = 200;
 const LOOK_AGAIN_MS = 1000;
 
 export class IdleWatch {
-  readonly #topology: Topology;
+  #topology: Topology;
   readonly #applicationId: string;
   readonly #ports: IdleWatchPorts;
   readonly #host: IdleWatchHost;
@@ -55,6 +55,11 @@ export class IdleWatch {
     this.#applicationId = applicationId;
     this.#ports = ports;
     this.#host = host;
+  }
+
+  /** Patterns stand for other topics from now on. */
+  readAs(topology: Topology): void {
+    this.#topology = topology;
   }
 
   /** Wall clock, ms, of the next look that is due by itself; Infinity if none. */

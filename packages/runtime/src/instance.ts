@@ -6,7 +6,7 @@
 //   has let go of it: the leader gives a claimed task to nobody else, so what is claimed too long costs a round, too short a duplicate.
 import type { GroupMember, GroupMetadata, LogAdmin, MemberAssignment, TopicDescription } from '@millrace/client';
 import { errorFromWire, explainError, type Logger, MillraceError, type Ports, sleep, type Timer } from '@millrace/core';
-import { type Topology, topicName } from '@millrace/topology';
+import { resolvePatterns, type Topology, topicName } from '@millrace/topology';
 import { spreadOverWorkers } from './assignment/assign.ts';
 import { type AssignmentNews, decodeAssignmentNews, encodeMemberNews, type InstanceNews } from './assignment/wire.ts';
 import { passes } from './commit/failures.ts';
@@ -15,6 +15,7 @@ import { GLOBAL_TASK } from './global/global-rows.ts';
 import type { GroupLeader } from './group-leader.ts';
 import { LearnedOutputs } from './learned-outputs.ts';
 import { type AppSettings, deadLetterTopics, type WorkerFailureDecision } from './options.ts';
+import { PatternWatch } from './pattern-watch.ts';
 import { StateCleaner } from './state-cleaner.ts';
 import type { StateDirectory } from './state-directory.ts';
 import type { TaskDatabases } from './task-databases.ts';
@@ -41,6 +42,8 @@ export interface InstanceParts {
   readonly databases: TaskDatabases;
   readonly admin: LogAdmin;
   readonly leader: GroupLeader;
+  /** What the topology's patterns stand for at the start: partitions by topic; nothing unless given. */
+  readonly matched?: ReadonlyMap<string, number>;
   readonly address: () => string | undefined;
   /** Starts worker `index`; used again when one is replaced. `abandoned`: nobody waits for it any more; it is ended, and the promise rejects. */
   readonly startWorker: (index: number, events: WorkerHostEvents, abandoned: AbortSignal) => Promise<WorkerHost>;
@@ -106,6 +109,12 @@ export class Instance {
   #known: readonly string[] = [];
   #instances: readonly InstanceNews[] = [];
   #counts: ReadonlyMap<string, number> = new Map();
+  /** What patterns stand for in the last assignment: partitions by topic. */
+  #matched: Readonly<Record<string, number>> = {};
+  #topology: Topology;
+  /** What they stand for as far as this instance has seen: what its next join says that it reads. */
+  #seen: readonly string[];
+  readonly #patterns: PatternWatch;
   readonly #learned: LearnedOutputs;
   readonly #deliveries: Deliveries;
   /** Why the whole application is to stop; told with the next join. */
@@ -121,6 +130,13 @@ export class Instance {
 
   constructor(parts: InstanceParts) {
     this.#parts = parts;
+    this.#topology = resolvePatterns(parts.topology, []);
+    this.#seen = [...(parts.matched?.keys() ?? [])];
+    const changed = (seen: readonly string[]): void => {
+      this.#seen = seen;
+      this.#member?.rejoin('other topics match');
+    };
+    this.#patterns = new PatternWatch({ ...parts, timers: parts.ports.timers, changed });
     this.#deliveries = new Deliveries(parts.directory);
     const { admin, log, settings } = parts;
     const { applicationId, createTopics, defaultPartitions, replication } = settings;
@@ -155,6 +171,7 @@ export class Instance {
       },
     });
     this.#member.start();
+    this.#patterns.start();
     const everyMs = Math.max(100, Math.min(CLEAN_EVERY_MS, settings.stateCleanupDelayMs / 2));
     this.#cleaning = parts.ports.timers.every(everyMs, () => this.#inTurn(async () => this.#clean()));
   }
@@ -167,6 +184,18 @@ export class Instance {
 
   get instances(): readonly InstanceNews[] {
     return this.#instances;
+  }
+
+  /** The topology with the topics of the last assignment in place of its patterns. */
+  get topology(): Topology {
+    return this.#topology;
+  }
+
+  /** Topics that the group reads, by their names on the broker: those of patterns as this instance knows them. Told with every join. */
+  get inputs(): readonly string[] {
+    const { applicationId } = this.#parts.settings;
+    const { subtopologies } = resolvePatterns(this.#parts.topology, this.#seen);
+    return [...new Set(subtopologies.flatMap(({ sources }) => sources.map((ref) => topicName(applicationId, ref))))];
   }
 
   get partitionCounts(): ReadonlyMap<string, number> {
@@ -193,6 +222,7 @@ export class Instance {
     this.#closing = true;
     this.#abandoned.abort();
     this.#cleaning?.cancel();
+    this.#patterns.stop();
     await this.#within(TURN_DEADLINE_MS, this.#turn);
     this.#lastResort?.cancel();
     await Promise.all(this.#seats.map((seat) => this.#stopSeat(seat)));
@@ -298,6 +328,7 @@ export class Instance {
     this.#known = news.known;
     this.#vanished = news.vanished;
     this.#instances = news.instances;
+    this.#readAs(news);
     this.#parts.directory.keepMember(group.memberId);
     await this.#learnPartitionCounts(news.tasks.length > 0 || (!this.#tookUp && this.#parts.settings.instanceId !== undefined), membership);
     if (membership !== this.#membership || this.#closing) return;
@@ -328,14 +359,23 @@ export class Instance {
     this.#tookUp = true;
   }
 
+  /** What patterns stand for is the leader's to say: all members read the same. */
+  #readAs({ matched = {}, leader }: AssignmentNews): void {
+    this.#patterns.dealt(matched, leader === this.#parts.directory.instanceId);
+    this.#matched = matched;
+    this.#seen = Object.keys(matched);
+    this.#topology = resolvePatterns(this.#parts.topology, Object.keys(matched));
+    this.#counts = new Map([...this.#counts, ...Object.entries(matched)]);
+  }
+
   /**
    * A static member that comes back is given what its former process was given last, without a rebalance. If that process died with tasks still
    * to give up, nobody else will ask for the round in which they find their new owner.
    */
   #inherits(news: AssignmentNews): boolean {
     if (this.#tookUp || this.#parts.settings.instanceId === undefined) return false;
-    const { topology, settings } = this.#parts;
-    const all = topology.subtopologies.reduce(
+    const { settings } = this.#parts;
+    const all = this.#topology.subtopologies.reduce(
       (sum, sub) => sum + Math.max(0, ...sub.sources.map((ref) => this.#counts.get(topicName(settings.applicationId, ref)) ?? 0)),
       0,
     );
@@ -365,6 +405,7 @@ export class Instance {
     for (const ref of topology.internalTopics) this.#keepCount(mine, `${settings.applicationId}-${ref.name}`);
     for (const ref of topology.userTopics) this.#keepCount(mine, ref.name);
     for (const name of [...deadLetterTopics(settings.errors), ...this.#learned.topics]) this.#keepCount(mine, name);
+    for (const [name, partitions] of Object.entries(this.#matched)) mine.set(name, partitions);
     this.#counts = mine;
   }
 
@@ -442,8 +483,12 @@ export class Instance {
     return { group, tasks: seats, fence, ...this.#outputs() };
   }
 
-  #outputs(): Pick<SeatPlan, 'partitionCounts' | 'recordBytesMax'> {
-    return { partitionCounts: Object.fromEntries(this.#counts), recordBytesMax: Object.fromEntries(this.#learned.recordBytesMax) };
+  #outputs(): Pick<SeatPlan, 'partitionCounts' | 'matched' | 'recordBytesMax'> {
+    return {
+      partitionCounts: Object.fromEntries(this.#counts),
+      matched: Object.keys(this.#matched),
+      recordBytesMax: Object.fromEntries(this.#learned.recordBytesMax),
+    };
   }
 
   /** Membership is gone: nothing may be committed any more. */

@@ -35,7 +35,7 @@ function open() {
   const intake = new Intake(
     { consumer, clock: systemClock, timers, log: silentLogger },
     { taskTimeoutMs: 60_000, bufferedBytesMax: 1024 * 1024 },
-    { tasks: new Map([['0_0', task]]), failed: (error) => void failed.push(error) },
+    { tasks: new Map([['0_0', task]]), failed: (error) => void failed.push(error), hasLost: () => false },
   );
   queue.start(40, -1);
   intake.assign(new Set([queue]));

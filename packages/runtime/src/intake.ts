@@ -14,6 +14,8 @@ export interface IntakeHost {
   readonly tasks: ReadonlyMap<string, Task>;
   /** The worker cannot go on. */
   failed(error: unknown): void;
+  /** A topic that a pattern brought is gone; the next assignment will say so. */
+  hasLost(error: unknown): boolean;
 }
 
 const FETCH_AGAIN_MS = 200;
@@ -74,7 +76,8 @@ export class Intake {
     const key = queueKey(event);
     const nowMs = this.#ports.clock.monotonicMs();
     const sinceMs = this.#failingSinceMs.get(key) ?? nowMs;
-    if (!MillraceError.is(event.error) || !event.error.retriable || nowMs - sinceMs >= this.#timing.taskTimeoutMs) {
+    const passes = MillraceError.is(event.error) && (event.error.retriable || this.#host.hasLost(event.error));
+    if (!passes || nowMs - sinceMs >= this.#timing.taskTimeoutMs) {
       this.#host.failed(event.error);
       return;
     }

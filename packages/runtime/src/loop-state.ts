@@ -2,6 +2,7 @@
 // Owns: tasks, outbox, ownership, the closing span.  Never: awaits (rebalance.ts and worker.ts do), runs two steps at once.
 // L1 a task is in `tasks` from creation to release, and nowhere else (I7).  L2 at most one span is closing.
 import { assert, MillraceError } from '@millrace/core';
+import { hasPatterns, resolvePatterns, type Topology } from '@millrace/topology';
 import { buffersOf } from './buffers.ts';
 import { closeSpan, inputPositionsOf, type Span } from './commit/close.ts';
 import type { CommitPorts } from './commit/execute.ts';
@@ -32,6 +33,8 @@ export interface Waiting<T> {
 /** A revocation in progress: the barrier of design.md, Membership 3. */
 export interface Leaving {
   readonly tasks: readonly Task[];
+  /** Those of them that come back at once, on the same rows, to read other topics. */
+  readonly renewed: ReadonlySet<Task>;
   readonly assignment: Waiting<WorkerAssignment>;
 }
 
@@ -47,6 +50,9 @@ export class LoopState {
   readonly intake: Intake;
   readonly idle: IdleWatch;
 
+  /** With the topics of the last assignment in place of patterns. */
+  topology: Topology;
+  #matched: ReadonlySet<string> = new Set();
   ownership: Ownership = { group: { groupId: '', memberId: '', generation: -1, instanceId: undefined }, tasks: new Set() };
   partitionCounts: ReadonlyMap<string, number> = new Map();
   recordBytesMax: ReadonlyMap<string, number> = new Map();
@@ -101,8 +107,10 @@ export class LoopState {
       failed: (error) => {
         this.fatal ??= error;
       },
+      hasLost: (error) => this.hasLost(error),
     });
-    this.idle = new IdleWatch(options.topology, options.applicationId, ports, {
+    this.topology = resolvePatterns(options.topology, []);
+    this.idle = new IdleWatch(this.topology, options.applicationId, ports, {
       tasks: this.tasks,
       groupId: () => this.ownership.group.groupId,
       partitionsOf: (topic) => this.taskHost.partitionsOf(topic),
@@ -402,8 +410,28 @@ export class LoopState {
     this.assigned = named;
     this.#disowned = undefined;
     this.partitionCounts = assignment.partitionCounts;
+    this.#readAs(assignment.matched ?? []);
     this.recordBytesMax = assignment.recordBytesMax ?? this.recordBytesMax;
     for (const waiter of this.#ownershipWaiters.splice(0)) waiter.resolve(this.ownership);
+  }
+
+  #readAs(matched: readonly string[]): void {
+    if (matched.length === this.#matched.size && matched.every((topic) => this.#matched.has(topic))) return;
+    this.#matched = new Set(matched);
+    this.topology = resolvePatterns(this.options.topology, matched);
+    this.idle.readAs(this.topology);
+  }
+
+  /** Running tasks that are to read other topics than they do: a pattern stands for others now. */
+  get outdated(): readonly Task[] {
+    return hasPatterns(this.options.topology) ? [...this.tasks.values()].filter((task) => this.assigned.has(task.id) && !task.readsAsPlanned) : [];
+  }
+
+  /** True of an error that says no more than that a topic of a pattern was deleted: it passes with the assignment that leaves the topic out. */
+  hasLost(error: unknown): boolean {
+    if (!MillraceError.is(error) || error.code !== 'ERR_TOPIC_MISSING') return false;
+    const { topic } = error.where;
+    return typeof topic === 'string' ? this.#matched.has(topic) : this.#matched.size > 0;
   }
 
   /** Nothing is ours any more. */
@@ -490,7 +518,9 @@ export class LoopState {
     const state = this;
     return {
       applicationId: options.applicationId,
-      topology: options.topology,
+      get topology() {
+        return state.topology;
+      },
       errors: options.errors ?? {},
       idleWaitMs: options.timing.idleWaitMs,
       timestampAheadMaxMs: options.timing.timestampAheadMaxMs,

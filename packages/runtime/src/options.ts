@@ -49,6 +49,8 @@ export interface Tuning {
   readonly stateCleanupDelay?: Duration;
   /** 30s: processed records of repartition topics are deleted this often. */
   readonly purgeInterval?: Duration;
+  /** 30s: with `topicPattern`, how often the instance that leads the group looks which topics match; new ones join then, deleted ones leave. */
+  readonly metadataRefresh?: Duration;
 }
 
 export interface Connection {
@@ -127,6 +129,7 @@ export interface AppSettings {
   readonly sessionTimeoutMs: number;
   readonly blockedAfterMs: number;
   readonly stateCleanupDelayMs: number;
+  readonly metadataRefreshMs: number;
   readonly timing: WorkerTiming;
 }
 
@@ -200,6 +203,7 @@ export function settingsOf(topology: Topology, options: AppOptions, embedded: bo
     },
     blockedAfterMs: ms('tuning.blockedAfter', tuning.blockedAfter ?? '1s', 10),
     stateCleanupDelayMs: ms('tuning.stateCleanupDelay', tuning.stateCleanupDelay ?? '10m', 1),
+    metadataRefreshMs: ms('tuning.metadataRefresh', tuning.metadataRefresh ?? '30s', 100),
     sessionTimeoutMs: ms('tuning.sessionTimeout', tuning.sessionTimeout ?? (embedded ? 6000 : 45_000), 10),
     timing: {
       commitIntervalMs,

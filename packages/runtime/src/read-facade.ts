@@ -42,7 +42,7 @@ interface Parts {
 }
 
 export function createReadFacade(topology: Topology, applicationId: string, parts: () => Parts | undefined): ReadFacade {
-  const subOf = (store: string) => topology.subtopologies.find((sub) => sub.stores.includes(store));
+  const subOf = (store: string) => (parts()?.instance.topology ?? topology).subtopologies.find((sub) => sub.stores.includes(store));
   const isGlobal = (store: string): boolean => topology.globals.some((global) => global.store === store);
   const partitionsOf = (store: string): number => {
     if (isGlobal(store)) return 1; // whole, on every instance

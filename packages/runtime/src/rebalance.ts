@@ -33,7 +33,8 @@ function takeAssignments(state: LoopState): void {
     const next = state.assignments.shift();
     if (next === undefined) return;
     const wanted = new Set(next.what.tasks.map(({ id }) => id));
-    const leaving = [...state.tasks.values()].filter((task) => !wanted.has(task.id));
+    const renewed = new Set(state.outdated.filter(({ id }) => wanted.has(id)));
+    const leaving = [...state.tasks.values()].filter((task) => !wanted.has(task.id) || renewed.has(task));
     for (const task of leaving) {
       state.restorer.cancel(task.id);
       task.suspend();
@@ -44,7 +45,7 @@ function takeAssignments(state: LoopState): void {
     }
     const fresh = next.what.tasks.filter(({ id }) => !state.tasks.has(id));
     if (fresh.length > 0) state.background(createTasks(state, fresh, next.what));
-    state.leaving = { tasks: leaving, assignment: next };
+    state.leaving = { tasks: leaving, renewed, assignment: next };
     releaseLeaving(state);
   }
 }
@@ -60,10 +61,28 @@ function releaseLeaving(state: LoopState): void {
     state.ports.log.warn({ error: explainError(error) }, 'a task leaves without its last settle; its next owner restores it from the changelog');
   }
   state.ports.trace?.onPoint?.('before-release');
-  for (const task of leaving.tasks) release(state, task);
+  for (const task of leaving.tasks) if (!leaving.renewed.has(task)) release(state, task);
   state.ports.trace?.onPoint?.('released');
   state.leaving = undefined;
+  renew(state, leaving.renewed);
   leaving.assignment.resolve();
+}
+
+/** Other topics match a pattern: a task of the same rows takes each one's place, and reads on where that one has committed. */
+function renew(state: LoopState, outdated: ReadonlySet<Task>): void {
+  const renewed: Task[] = [];
+  for (const old of outdated) {
+    const { id, partition, failedBefore, subtopology } = old;
+    if (old.state === 'closed') continue;
+    const now = state.topology.subtopologies.find((one) => one.id === subtopology.id) ?? subtopology;
+    const task = openTask(state, id, now, partition, old.handOver());
+    task.failedBefore = failedBefore;
+    state.tasks.set(id, task);
+    renewed.push(task);
+  }
+  if (renewed.length === 0) return;
+  shareCache(state);
+  state.background(beginLives(state, renewed, []));
 }
 
 function release(state: LoopState, task: Task): void {
@@ -73,14 +92,14 @@ function release(state: LoopState, task: Task): void {
 
 /** New tasks: databases first, then their lives. They come up beside the running ones. */
 async function createTasks(state: LoopState, wanted: readonly TaskAssignment[], assignment: WorkerAssignment): Promise<void> {
-  const { options, ports } = state;
+  const { ports } = state;
   const created: Task[] = [];
   // An assignment that came meanwhile has the word: what it does not name has no ticket any more, and its database may be closed.
   const isOurs = (id: string): boolean => state.assigned.has(id) && !state.tasks.has(id) && !state.ended;
   for (const { id, failedBefore } of wanted) {
     if (!isOurs(id)) continue;
     const [subtopologyId, partition] = id.split('_').map(Number) as [number, number];
-    const subtopology = options.topology.subtopologies.find((one) => one.id === subtopologyId);
+    const subtopology = state.topology.subtopologies.find((one) => one.id === subtopologyId);
     if (subtopology === undefined)
       throw new MillraceError('ERR_TOPOLOGY', `task ${id} was assigned, but the topology has no subtopology ${subtopologyId}`, { task: id });
     const database = await ports.openDatabase(id, subtopology.stores);
@@ -150,7 +169,7 @@ async function beginLives(state: LoopState, candidates: readonly Task[], fence: 
       });
       return;
     } catch (error) {
-      if (!passes(error) || ports.clock.monotonicMs() >= deadlineMs) throw error;
+      if (!(passes(error) || state.hasLost(error)) || ports.clock.monotonicMs() >= deadlineMs) throw error;
       ports.log.warn({ error: explainError(error) }, 'tasks could not be started yet; trying again');
       await sleep(ports.timers, RETRY_MS);
     }
@@ -182,7 +201,7 @@ function canBeRebuilt(state: LoopState): boolean {
 
 async function answerCommitFailure(state: LoopState): Promise<void> {
   const error = state.commitFailure;
-  const answer: SpanFailure = spanFailure(error, state.options.guarantee);
+  const answer: SpanFailure = state.hasLost(error) ? 'abort' : spanFailure(error, state.options.guarantee);
   state.ports.log.warn({ error: explainError(error), answer }, 'a span could not be committed; everything since the last commit is dropped and done again');
   if (suggestsTimeout(error)) state.outbox.cautious = true;
   if (answer !== 'lost' && answer !== 'end' && state.failsTooLong()) {
@@ -230,9 +249,10 @@ async function dropSpans(state: LoopState, how: 'abort' | 'initialise', close: b
   state.intake.assign(new Set());
   state.ports.trace?.onPoint?.('dropped');
   if (begun || how === 'initialise') await endTransaction(state, how);
-  const leaving = new Set(state.leaving?.tasks ?? []);
+  const renewed = state.leaving?.renewed ?? new Set();
+  const leaving = new Set(state.leaving?.tasks.filter((task) => !renewed.has(task)));
   for (const task of running) if (close || leaving.has(task)) release(state, task);
-  const again = running.filter((task) => task.state !== 'closed');
+  const again = running.filter((task) => task.state !== 'closed' && !renewed.has(task));
   if (again.length > 0) state.background(beginLives(state, again, []));
 }
 

@@ -159,6 +159,7 @@ async function answer({ worker, seats, topology, databaseOf, say }: Desk, messag
           tasks: plan.tasks,
           fence: plan.fence,
           partitionCounts: new Map(Object.entries(plan.partitionCounts)),
+          matched: plan.matched,
           recordBytesMax: new Map(Object.entries(plan.recordBytesMax)),
         });
         break;

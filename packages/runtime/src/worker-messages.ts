@@ -51,6 +51,8 @@ export interface SeatPlan {
   readonly fence: readonly string[];
   /** Partition counts by topic name on the broker. */
   readonly partitionCounts: Readonly<Record<string, number>>;
+  /** Topics that the topology's patterns stand for. */
+  readonly matched: readonly string[];
   /** Largest record by topic, where a broker has refused one. */
   readonly recordBytesMax: Readonly<Record<string, number>>;
 }

@@ -59,6 +59,8 @@ export interface WorkerAssignment {
   readonly fence: readonly string[];
   /** Partitions of every topic the topology reads, writes or logs to, by name on the broker. */
   readonly partitionCounts: ReadonlyMap<string, number>;
+  /** Topics that the topology's patterns stand for, as the leader has dealt them out; none unless given. */
+  readonly matched?: readonly string[];
   /** Largest batch of one record by topic on the broker, bytes; none is known unless given. */
   readonly recordBytesMax?: ReadonlyMap<string, number>;
 }

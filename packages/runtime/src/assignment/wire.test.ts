@@ -22,9 +22,18 @@ test('what the leader says comes back as it was', () => {
     vanished: ['z'],
     known: ['z'],
     instances: [{ instanceId: 'i', address: undefined, tasks: ['0_0'] }],
+    matched: { 'logs-a': 3 },
+    leader: 'i',
     refusal: { code: 'ERR_TOPIC_MISSING', message: 'no' },
   };
   expect(decodeAssignmentNews(encodeAssignmentNews(said))).toEqual(said);
+});
+
+test('what patterns stand for is topics with counts, and nothing else', () => {
+  const said = { version: 1, tasks: [], vanished: [], known: [], instances: [] };
+  const decode = (matched: unknown) => () => decodeAssignmentNews(Buffer.from(JSON.stringify({ ...said, matched })));
+  expect(decode(undefined)().matched).toBeUndefined();
+  for (const matched of [null, 'logs-a', { 'logs-a': -1 }, { 'logs-a': '1' }, { '../x': 1 }]) expect(decode(matched)).toThrow(/not Millrace's/);
 });
 
 test('metadata of another application is refused with the reason', () => {

@@ -34,11 +34,15 @@ export interface AssignmentNews {
   readonly vanished: readonly string[];
   readonly known: readonly string[];
   readonly instances: readonly InstanceNews[];
+  /** What the topology's patterns stand for: partitions by topic, as the leader sees them. */
+  readonly matched?: Readonly<Record<string, number>> | undefined;
+  /** Instance id of the leader that has dealt this out; absent in what other versions say. */
+  readonly leader?: string | undefined;
   /** Set when the leader could not assign: every member stops with this error. */
   readonly refusal: { readonly code: RefusalCode; readonly message: string } | undefined;
 }
 
-export type RefusalCode = 'ERR_TOPIC_MISSING' | 'ERR_PARTITION_COUNT' | 'ERR_TOPOLOGY_MODULE_MISMATCH' | 'ERR_APPLICATION_STOPPED';
+export type RefusalCode = 'ERR_TOPOLOGY' | 'ERR_TOPIC_MISSING' | 'ERR_PARTITION_COUNT' | 'ERR_TOPOLOGY_MODULE_MISMATCH' | 'ERR_APPLICATION_STOPPED';
 
 export interface InstanceNews {
   readonly instanceId: string;
@@ -84,6 +88,8 @@ export function decodeAssignmentNews(bytes: Uint8Array): AssignmentNews {
       address: optionalText(one.address, from),
       tasks: tasks(one.tasks, from),
     })),
+    matched: raw.matched === undefined ? undefined : counts(raw.matched, from),
+    leader: optionalText(raw.leader, from),
     refusal: refusal === undefined ? undefined : { code: refusal.code, message: text(refusal.message, from) },
   };
 }
@@ -128,6 +134,10 @@ function name(value: unknown, from: string): string {
 function count(value: unknown, from: string): number {
   if (!Number.isSafeInteger(value) || (value as number) < 0) throw malformed(from);
   return value as number;
+}
+function counts(value: unknown, from: string): Readonly<Record<string, number>> {
+  if (typeof value !== 'object' || value === null) throw malformed(from);
+  return Object.fromEntries(Object.entries(value).map(([topic, partitions]) => [name(topic, from), count(partitions, from)]));
 }
 function texts(value: unknown, from: string): readonly string[] {
   if (!Array.isArray(value)) throw malformed(from);
