@@ -12,6 +12,7 @@ import {
   noHeaders,
   type Ports,
   partitionForKey,
+  type RecordHeaders,
   silentLogger,
   systemChance,
   systemClock,
@@ -30,11 +31,14 @@ export interface Sent {
   readonly key: string | null;
   readonly value: string | null;
   readonly timestamp: number;
+  readonly headers?: RecordHeaders;
 }
 export interface Seen {
   readonly key: string;
   readonly value: string | null;
   readonly timestamp: number;
+  /** Where there are any. */
+  readonly headers?: RecordHeaders;
 }
 
 /** What a rig stands on; without it, this machine. */
@@ -129,11 +133,11 @@ export class AppRig {
     const producer = createProducer(this.#connection('sender'), {}, this.#ports);
     await producer.initialise();
     producer.begin();
-    for (const { key, value, timestamp } of records) {
+    for (const { key, value, timestamp, headers = noHeaders } of records) {
       const keyBytes = key === null ? null : Buffer.from(key);
       const valueBytes = value === null ? null : Buffer.from(value);
       const builder = this.#batches.take();
-      builder.append(timestamp, keyBytes, 0, keyBytes?.length ?? 0, valueBytes, 0, valueBytes?.length ?? 0, noHeaders);
+      builder.append(timestamp, keyBytes, 0, keyBytes?.length ?? 0, valueBytes, 0, valueBytes?.length ?? 0, headers);
       await producer.send(topic, keyBytes === null ? 0 : partitionForKey(keyBytes, 0, keyBytes.length, partitions), builder);
     }
     await producer.flush();
@@ -158,7 +162,13 @@ export class AppRig {
           reader.reset(view);
           while (reader.next()) {
             const text = (start: number, length: number): string | null => (length < 0 ? null : reader.buffer.toString('utf8', start, start + length));
-            seen.push({ key: text(reader.keyStart, reader.keyLength) ?? '', value: text(reader.valueStart, reader.valueLength), timestamp: reader.timestamp });
+            const headers = reader.headers();
+            seen.push({
+              key: text(reader.keyStart, reader.keyLength) ?? '',
+              value: text(reader.valueStart, reader.valueLength),
+              timestamp: reader.timestamp,
+              ...(headers.size === 0 ? {} : { headers }),
+            });
           }
         }
         event.data.release();

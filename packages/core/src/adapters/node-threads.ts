@@ -33,7 +33,14 @@ export const nodeThreads: Threads = {
 
 /** What a thread died of arrives as a copy, a plain Error with the fields of the original: ours are made whole again. */
 function asThrown(copy: Error): Error {
-  const { code, where } = copy as Partial<Pick<MillraceError, 'code' | 'where'>>;
+  const { code, where } = copy as { readonly code?: unknown; readonly where?: ErrorPlace };
+  if (code === 'ERR_WORKER_OUT_OF_MEMORY')
+    return new MillraceError(
+      'ERR_TASK_FAILED',
+      'the thread was out of memory. Look for what callbacks keep beyond their record; or give each thread more: NODE_OPTIONS=--max-old-space-size=4096 (MiB).',
+      {},
+      copy,
+    );
   if (typeof code !== 'string' || !Object.hasOwn(FAILURES, code)) return copy;
   const error = new MillraceError(code as ErrorCode, copy.message, (where ?? {}) as ErrorPlace, copy.cause);
   if (copy.stack !== undefined) error.stack = copy.stack;
