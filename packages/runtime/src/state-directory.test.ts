@@ -88,3 +88,28 @@ test('what is quarantined is kept, the newest two of a task', () => {
   expect(places.map((path) => disk.exists(path))).toEqual([false, true, true]);
   expect(directory.storedTasks()).toEqual([]);
 });
+
+test('what cannot be put aside is told with its folder; an older one that cannot be removed is no trouble', () => {
+  const disk = memoryDisk();
+  const readOnly = { rename: false, remove: false };
+  const refuse = (): never => {
+    throw new Error('EROFS: read-only file system');
+  };
+  const directory = openStateDirectory(
+    options,
+    {
+      ...disk,
+      rename: (from, to) => (readOnly.rename ? refuse() : disk.rename(from, to)),
+      remove: (path) => (readOnly.remove ? refuse() : disk.remove(path)),
+    },
+    seededChance(1),
+  );
+  readOnly.remove = true;
+  for (const stamp of [100, 200, 1000]) {
+    disk.makeDirectory(directory.taskPath('0_1'));
+    directory.quarantine('0_1', stamp);
+  }
+  readOnly.rename = true;
+  disk.makeDirectory(directory.taskPath('0_1'));
+  expect(() => directory.quarantine('0_1', 2000)).toThrow(/local state .*tasks.0_1 of task 0_1 cannot be used and could not be put aside: EROFS/);
+});

@@ -117,21 +117,26 @@ function describe(path: string, instanceId: string, lock: DiskLock, disk: Disk):
     instanceId,
     lastMember: lastMember === '' ? undefined : lastMember,
     keepMember(memberId) {
-      if (memberId === undefined) disk.remove(memberPath);
-      else keepNote(disk, memberPath, memberId);
+      if (memberId !== undefined) keepNote(disk, memberPath, memberId);
+      else orElse(() => disk.remove(memberPath), undefined); // who looks for a member that has left finds none
     },
-    readDeliveries: () => (disk.exists(deliveriesPath) ? Buffer.from(disk.readWhole(deliveriesPath)).toString('utf8') : undefined),
+    readDeliveries: () => orElse(() => (disk.exists(deliveriesPath) ? Buffer.from(disk.readWhole(deliveriesPath)).toString('utf8') : undefined), undefined),
     keepDeliveries: (text) => keepNote(disk, deliveriesPath, text),
     taskPath: (taskId) => disk.join(tasksPath, taskId),
-    storedTasks: () =>
-      disk
-        .list(tasksPath)
-        .filter((entry) => entry.directory && /^\d+_\d+$/.test(entry.name))
-        .map((entry) => entry.name),
+    // A hint for the assignment and the cleaner: a disk that does not answer just now has nothing. Whoever opens a store there learns what is wrong.
+    storedTasks: () => orElse(() => disk.list(tasksPath), []).flatMap(({ name, directory }) => (directory && /^\d+_\d+$/.test(name) ? [name] : [])),
     removeTask: (taskId) => disk.remove(disk.join(tasksPath, taskId)),
     quarantine: (taskId, stamp) => quarantine(disk, path, disk.join(tasksPath, taskId), `${taskId}-${stamp}`, taskId),
     release: () => lock.release(),
   };
+}
+
+function orElse<T>(look: () => T, otherwise: T): T {
+  try {
+    return look();
+  } catch {
+    return otherwise;
+  }
 }
 
 /** A note helps the next process and is no need of this one: a full disk, of which the stores tell, does not end it here. */
@@ -148,15 +153,23 @@ function keepNote(disk: Disk, path: string, text: string): void {
 
 function quarantine(disk: Disk, root: string, from: string, name: string, taskId: string): string {
   const folder = disk.join(root, 'quarantine');
-  disk.makeDirectory(folder);
   const to = disk.join(folder, name);
-  disk.rename(from, to);
-  disk.syncDirectory(folder);
-  const older = disk
-    .list(folder)
+  try {
+    disk.makeDirectory(folder);
+    disk.rename(from, to);
+    disk.syncDirectory(folder);
+  } catch (error) {
+    throw new MillraceError(
+      'ERR_STATE_DIR',
+      `the local state ${from} of task ${taskId} cannot be used and could not be put aside: ${explainError(error)}. Look at the disk; the folder may be removed, its state is rebuilt from the changelogs.`,
+      { path: from, task: taskId },
+      error,
+    );
+  }
+  const older = orElse(() => disk.list(folder), [])
     .map((entry) => entry.name)
     .filter((entry) => entry.startsWith(`${taskId}-`))
     .sort((left, right) => Number(left.slice(taskId.length + 1)) - Number(right.slice(taskId.length + 1)));
-  for (const old of older.slice(0, -2)) disk.remove(disk.join(folder, old));
+  for (const old of older.slice(0, -2)) orElse(() => disk.remove(disk.join(folder, old)), undefined);
   return to;
 }
