@@ -9,7 +9,7 @@ import type { Case, Row, TopicSerdes } from './case-format.ts';
 import { copartitionGroups, united } from './copartition.ts';
 import { Driver, type Mark } from './driver.ts';
 import { NotExpressible } from './functions.ts';
-import { AS_OURS, type Likenesses } from './likeness.ts';
+import { AS_OURS, type Likenesses, withLikeness } from './likeness.ts';
 import { isCached, RULES, type Rule } from './on-purpose.ts';
 import { isProcessorApi, processorApiTopology } from './papi.ts';
 import { bytesRow, isJoinBuffer, outputRow, storeRows, toArrival } from './read-back.ts';
@@ -61,7 +61,7 @@ function compareBy(given: Case, rules: readonly Rule[]): readonly Difference[] {
 
 function compareCase(given: Case, likenesses: Likenesses): readonly Difference[] {
   try {
-    return compareParts(given, likenesses);
+    return withLikeness(likenesses, () => compareParts(given, likenesses));
   } catch (error) {
     if (error instanceof NotExpressible) throw error;
     return [{ part: 'threw', expected: undefined, actual: error instanceof Error ? (error.stack ?? error.message) : String(error) }];

@@ -1,6 +1,8 @@
 // What Kafka Streams' stores do and ours do not, on purpose (decision 0050), put over the stores of one run: so that a case which differs for such a
-// reason can be compared whole all the same. Owns the list of these likenesses; changes instances of one driver only, never a class.
+// reason can be compared whole all the same. Owns the list of these likenesses; what it changes is gone with the run.
 import { StagedSessionStore, StagedVersionedStore, StagedWindowStore } from '@millrace/state';
+// What a foreign-key join knows of answers that have not come yet: the same class that its operators use.
+import { OpenAnswers } from '../../packages/dsl/src/operators/open-answers.ts';
 import type { Case } from './case-format.ts';
 import { forgetDeletes } from './forgetful-versions.ts';
 import { inMemoryOrder } from './store-commands.ts';
@@ -23,6 +25,8 @@ export type Likeness =
   | 'showsCached'
   /** A row that waits in suppress is logged with an offset, also behind a commit of many records. */
   | 'namesOffsets'
+  /** A foreign-key join does not ask again where an answer was missed. */
+  | 'missesAnswers'
   /** In-memory stores list windows and sessions by time. */
   | 'listsByTime'
   /** A put of null moves the time of an in-memory window store with duplicates. */
@@ -43,6 +47,18 @@ export function isInMemory(given: Case, store: string): boolean {
     if (materialized?.name === store && materialized.store !== undefined) return materialized.store === 'in_memory';
   }
   return given.config['default.dsl.store'] === 'in_memory';
+}
+
+/** Runs a case whose foreign-key joins are to miss what those of Kafka Streams miss: the one likeness that is not one of stores. */
+export function withLikeness<T>(likenesses: Likenesses, run: () => T): T {
+  if (!likenesses.has('missesAnswers')) return run();
+  const { isOpen, askAgain } = OpenAnswers.prototype;
+  Object.assign(OpenAnswers.prototype, { isOpen: () => false, askAgain: () => {} });
+  try {
+    return run();
+  } finally {
+    Object.assign(OpenAnswers.prototype, { isOpen, askAgain });
+  }
 }
 
 export interface StoreLikeness {

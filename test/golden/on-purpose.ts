@@ -86,6 +86,12 @@ export const RULES: readonly Rule[] = [
     likeness: 'forgetsDeletes',
   },
   {
+    name: 'missed foreign-key answers',
+    why: 'an inner foreign-key join keeps the old result of a row that changes again before it is answered, to a right row that is absent; ours asks once more',
+    applies: (given) => given.topology.some(({ op, foreignKey, foreignKeyWithKey }) => op === 'join' && (foreignKey ?? foreignKeyWithKey) !== undefined),
+    likeness: 'missesAnswers',
+  },
+  {
     name: 'rows let go by LRU tables',
     why: 'a table over an LRU store logs no delete for a row that it lets go',
     applies: (given) => given.topology.some(isLruTable),

@@ -12,6 +12,7 @@ import {
   subscribeOperator,
 } from '../operators/foreign-key-join.ts';
 import { answerSerde, type ForeignAnswer, subscriptionKeySerde, subscriptionSerde } from '../operators/foreign-key-serdes.ts';
+import { SharedOpenAnswers } from '../operators/open-answers.ts';
 import type { NamePrefix } from '../plan/names.ts';
 import type { PlanDraft } from './plan-draft.ts';
 import { firstSerde, withNull } from './serde-hints.ts';
@@ -39,7 +40,8 @@ export function joinByForeignKey(
   const result = nameStore(draft, 'KTABLE-FK-JOIN-OUTPUT-', options, 'keyValue');
   left.rows.sendPrior(true);
   right.rows.sendPrior(true);
-  const registration = addSubscriptions(left, right, names, kind, options);
+  const answers = new SharedOpenAnswers(draft.keySerde(left.key), names.primaryTopic);
+  const registration = addSubscriptions(left, right, names, kind, { ...options, answers });
   const response = addAnswers(left, right, names, registration, options);
   draft.addCopartitioned([...right.sources, registration]);
   const sources = [...new Set([...left.sources, response])];
@@ -53,7 +55,7 @@ export function joinByForeignKey(
     effect: 'keepsAll',
     takesNullKeys: false,
     onError: options.onError,
-    resolve: () => ({ stores: leftView.stores, create: resolveOperator({ kind, view: leftView, joiner, hashOf }) }),
+    resolve: () => ({ stores: leftView.stores, create: resolveOperator({ kind, view: leftView, joiner, hashOf, answers }) }),
   });
   const key = firstSerde(result.key, left.key);
   const rows = new SourceRows(draft, result, key, result.value);
@@ -93,7 +95,13 @@ function nameJoin(draft: PlanDraft, as: string | undefined) {
 }
 
 /** The way out of the left table. Returns the topic's node. */
-function addSubscriptions(left: TableNode, right: TableNode, names: Names, kind: ForeignKeyJoinKind, options: ForeignKeyOptionsErased): number {
+function addSubscriptions(
+  left: TableNode,
+  right: TableNode,
+  names: Names,
+  kind: ForeignKeyJoinKind,
+  options: ForeignKeyOptionsErased & { readonly answers: SharedOpenAnswers },
+): number {
   const { draft } = left;
   const foreignKey = draft.keySerde(right.key);
   const create = subscribeOperator({
@@ -102,6 +110,7 @@ function addSubscriptions(left: TableNode, right: TableNode, names: Names, kind:
     hashOf: rowHasher(draft.valueSerde(left.value), names.hashTopic),
     foreignKey,
     pseudoTopic: names.foreignTopic,
+    answers: options.answers,
   });
   const subscribe = draft.add({
     kind: 'operator',

@@ -17,6 +17,7 @@ import {
   type Subscription,
   type SubscriptionKey,
 } from './foreign-key-serdes.ts';
+import type { SharedOpenAnswers } from './open-answers.ts';
 import { keyValueStore } from './row-readers.ts';
 import { valueHash } from './value-hash.ts';
 
@@ -39,10 +40,11 @@ export interface SubscribeSettings {
   readonly hashOf: (row: unknown) => Buffer | null;
   readonly foreignKey: ErasedSerde;
   readonly pseudoTopic: string;
+  readonly answers: SharedOpenAnswers;
 }
 
 /** Left side: tells the foreign key that a row refers to it, and the former one that it does no longer. */
-export function subscribeOperator({ kind, on, hashOf, foreignKey, pseudoTopic }: SubscribeSettings): ProcessorFactory {
+export function subscribeOperator({ kind, on, hashOf, foreignKey, pseudoTopic, answers }: SubscribeSettings): ProcessorFactory {
   const info: SerdeInfo = { topic: pseudoTopic, role: 'key', headers: noHeaders };
   /** Keys are the same if their bytes are. */
   const isSame = (a: unknown, b: unknown): boolean => {
@@ -55,7 +57,15 @@ export function subscribeOperator({ kind, on, hashOf, foreignKey, pseudoTopic }:
       const subscription: Subscription = { instruction, hash, primary, partition: context.partition };
       context.forward(foreign, subscription);
     };
+    // A left join asks for an answer each time.
+    const open = answers.open(context);
+    const ask = (foreign: unknown, instruction: number, primary: unknown, hash: Buffer | null): void => {
+      open.opened(primary);
+      send(foreign, instruction, primary, hash);
+    };
+    open.askBy((key, row) => ask((isNothing(row) ? undefined : on(row, key)) ?? null, KEEP_AND_ANSWER, key, hashOf(row)));
     return {
+      close: () => answers.close(context),
       process(key, given) {
         const { value, prior, isLatest } = given as Change;
         if (!isLatest) {
@@ -74,11 +84,13 @@ export function subscribeOperator({ kind, on, hashOf, foreignKey, pseudoTopic }:
         }
         if (isNothing(now)) {
           if (value !== null) context.drop('skipped', 'a row without foreign key has no partner');
-          if (hadKey) send(before, FORGET_AND_ANSWER, key, hash);
+          if (hadKey) ask(before, FORGET_AND_ANSWER, key, hash);
+          else if (open.isOpen(key)) ask(null, KEEP_AND_ANSWER, key, hash);
         } else if (hadKey && !isSame(now, before)) {
           send(before, FORGET, key, hash);
-          send(now, KEEP_AND_ANSWER, key, hash);
-        } else send(now, KEEP_AND_ANSWER_IF_FOUND, key, hash);
+          ask(now, KEEP_AND_ANSWER, key, hash);
+        } else if (open.isOpen(key)) ask(now, KEEP_AND_ANSWER, key, hash);
+        else send(now, KEEP_AND_ANSWER_IF_FOUND, key, hash);
       },
     };
   };
@@ -158,21 +170,26 @@ export interface ResolveSettings {
   readonly view: RowView;
   readonly joiner: ErasedJoiner;
   readonly hashOf: (row: unknown) => Buffer | null;
+  readonly answers: SharedOpenAnswers;
 }
 
-/** Left side again: joins an answer with the row that asked. A row that has changed since has asked anew: that answer will come. */
-export function resolveOperator({ kind, view, joiner, hashOf }: ResolveSettings): ProcessorFactory {
+/** Left side again: joins an answer with the row that asked. A row that has changed since has asked anew, or is made to: that answer will come. */
+export function resolveOperator({ kind, view, joiner, hashOf, answers }: ResolveSettings): ProcessorFactory {
   return (context): NodeProcessor => {
     const rows = view.open(context);
+    const open = answers.open(context);
     return {
+      close: () => answers.close(context),
       process(key, given) {
         const { hash, value } = given as ForeignAnswer;
         const row = rows.find(key) ? rows.value : null;
         const current = hashOf(row);
         if (current === null ? hash !== null : hash === null || !equalBytes(current, hash)) {
           context.drop('skipped', 'an answer to a row that has changed since');
+          if (kind === 'inner' && value === null) open.askAgain(key, row);
           return;
         }
+        if (kind === 'inner') open.closed(key);
         const isJoined = row !== null && (value !== null || kind === 'left');
         context.forward(key, isJoined ? joiner(row, value ?? undefined, key) : null);
       },
