@@ -2,6 +2,7 @@
 // `drained` waits for every record of every topic that matches when it is called, so nothing here looks at a clock.
 import { serde } from '@millrace/core';
 import { store, topic, topicPattern, topology } from '@millrace/dsl';
+import type { RunningApp } from '@millrace/runtime';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { AppRig, type EngineName, type Sent } from './app-rig.ts';
 
@@ -39,6 +40,15 @@ async function expectCounted(name: string, each: number): Promise<void> {
   for (const key of KEYS)
     expect(seen.filter((row) => row.key === key).map(({ value }) => Number(value))).toEqual(Array.from({ length: each }, (_, at) => at + 1));
 }
+
+const revoked = (app: RunningApp): Promise<void> =>
+  new Promise((resolve) => {
+    const watching = app.events.subscribe(({ kind }) => {
+      if (kind !== 'revoked') return;
+      watching.unsubscribe();
+      resolve();
+    });
+  });
 
 test.each<EngineName>(['memory', 'lmdb'])('a topic made while the application runs is read with the others, exactly once, with %s', async (engine) => {
   const name = `new-${engine}`;
@@ -108,13 +118,7 @@ test('a topic that is deleted leaves, its tasks with it, and the rest goes on', 
   const admin = rig.admin();
   await admin.deleteTopics([`${name}-in-b`]);
   await admin.close();
-  await new Promise<void>((resolve) => {
-    const watching = app.events.subscribe(({ kind }) => {
-      if (kind !== 'revoked') return;
-      watching.unsubscribe();
-      resolve();
-    });
-  });
+  await revoked(app);
   await rig.send(`${name}-in-a`, records(50, 100));
   await app.drained();
   expect(app.tasks().map(({ id, state }) => `${id} ${state}`)).toEqual(['0_0 running']);
@@ -149,4 +153,40 @@ test('a topic that patterns of two sources match stops the application with its 
   expect(app.failure).toMatchObject({ code: 'ERR_TOPOLOGY' });
   expect(app.failure?.message).toMatch(/Topic "both-in-ab" matches the patterns of two sources/);
   await app.close();
+});
+
+test('topics that take turns: the next one comes when the last is gone, and the counts go on', async () => {
+  const name = 'turns';
+  await rig.createTopics(1, 'delete', `${name}-in-a`, `${name}-out`);
+  const app = await rig.app(countOf(name), { engine: 'lmdb', disk: name, tuning });
+  await rig.send(`${name}-in-a`, records(0, 25));
+  await app.drained();
+  const admin = rig.admin();
+  await admin.deleteTopics([`${name}-in-a`]);
+  await admin.close();
+  await revoked(app);
+  await rig.createTopics(1, 'delete', `${name}-in-b`);
+  await rig.send(`${name}-in-b`, records(0, 25));
+  await app.drained();
+  await app.close();
+  await expectCounted(name, 10);
+});
+
+test('a topic deleted while its records are being processed holds nothing up for good', async () => {
+  const name = 'torn';
+  await rig.createTopics(1, 'delete', `${name}-in-a`, `${name}-in-b`, `${name}-out`);
+  const app = await rig.app(countOf(name), { engine: 'memory', disk: name, tuning: { metadataRefresh: '500ms', transactionTimeout: '1s' } });
+  const admin = rig.admin();
+  const sending = rig.send(`${name}-in-a`, records(0, 200));
+  await rig.send(`${name}-in-b`, records(0, 200));
+  await admin.deleteTopics([`${name}-in-b`]);
+  await admin.close();
+  await sending;
+  await rig.send(`${name}-in-a`, records(200, 300));
+  await app.drained();
+  expect(app.failure).toBeUndefined();
+  await app.close();
+  const counts = (await rig.read(`${name}-out`)).filter(({ key }) => key === 'k0').map(({ value }) => Number(value));
+  expect(counts).toEqual(counts.map((_, at) => at + 1));
+  expect(counts.length).toBeGreaterThanOrEqual(60);
 });

@@ -52,6 +52,7 @@ export class LoopState {
 
   /** With the topics of the last assignment in place of patterns. */
   topology: Topology;
+  readonly readsByPattern: boolean;
   #matched: ReadonlySet<string> = new Set();
   ownership: Ownership = { group: { groupId: '', memberId: '', generation: -1, instanceId: undefined }, tasks: new Set() };
   partitionCounts: ReadonlyMap<string, number> = new Map();
@@ -110,6 +111,7 @@ export class LoopState {
       hasLost: (error) => this.hasLost(error),
     });
     this.topology = resolvePatterns(options.topology, []);
+    this.readsByPattern = hasPatterns(options.topology);
     this.idle = new IdleWatch(this.topology, options.applicationId, ports, {
       tasks: this.tasks,
       groupId: () => this.ownership.group.groupId,
@@ -424,7 +426,7 @@ export class LoopState {
 
   /** Running tasks that are to read other topics than they do: a pattern stands for others now. */
   get outdated(): readonly Task[] {
-    return hasPatterns(this.options.topology) ? [...this.tasks.values()].filter((task) => this.assigned.has(task.id) && !task.readsAsPlanned) : [];
+    return this.readsByPattern ? [...this.tasks.values()].filter((task) => this.assigned.has(task.id) && !task.readsAsPlanned) : [];
   }
 
   /** True of an error that says no more than that a topic of a pattern was deleted: it passes with the assignment that leaves the topic out. */

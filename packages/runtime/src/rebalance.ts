@@ -158,6 +158,7 @@ async function beginLives(state: LoopState, candidates: readonly Task[], fence: 
         log: ports.log,
         groupId: state.ownership.group.groupId,
         exactlyOnce: state.transactional,
+        inputsVary: state.readsByPattern,
         fence,
         trace: ports.trace,
         wanted,

@@ -24,6 +24,8 @@ export interface StartOptions {
   readonly groupId: string;
   readonly exactlyOnce: boolean;
   readonly fence: readonly string[];
+  /** Inputs come and go with what patterns match: one that is new has no committed offset, whatever the stores hold. */
+  readonly inputsVary?: boolean;
   readonly trace: WorkerTrace | undefined;
   /** True while the task is still wanted in this life. */
   readonly wanted: (task: Task) => boolean;
@@ -105,10 +107,11 @@ async function startTask(
       options.log.warn({ task: task.id, found: identity }, 'the local state is that of another task and is rebuilt from the changelogs');
       task.distrust(undefined);
     }
+    const isTakenOver = options.inputsVary === true && hasOtherInputs(task); // as the disk says before it is restored
     const hasRows = await Promise.all(task.stores.all.map((store) => restoreStore(task, store, positions, logs, options)));
     if (!options.wanted(task)) return;
     if (identity !== own) writeIdentity(task, own); // now that all of its stores are its own
-    refuseExpiredOffsets(task, committed, hasRows, options);
+    if (!isTakenOver) refuseExpiredOffsets(task, committed, hasRows, options);
     task.progress.clear();
     for (const queue of task.group.queues) {
       const key = partitionKey(queue.topic, queue.partition);
@@ -293,6 +296,18 @@ function refuseExpiredOffsets(task: Task, committed: ReadonlyMap<string, Committ
     `task ${task.id} has state in its changelog, but group ${options.groupId} has no committed offsets for its input: they have expired (offsets.retention.minutes), or the topology has changed and feeds the store from another topic. Reading from the start would count everything again. Set the group's offsets by hand, take the former topology back, or start with a new applicationId.`,
     { task: task.id, group: options.groupId },
   );
+}
+
+/** What lies on the disk was made from topics that are gone, and none of those read now had a part in it. */
+function hasOtherInputs({ stores, group }: Task): boolean {
+  const made = new Set<string>();
+  for (const { spec } of stores.all) {
+    const checkpoint = readCheckpoint(stores.database, spec.name);
+    if (checkpoint === undefined || checkpoint === 'corrupt' || checkpoint.inputPositions === undefined) continue;
+    const positions = JSON.parse(checkpoint.inputPositions) as Readonly<Record<string, number>>;
+    for (const [input, position] of Object.entries(positions)) if (position > 0) made.add(input);
+  }
+  return made.size > 0 && !group.queues.some(({ topic, partition }) => made.has(partitionKey(topic, partition)));
 }
 
 // ---- where input begins ---------------------------------------------------------------------------------------------
