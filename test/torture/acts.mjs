@@ -15,6 +15,11 @@ export const ACTS = {
     void setTimeout(() => {
       throw new Error('torture: thrown in a timer');
     }, 5),
+  /** All memory that the thread may have: Node ends it. */
+  eat: () => {
+    const kept = [];
+    for (;;) kept.push(Array.from({ length: 10_000 }, (_, at) => ({ at, text: `${at}` })));
+  },
   /** The thread ends in the middle of a record. */
   exit: () => process.exit(7),
   /** Nothing of the event loop runs: no heartbeats of the worker, no answers read. */

@@ -5,6 +5,8 @@ import { createWriteStream } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
+/** For each thread of an instance, MiB. */
+const HEAP_MB = 256;
 const STDOUT_MAX = 64 * 1024;
 const program = (name) => fileURLToPath(new URL(name, import.meta.url));
 
@@ -71,5 +73,6 @@ export async function startBrokerProcess(dataDir, port, folder, onExit) {
 }
 
 export function startInstance(name, options, folder, onExit, env) {
-  return startModule(name, './instance.mjs', [JSON.stringify(options)], join(folder, `${name}.log`), onExit, env);
+  const heap = { NODE_OPTIONS: `${process.env.NODE_OPTIONS ?? ''} --max-old-space-size=${HEAP_MB}` }; // soon full, where somebody fills it
+  return startModule(name, './instance.mjs', [JSON.stringify(options)], join(folder, `${name}.log`), onExit, { ...heap, ...env });
 }
