@@ -4,6 +4,7 @@
 // Z2 it allocates no buffer beyond its bound, whatever lengths it is told.  Z3 it ends within a second.
 // Z4 the same decoder, seed and corpus give the same inputs: a finding names its execution and carries its bytes.
 import { MillraceError, seededChance } from '@millrace/core';
+import { watchHangs } from './hang-watch.ts';
 import { mutate } from './mutate.ts';
 
 export interface Decoder {
@@ -55,6 +56,7 @@ export async function fuzz(decoder: Decoder, executions: number, seed: number): 
   const sound = pool.length;
   const seen = new Set<string>();
   const watch = watchAllocations();
+  const hangs = watchHangs(`${decoder.name}, seed ${seed}`);
   const counts = { accepted: 0, refused: 0, slowestMs: 0, largest: 0 };
   const heapBefore = heapMiB();
   const startedMs = performance.now();
@@ -64,6 +66,7 @@ export async function fuzz(decoder: Decoder, executions: number, seed: number): 
       const whole = index < sound;
       let input = whole ? (pool[index] as Buffer) : mutate(pool[chance.integer(pool.length)] as Buffer, chance, pool, decoder.inputMax ?? INPUT_MAX);
       if (!whole && decoder.repair !== undefined && index % 2 === 0) input = decoder.repair(Buffer.from(input));
+      hangs.begins(index, input);
       const outcome = execute(decoder, input, watch, counts, index, seed);
       if (seen.has(outcome)) continue;
       seen.add(outcome);
@@ -71,6 +74,7 @@ export async function fuzz(decoder: Decoder, executions: number, seed: number): 
     }
   } finally {
     watch.stop();
+    await hangs.stop();
   }
   return {
     decoder: decoder.name,

@@ -1,7 +1,8 @@
 // Reading runs of whole batches out of a segment, and where sequential readers go on.
 // Owns: the newest few places.  Never: decodes a batch; its length and offsets are all that is looked at.
+// P0 offsets rise from batch to batch: no checksum covers a batch's first offset, and a reader sent back would read in a circle.
 // P1 a place at the end of a finished segment is not kept: it would look like the end of the log.  P2 every change of the segments forgets all.
-import { BATCH_HEADER, baseOffsetAt, lastOffsetAt, stepAt } from './batch-header.ts';
+import { BATCH_HEADER, baseOffsetAt, damaged, lastOffsetAt, stepAt } from './batch-header.ts';
 import { type LogPlace, locate } from './lookup.ts';
 import type { Segment } from './segment.ts';
 
@@ -43,7 +44,10 @@ export function readRun({ segment, position }: LogPlace, { offset, upTo, bytesMa
   while (held - end >= BATCH_HEADER) {
     const size = stepAt(bytes, end, segment.logPath, position + end, available - end);
     if (end + size > held || baseOffsetAt(bytes, end) >= upTo) break;
-    nextOffset = lastOffsetAt(bytes, end) + 1;
+    const last = lastOffsetAt(bytes, end);
+    if (last < nextOffset || (end > 0 && baseOffsetAt(bytes, end) < nextOffset))
+      throw damaged(segment.logPath, position + end, `a batch of the offsets ${baseOffsetAt(bytes, end)} to ${last} where ${nextOffset} is next`);
+    nextOffset = last + 1;
     end += size;
   }
   return { bytes: bytes.subarray(0, end), nextOffset };

@@ -45,6 +45,21 @@ test.each<[string, (was: number) => number]>([
   expect(codeOf(() => log.offsetForTime(2_000_000, 3))).toMatch(/no error|ERR_RECORD_BATCH_CORRUPT/);
 });
 
+test('a first offset that goes back is told as damage: a reader would go round in a circle', () => {
+  const disk = memoryDisk();
+  const { log } = openLog({ disk });
+  appendValues(log, 'a', 'b', 'c');
+  const second = log.read(0, 1, 1, true).bytes.length;
+  log.close();
+  const file = disk.open(disk.join(DIRECTORY, logFileName(0)), 'open');
+  file.write(Buffer.alloc(8), second); // its checksum does not cover it
+  file.close();
+  const rotten = openLog({ disk, clean: true }).log;
+  expect(codeOf(() => readAll(rotten))).toBe('ERR_RECORD_BATCH_CORRUPT');
+  expect(rotten.read(0, 3, 1, true).nextOffset).toBe(1);
+  expect(codeOf(() => rotten.read(0, 3, 1_000, true))).toBe('ERR_RECORD_BATCH_CORRUPT');
+});
+
 test('an unclean start scans, and cuts the log where it is damaged', () => {
   const { log, damage } = openLog({ disk: withLength(() => -12), clean: false });
   expect(damage).toBeDefined();
