@@ -197,6 +197,19 @@ describe('staying', () => {
     expect(events[2]).toBe('assigned 3 mine');
   });
 
+  test('a farewell is said again when its connection breaks or the coordinator has moved', async () => {
+    const { broker, member, until } = await setUp();
+    member.start();
+    await until(1);
+    broker.script(
+      'leaveGroup',
+      () => 'close',
+      () => ({ errorCode: 16, members: [] }),
+    );
+    await broker.run(member.close(true));
+    expect(broker.seen('leaveGroup').length).toBe(3);
+  });
+
   test('closing while a join is parked leaves the group all the same, on a connection of its own', async () => {
     const { broker, member, events, until } = await setUp();
     member.start();

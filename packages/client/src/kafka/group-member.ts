@@ -8,7 +8,7 @@
 // M3 no request is sent under a generation that is known to be over.  M4 silence of the coordinator for a session timeout means lost, by our own clock.
 // M5 a parked join waits on a connection of its own, so nothing else waits behind it.
 // Source: KIP-62, KIP-345, KIP-394, KIP-429, KIP-814.
-import { assert, backoffMs, MillraceError, type Timer } from '@millrace/core';
+import { assert, backoffMs, MillraceError, sleep, type Timer } from '@millrace/core';
 import { APIS, type ResponseBody } from '@millrace/protocol';
 import type { FilledMemberOptions } from '../options.ts';
 import type { GroupMember, GroupMemberHooks, GroupMetadata, MemberSubscription } from '../port.ts';
@@ -32,7 +32,10 @@ const BACKOFF_FIRST_MS = 100;
 const BACKOFF_MS_MAX = 2_000;
 /** A join is answered after the rebalance timeout at the latest; this much on top for the way. */
 const JOIN_MARGIN_MS = 5_000;
+/** For all attempts to leave together. */
 const LEAVE_MS = 2_000;
+const LEAVE_ATTEMPTS = 6;
+const LEAVE_BACKOFF_FIRST_MS = 10;
 const ILLEGAL_GENERATION = 22;
 const UNKNOWN_MEMBER = 25;
 const REBALANCE_IN_PROGRESS = 27;
@@ -278,17 +281,35 @@ export class KafkaGroupMember implements GroupMember {
 
   // ---- leaving ------------------------------------------------------------------------------------------------------
 
+  /** Again where it may pass: connections that broke unnoticed while a broker was away are only found out when something is sent on them. */
   async #leave(memberId: string): Promise<void> {
-    const { groupId, instanceId } = this.#options;
-    try {
-      const nodeId = await this.#cluster.coordinator('group', groupId);
-      const connection = await this.#cluster.connectionTo(nodeId, 'leave');
-      const members = [{ memberId, groupInstanceId: instanceId ?? null, reason: 'the instance is stopping' }];
-      await connection.request(APIS.leaveGroup, { groupId, members }, { timeoutMs: LEAVE_MS });
-    } catch (error) {
-      // Without a farewell the session timeout does the same, later.
-      this.#cluster.ports.log.debug({ groupId, error: String(error) }, 'could not leave the group');
+    const { groupId } = this.#options;
+    const { chance, clock, log, timers } = this.#cluster.ports;
+    const deadlineMs = clock.monotonicMs() + LEAVE_MS;
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return await this.#sayFarewell(memberId, deadlineMs - clock.monotonicMs());
+      } catch (error) {
+        const waitMs = backoffMs(chance, attempt, LEAVE_BACKOFF_FIRST_MS, BACKOFF_FIRST_MS);
+        if (attempt === LEAVE_ATTEMPTS || this.#cluster.closed || clock.monotonicMs() + waitMs >= deadlineMs) {
+          // Without a farewell the session timeout does the same, later.
+          log.debug({ groupId, error: String(error) }, 'could not leave the group');
+          return;
+        }
+        this.#cluster.forgetCoordinator('group', groupId);
+        await sleep(timers, waitMs);
+      }
     }
+  }
+
+  async #sayFarewell(memberId: string, timeoutMs: number): Promise<void> {
+    const { groupId, instanceId } = this.#options;
+    const nodeId = await this.#cluster.coordinator('group', groupId);
+    const connection = await this.#cluster.connectionTo(nodeId, 'leave');
+    const members = [{ memberId, groupInstanceId: instanceId ?? null, reason: 'the instance is stopping' }];
+    const { errorCode } = await connection.request(APIS.leaveGroup, { groupId, members }, { timeoutMs });
+    // Whoever is not known has left.
+    if (errorCode !== 0 && responseTo(errorCode).reaction !== 'fail') throw kafkaFailure(errorCode, `Leaving group "${groupId}"`, { groupId });
   }
 
   /** A join was answered after `close`: whoever joined must also leave, or the group waits for a ghost. */
