@@ -116,3 +116,14 @@ test('null keys are dropped, null values reach the fold, and null deletes the se
     ['a@105-105', '2', 105],
   ]);
 });
+
+test('after a restart a late record does not begin a session anew that has closed', async () => {
+  const node = await open(0);
+  node.process('b', 'x', 2000);
+  node.commit();
+  node.beginAgain();
+  node.process('a', 'late', 1989);
+  node.process('a', 'in time', 1990);
+  expect(shown(node).map(([key]) => key)).toEqual(['b@2000-2000', 'a@1990-1990']);
+  expect(node.dropped).toEqual(['late']);
+});

@@ -35,8 +35,9 @@ export function sessionAggregateOperator(settings: SessionAggregateSettings): Pr
     const { record } = context;
     const cell = new ChangeCell();
     const finals = emit === 'onWindowClose' ? finalSessions({ context, name: storeName, store, sendsPrior }) : undefined;
-    // What has closed stays closed over a restart: nothing may come after a final result.
-    let observedTime = finals === undefined ? -1 : Math.max(store.observedTime, finals.resumedTime(graceMs + gapMs));
+    // What has closed stays closed over a restart: nothing may come after a final result, and a late record must not begin anew a session whose
+    // row the store has let go.
+    let observedTime = finals === undefined ? store.observedTime : Math.max(store.observedTime, finals.resumedTime(graceMs + gapMs));
     const forward = (session: Windowed<unknown>, now: unknown, before: unknown): void => {
       if (emit !== 'onUpdate') return;
       const { headers } = record;

@@ -98,3 +98,14 @@ test('reduce begins with the first value, and onCommit shows each window once', 
     ['a@15-25', 'xyz', 25],
   ]);
 });
+
+test('after a restart a late record does not begin windows anew whose rows are gone', async () => {
+  const node = await open(50);
+  node.process('b', 'x', 2000);
+  node.commit();
+  node.beginAgain();
+  node.process('a', 'late', 900); // the retention of the store is 1000
+  node.process('a', 'in time', 1980);
+  expect(shown(node).map(([key]) => key)).toEqual(['b@1990-2000', 'a@1970-1980']);
+  expect(node.dropped).toEqual(['late']);
+});

@@ -27,8 +27,9 @@ export function slidingAggregateOperator(settings: WindowAggregateSettings): Pro
     const windowEnd = (start: number): number => start + differenceMs;
     const { emit, sendsPrior, store: name } = settings;
     const finals = emit === 'onWindowClose' ? finalTimeWindows({ context, name, store, sendsPrior }, settings.windows, windowEnd) : undefined;
-    // What has closed stays closed over a restart: nothing may come after a final result.
-    let observedTime = finals === undefined ? -1 : Math.max(store.observedTime, finals.resumedTime(graceMs));
+    // What has closed stays closed over a restart: nothing may come after a final result, and a late record must not begin anew a window whose
+    // row the store has let go.
+    let observedTime = finals === undefined ? store.observedTime : Math.max(store.observedTime, finals.resumedTime(graceMs));
     const process = (key: unknown, value: unknown): void => {
       if (key === null || key === undefined) {
         context.drop('nullKey');

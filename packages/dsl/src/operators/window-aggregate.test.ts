@@ -85,3 +85,14 @@ describe('the oldest window of a record', () => {
     }
   });
 });
+
+test('after a restart a late record does not begin a window anew whose row is gone', async () => {
+  const node = await open(windows.tumbling({ size: 10, grace: 5 }));
+  node.process('b', 'x', 2000);
+  node.commit();
+  node.beginAgain();
+  node.process('a', 'late', 1880); // the retention of the store is 100
+  node.process('a', 'in time', 1999);
+  expect(shown(node).map(([key]) => key)).toEqual(['b@2000-2010', 'a@1990-2000']);
+  expect(node.dropped).toEqual(['late']);
+});

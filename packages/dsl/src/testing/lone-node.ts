@@ -27,9 +27,14 @@ export class LoneNode {
     StagedKeyValueStore<unknown, unknown> | StagedWindowStore<unknown, unknown> | StagedSessionStore<unknown, unknown> | StagedVersionedStore<unknown, unknown>
   >();
   #node: NodeProcessor = { process() {} };
+  readonly #create: ProcessorFactory;
+
+  private constructor(create: ProcessorFactory) {
+    this.#create = create;
+  }
 
   static async open(create: ProcessorFactory, ...specs: readonly StoreSpec[]): Promise<LoneNode> {
-    const lone = new LoneNode();
+    const lone = new LoneNode(create);
     const database = await memoryEngine.open({ directory: '', stores: [META_STORE, ...specs.map((spec) => spec.name)], cacheBytes: 0 });
     for (const spec of specs) {
       const options = { name: spec.name, key: spec.key, value: spec.value, database, currentTimestamp: () => lone.#record.timestamp };
@@ -49,8 +54,13 @@ export class LoneNode {
                 });
       lone.#stores.set(spec.name, store);
     }
-    lone.#node = create(lone.#context());
+    lone.beginAgain();
     return lone;
+  }
+
+  /** As after a restart: the operator is a new one, its stores are as they were. */
+  beginAgain(): void {
+    this.#node = this.#create(this.#context());
   }
 
   process(key: unknown, value: unknown, at = 0): void {
