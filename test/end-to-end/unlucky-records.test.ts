@@ -102,6 +102,97 @@ test('a record larger than its topic takes goes to the produce policy, also one 
   });
 });
 
+async function makeTopic(name: string, config: Readonly<Record<string, string>>): Promise<void> {
+  const admin = new Kafka({ brokers: [broker.address], logLevel: logLevel.NOTHING }).admin();
+  await admin.connect();
+  await admin.createTopics({
+    topics: [{ topic: name, numPartitions: 2, configEntries: Object.entries(config).map(([key, value]) => ({ name: key, value })) }],
+  });
+  await admin.disconnect();
+}
+
+test('what a broker refuses for what it is goes to the produce policy: records without a key for a compacted topic, with all else arriving once', async () => {
+  await makeTopic('keyed-only', { 'cleanup.policy': 'compact' });
+  const keyedOnly = topic('keyed-only', { ...text, key: serde.nullable(serde.string()) });
+  const program = topology('keyless', (t) => {
+    t.stream(topic('mixed', text))
+      .map((value) => ({ key: value.startsWith('no') ? null : value, value }))
+      .to(keyedOnly, { onError: ({ error }) => (/takes no record without a key/.test(String(error)) ? deadLetter('keyless-dlq') : 'fail') });
+  });
+  const values = Array.from({ length: 60 }, (_, index) => `${index % 3 === 0 ? 'no' : 'key'}-${index}`);
+  await withApp(program, async (app) => {
+    await produce('mixed', values);
+    await app.drained();
+    expect(await read(app, 'keyed-only')).toEqual(values.filter((value) => value.startsWith('key')).sort());
+    expect(await read(app, 'keyless-dlq')).toEqual(values.filter((value) => value.startsWith('no')).sort());
+  });
+});
+
+test('records dated outside what their output topic takes go to the produce policy', async () => {
+  await makeTopic('recent', { 'message.timestamp.before.max.ms': '3600000' });
+  const program = topology('dated', (t) => {
+    t.stream(topic('dated-in', text)).to(topic('recent', text), { onError: ({ error }) => (/takes no record dated/.test(String(error)) ? 'skip' : 'fail') });
+  });
+  await withApp(program, async (app) => {
+    const producer = new Kafka({ brokers: [broker.address], logLevel: logLevel.NOTHING }).producer();
+    await producer.connect();
+    const failures: unknown[] = [];
+    app.events.subscribe((event) => void (event.kind === 'failure' && failures.push(event)));
+    const old = String(Date.now() - 7_200_000);
+    const messages = ['a', 'old-b', 'c', 'old-d', 'e'].map((value) => ({ key: 'k', value, ...(value.startsWith('old') ? { timestamp: old } : {}) }));
+    await producer.send({ topic: 'dated-in', messages });
+    await producer.disconnect();
+    await app.drained();
+    expect(await read(app, 'recent')).toEqual(['a', 'c', 'e']);
+    expect(failures).toContainEqual(
+      expect.objectContaining({ decision: 'skip', failure: expect.objectContaining({ stage: 'produce', timestamp: Number(old) }) }),
+    );
+  });
+});
+
+test('without a policy a refused record stops the instance in the end, with the record and what the broker said; nothing of it is committed', async () => {
+  await makeTopic('keyed-too', { 'cleanup.policy': 'compact' });
+  const program = topology('unasked', (t) => {
+    t.stream(topic('unasked-in', text))
+      .map((value) => ({ key: null, value }))
+      .to(topic('keyed-too', { ...text, key: serde.nullable(serde.string()) }));
+  });
+  const options = { brokers: [broker.address], createTopics: true, stateDir: join(folder, 'state'), http: false, log: silentLogger } as const;
+  const app = createApp(program, options);
+  await app.start();
+  await produce('unasked-in', ['x']);
+  await expect(app.waitFor('stopped')).rejects.toMatchObject({
+    code: 'ERR_TASK_FAILED',
+    message: expect.stringMatching(/unasked-in-\d@0 could not be produced by .*takes no record without a key/),
+  });
+  await app.close();
+});
+
+test('an output topic that is deleted while the application runs: the produce policy is asked, and the rest goes on', async () => {
+  for (const name of ['kept', 'lost', 'lost-in', 'lost-dlq']) await makeTopic(name, {});
+  const program = topology('losing', (t) => {
+    const lines = t.stream(topic('lost-in', text));
+    lines.to(topic('kept', text));
+    lines.to(topic('lost', text), { onError: ({ error }) => (/is not there any more/.test(String(error)) ? deadLetter('lost-dlq') : 'fail') });
+  });
+  const app = createApp(program, { brokers: [broker.address], requestTimeout: '500ms', stateDir: join(folder, 'state'), http: false, log: silentLogger });
+  await app.start();
+  try {
+    await app.waitFor('running');
+    await produce('lost-in', ['before']);
+    await app.drained();
+    const admin = new Kafka({ brokers: [broker.address], logLevel: logLevel.NOTHING }).admin();
+    await admin.connect();
+    await admin.deleteTopics({ topics: ['lost'] });
+    await admin.disconnect();
+    await produce('lost-in', ['after']);
+    await app.drained();
+    expect([await read(app, 'kept'), await read(app, 'lost-dlq')]).toEqual([['after', 'before'], ['after']]);
+  } finally {
+    await app.close();
+  }
+});
+
 test('drained waits for calls under way, also for those whose input offset has been committed long ago', async () => {
   const asked = topic('asked', text);
   const told = topic('told', text);

@@ -23,3 +23,4 @@ export type {
   ProduceAck,
   TopicDescription,
 } from './port.ts';
+export { recordMark } from './record-mark.ts';

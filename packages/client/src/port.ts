@@ -106,7 +106,8 @@ export interface LogProducer {
   begin(): void;
   /**
    * Takes the builder over; it is recycled after the acknowledgement. A batch that is too large for its topic is split as far as it can be. Rejects
-   * with ERR_RECORD_TOO_LARGE (a single record; `where.bytes`), ERR_PRODUCER_FENCED, …
+   * with ERR_RECORD_TOO_LARGE (a single record; `where.bytes`), ERR_RECORD_REJECTED or ERR_INVALID_TIMESTAMP (a single record; `where.timestamp`,
+   * `where.keyless` 0 or 1, `where.mark`, see `recordMark`), ERR_PRODUCER_FENCED, …
    */
   send(topic: string, partition: number, batch: BatchBuilder): Promise<ProduceAck>;
   /** Batches not yet acknowledged, those waiting for a retry included, and their bytes. */

@@ -141,7 +141,16 @@ export class Instance {
     const { admin, log, settings } = parts;
     const { applicationId, createTopics, defaultPartitions, replication } = settings;
     this.#cleaner = new StateCleaner({ directory: parts.directory, clock: parts.ports.clock, log, delayMs: settings.stateCleanupDelayMs });
-    this.#learned = new LearnedOutputs({ admin, createTopics, partitions: defaultPartitions, replication, applicationId, log });
+    this.#learned = new LearnedOutputs({
+      admin,
+      createTopics,
+      partitions: defaultPartitions,
+      replication,
+      applicationId,
+      sinks: new Set(parts.topology.subtopologies.flatMap(({ sinks }) => sinks.filter((ref) => !ref.internal).map(({ name }) => name))),
+      clock: parts.ports.clock,
+      log,
+    });
   }
 
   async start(): Promise<void> {
@@ -399,6 +408,7 @@ export class Instance {
     if (!needed) return;
     const topics = await this.#describeTopics(membership);
     this.#counts = new Map([...topics].map(([name, topic]) => [name, topic.partitions]));
+    this.#learned.thereAre(topics.keys());
     const { topology, settings } = this.#parts;
     const mine = new Map<string, number>();
     for (const sub of topology.subtopologies) for (const ref of [...sub.sources, ...sub.sinks]) this.#keepCount(mine, topicName(settings.applicationId, ref));
@@ -483,11 +493,20 @@ export class Instance {
     return { group, tasks: seats, fence, ...this.#outputs() };
   }
 
+<<<<<<< Updated upstream
   #outputs(): Pick<SeatPlan, 'partitionCounts' | 'matched' | 'recordBytesMax'> {
     return {
       partitionCounts: Object.fromEntries(this.#counts),
       matched: Object.keys(this.#matched),
       recordBytesMax: Object.fromEntries(this.#learned.recordBytesMax),
+=======
+  #outputs(): Pick<SeatPlan, 'partitionCounts' | 'recordBytesMax' | 'outputRules'> {
+    const { recordBytesMax, rules } = this.#learned;
+    return {
+      partitionCounts: Object.fromEntries(this.#counts),
+      recordBytesMax: Object.fromEntries(recordBytesMax),
+      outputRules: Object.fromEntries(rules),
+>>>>>>> Stashed changes
     };
   }
 

@@ -2,6 +2,8 @@ import { MillraceError, silentLogger } from '@millrace/core';
 import { expect, test } from 'vitest';
 import { LearnedOutputs } from './learned-outputs.ts';
 
+const NOW = 1_000_000_000;
+
 function learner(
   options: { readonly config?: () => Promise<Record<string, string>>; readonly topics?: readonly string[]; readonly createTopics?: boolean } = {},
 ) {
@@ -16,6 +18,8 @@ function learner(
     partitions: 4,
     replication: -1,
     applicationId: 'app',
+    sinks: new Set(['out']),
+    clock: { nowMs: () => NOW as never, monotonicMs: () => 0 },
     log: silentLogger,
   });
   return { outputs, created };
@@ -58,4 +62,35 @@ test('errors about anything else teach nothing', async () => {
   const { outputs } = learner();
   for (const error of [new Error('x'), new MillraceError('ERR_TIMEOUT', 'late'), new MillraceError('ERR_RECORD_TOO_LARGE', 'a dead letter', { topic: 'dlq' })])
     expect(await outputs.learnFrom(error)).toBe(false);
+});
+
+const refused = (where: Record<string, string | number>, code: 'ERR_RECORD_REJECTED' | 'ERR_INVALID_TIMESTAMP' = 'ERR_RECORD_REJECTED') =>
+  new MillraceError(code, 'the broker says no', { topic: 'out', partition: 0, kafkaCode: 87, keyless: 0, timestamp: NOW, mark: 'a', ...where });
+
+test('a record without a key that a compacted topic refused teaches about all without one; elsewhere about that record', async () => {
+  const compacted = learner({ config: async () => ({ 'cleanup.policy': 'compact,delete' }) });
+  expect(await compacted.outputs.learnFrom(refused({ keyless: 1 }))).toBe(true);
+  expect(compacted.outputs.rules.get('out')).toMatchObject({ keyed: true, marks: [], said: 'the broker says no' });
+  const plain = learner({ config: async () => ({ 'cleanup.policy': 'delete' }) });
+  expect([await plain.outputs.learnFrom(refused({ keyless: 1 })), await plain.outputs.learnFrom(refused({ keyless: 1 }))]).toEqual([true, false]);
+  expect(plain.outputs.rules.get('out')).toMatchObject({ keyed: false, marks: ['a'] });
+  expect(await plain.outputs.learnFrom(refused({ mark: 'b' }))).toBe(true);
+  expect(plain.outputs.rules.get('out')?.marks).toEqual(['a', 'b']);
+});
+
+test('a refused time teaches the bound of the topic that it broke, once', async () => {
+  const { outputs } = learner({ config: async () => ({ 'message.timestamp.before.max.ms': '5000', 'message.timestamp.after.max.ms': '9223372036854775807' }) });
+  const old = refused({ kafkaCode: 32, timestamp: NOW - 6000 }, 'ERR_INVALID_TIMESTAMP');
+  expect(await outputs.learnFrom(old)).toBe(true);
+  expect(outputs.rules.get('out')).toMatchObject({ behindMaxMs: 5000, aheadMaxMs: Number.POSITIVE_INFINITY, marks: [] });
+  expect([await outputs.learnFrom(old), await outputs.learnFrom(old)]).toEqual([true, false]); // by itself, then not at all
+});
+
+test('an output topic that is gone teaches its sinks, until it is there again; a changelog teaches nothing', async () => {
+  const { outputs } = learner();
+  expect([await outputs.learnFrom(missing('out')), await outputs.learnFrom(missing('out'))]).toEqual([true, false]);
+  expect(outputs.rules.get('out')?.gone).toBe(true);
+  outputs.thereAre(['in', 'out']);
+  expect(outputs.rules.get('out')).toBeUndefined();
+  expect(await outputs.learnFrom(refused({ topic: 'app-counts-changelog' }))).toBe(false);
 });

@@ -14,6 +14,7 @@ import { Intake } from './intake.ts';
 import { Outbox } from './outbox.ts';
 import { Purge } from './purge.ts';
 import { Restorer } from './restore/restorer.ts';
+import type { OutputRule } from './task/output-rule.ts';
 import type { StepBudget, Task, TaskHost } from './task/task.ts';
 import type { WorkerAssignment, WorkerOptions, WorkerPorts } from './worker-ports.ts';
 
@@ -57,6 +58,7 @@ export class LoopState {
   ownership: Ownership = { group: { groupId: '', memberId: '', generation: -1, instanceId: undefined }, tasks: new Set() };
   partitionCounts: ReadonlyMap<string, number> = new Map();
   recordBytesMax: ReadonlyMap<string, number> = new Map();
+  outputRules: ReadonlyMap<string, OutputRule> = new Map();
   readonly assignments: Waiting<WorkerAssignment>[] = [];
   readonly losses: Waiting<undefined>[] = [];
   leaving: Leaving | undefined;
@@ -414,6 +416,7 @@ export class LoopState {
     this.partitionCounts = assignment.partitionCounts;
     this.#readAs(assignment.matched ?? []);
     this.recordBytesMax = assignment.recordBytesMax ?? this.recordBytesMax;
+    this.outputRules = assignment.outputRules ?? this.outputRules;
     for (const waiter of this.#ownershipWaiters.splice(0)) waiter.resolve(this.ownership);
   }
 
@@ -536,10 +539,12 @@ export class LoopState {
       lane: (topic, partition) => this.outbox.lane(topic, partition),
       partitionsOf: (topic) => {
         const partitions = this.partitionCounts.get(topic);
+        if (partitions === undefined && this.outputRules.get(topic)?.gone === true) return 1; // nothing gets there: its sink's policy is asked
         if (partitions === undefined) throw new MillraceError('ERR_TOPIC_MISSING', `topic ${topic} does not exist`, { topic });
         return partitions;
       },
       recordBytesMax: (topic) => this.recordBytesMax.get(topic),
+      outputRule: (topic) => this.outputRules.get(topic),
       requestCommit: () => this.requestCommit(),
       ...(ports.globalStore === undefined ? {} : { globalStore: ports.globalStore }),
       outside: { timers: ports.timers, chance: ports.chance, wake: () => ports.consumer.wake() },

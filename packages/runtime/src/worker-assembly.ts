@@ -161,6 +161,7 @@ async function answer({ worker, seats, topology, databaseOf, say }: Desk, messag
           partitionCounts: new Map(Object.entries(plan.partitionCounts)),
           matched: plan.matched,
           recordBytesMax: new Map(Object.entries(plan.recordBytesMax)),
+          outputRules: new Map(Object.entries(plan.outputRules)),
         });
         break;
       }

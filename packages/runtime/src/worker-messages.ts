@@ -7,6 +7,7 @@ import type { ErrorDecision } from '@millrace/topology';
 import type { FailedRecord } from './deliveries.ts';
 import type { FailureWire } from './failure-wire.ts';
 import type { WorkerTiming } from './options.ts';
+import type { OutputRule } from './task/output-rule.ts';
 import type { BufferFact } from './worker-ports.ts';
 
 /** Where an engine is loaded from: a module that exports `engine`. Absent for the memory engine. */
@@ -55,6 +56,8 @@ export interface SeatPlan {
   readonly matched: readonly string[];
   /** Largest record by topic, where a broker has refused one. */
   readonly recordBytesMax: Readonly<Record<string, number>>;
+  /** What else output topics have refused, by topic. */
+  readonly outputRules: Readonly<Record<string, OutputRule>>;
 }
 
 /** A read of committed state in the worker that owns it (memory engine). `bytesMax`: the row with which the rows as stored pass it is the last. */

@@ -8,6 +8,7 @@ import type { Database } from '@millrace/state';
 import type { ErrorDecision, Failure, Topology } from '@millrace/topology';
 import type { FailedRecord } from './deliveries.ts';
 import type { ErrorPolicies, WorkerTiming } from './options.ts';
+import type { OutputRule } from './task/output-rule.ts';
 
 export type TaskState = 'created' | 'restoring' | 'running' | 'suspended' | 'closed';
 
@@ -63,6 +64,8 @@ export interface WorkerAssignment {
   readonly matched?: readonly string[];
   /** Largest batch of one record by topic on the broker, bytes; none is known unless given. */
   readonly recordBytesMax?: ReadonlyMap<string, number>;
+  /** What else output topics are known not to take, by topic on the broker; nothing unless given. */
+  readonly outputRules?: ReadonlyMap<string, OutputRule>;
 }
 
 /** Told between two turns; must not throw, must not block. */

@@ -1,5 +1,6 @@
 // Conformance: topics, offsets and groups from the outside (LogAdmin).
 import { MillraceError, type Offset, partitionKey } from '@millrace/core';
+import { recordMark } from '../record-mark.ts';
 import { at, batchOf, type ConformanceCase, codeOf, define, NO_GROUP, readUntil, same } from './bench.ts';
 
 export const TOPIC_CASES: readonly ConformanceCase[] = [
@@ -88,6 +89,17 @@ export const TOPIC_CASES: readonly ConformanceCase[] = [
       same(MillraceError.is(refused) ? [refused.code, Number(refused.where.bytes) > 3000] : refused, ['ERR_RECORD_TOO_LARGE', true], 'too large');
     },
   ),
+
+  define('a record that the broker refuses for what it is is told by itself, with what it is known again by', async (bench) => {
+    const topic = await bench.topic(1, { 'cleanup.policy': 'compact' });
+    const producer = await bench.producer();
+    const refused = await producer.send(topic, 0, batchOf(['a', 'b', 'c'])).catch((error: unknown) => error);
+    same(
+      MillraceError.is(refused) ? [refused.code, refused.where.keyless, refused.where.mark] : refused,
+      ['ERR_RECORD_REJECTED', 1, recordMark(null, Buffer.from('a'))],
+      'the first of them',
+    );
+  }),
 
   define('removing a member that nobody knows is fine', async (bench) => {
     await bench.admin.removeMember(bench.name('group'), 'nobody');

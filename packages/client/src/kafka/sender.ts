@@ -24,7 +24,7 @@ import {
   type ProducerIdentity,
   produceRequest,
 } from './produce-exchange.ts';
-import { splitBatch } from './split-batch.ts';
+import { describeRecord, splitBatch } from './split-batch.ts';
 
 /** What the sender may ask of the producer. */
 export interface SenderHost {
@@ -56,6 +56,8 @@ const UNKNOWN_TOPIC = 3;
 const OUT_OF_ORDER_SEQUENCE = 45;
 /** MESSAGE_TOO_LARGE and RECORD_LIST_TOO_LARGE: both are about the batch. */
 const TOO_LARGE: ReadonlySet<number> = new Set([10, 18]);
+/** INVALID_TIMESTAMP, POLICY_VIOLATION and INVALID_RECORD: about one of the batch's records, which shows when it is alone. */
+const ABOUT_A_RECORD: ReadonlySet<number> = new Set([32, 44, 87]);
 
 export class Sender {
   readonly #cluster: KafkaCluster;
@@ -350,11 +352,14 @@ export class Sender {
     const { queue } = batch;
     const code = answer.errorCode;
     const tooLarge = TOO_LARGE.has(code);
-    if (tooLarge && batch.builder.count > 1 && this.#givingUp === undefined) {
+    const aboutRecord = ABOUT_A_RECORD.has(code);
+    if ((tooLarge || aboutRecord) && batch.builder.count > 1 && this.#givingUp === undefined) {
+      if (tooLarge) queue.refusedBytes = Math.min(queue.refusedBytes, batch.bytes);
       this.#split(batch);
       return;
     }
-    const where = { topic: queue.topic, partition: queue.partition, ...(tooLarge ? { bytes: batch.bytes } : {}) };
+    const place = { topic: queue.topic, partition: queue.partition };
+    const where = tooLarge ? { ...place, bytes: batch.bytes } : aboutRecord ? { ...place, ...describeRecord(batch.builder) } : place;
     const failure = kafkaFailure(code, `Writing to ${partitionKey(queue.topic, queue.partition)}`, where, explanationIn(answer));
     const { reaction, error } = responseTo(code);
     const outOfOrder = code === OUT_OF_ORDER_SEQUENCE;
@@ -366,10 +371,9 @@ export class Sender {
     else this.#refuse(batch, failure);
   }
 
-  /** Larger than the topic takes (max.message.bytes counts a whole batch): the same records again, in two batches. */
+  /** Larger than the topic takes (max.message.bytes counts a whole batch), or with a record it does not take: the same records again, in two batches. */
   #split(batch: PendingBatch): void {
     const { queue } = batch;
-    queue.refusedBytes = Math.min(queue.refusedBytes, batch.bytes);
     queue.leaveFlight(batch);
     // Behind a hole it would have been renumbered, had the broker looked at its sequence.
     this.#replace(batch, queue.resumeSequence === undefined ? batch.baseSequence : -1);

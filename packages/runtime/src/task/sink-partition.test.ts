@@ -20,6 +20,8 @@ function partitionOf(key: unknown, node: Pick<SinkNode, 'key' | 'keySuffixBytes'
     input: undefined,
     keylessPartition: () => 0,
     recordBytesMax: () => 1_000_000,
+    outputRule: () => undefined,
+    wallClockMs: () => 0,
     judgeProduce() {},
     lane(_topic: string, partition: number): never {
       seen.push(partition);

@@ -2,11 +2,13 @@
 // A key or value that is still the primitive it was decoded from, under a serde of the same format, is copied as bytes.
 // Owns: a scratch buffer for keys.  Never: sends.
 // What fails here is judged by the sink's own produce policy; it never reaches the policy of a node further up.
+import { recordMark } from '@millrace/client';
 import { type ErasedSerde, MillraceError, murmur2, noHeaders } from '@millrace/core';
 import { BATCH_HEADER_BYTES } from '@millrace/protocol';
 import type { ErrorPolicy, NodeProcessor, SinkNode } from '@millrace/topology';
 import type { OutputLane } from '../outbox.ts';
 import type { TaskCursor } from './cursor.ts';
+import { type OutputRule, refusalOf } from './output-rule.ts';
 import type { RecordQueue } from './record-queue.ts';
 
 /** What Apache Kafka's producer sends at most by default, and brokers accept. A topic may take less. */
@@ -22,6 +24,9 @@ export interface SinkHost {
   keylessPartition(partitions: number): number;
   /** The largest batch of one record that the topic takes, bytes. */
   recordBytesMax(topic: string): number;
+  /** What else the topic is known not to take; undefined for nearly every topic. */
+  outputRule(topic: string): OutputRule | undefined;
+  wallClockMs(): number;
   judgeProduce(policy: ErrorPolicy, node: string, error: unknown): void;
 }
 
@@ -87,6 +92,7 @@ class Sink implements NodeProcessor {
   readonly #nullable: boolean;
   readonly #scratch: Buffer;
   readonly #recordBytesMax: number;
+  readonly #rule: OutputRule | undefined;
 
   constructor(node: SinkNode, topic: string, partitions: number, cursor: TaskCursor, policy: ErrorPolicy, host: SinkHost) {
     this.#node = node;
@@ -101,6 +107,7 @@ class Sink implements NodeProcessor {
     this.#toText = direct?.kind === 'text' ? direct.toText : undefined;
     this.#nullable = node.value['~null'] === true;
     this.#recordBytesMax = host.recordBytesMax(topic);
+    this.#rule = host.outputRule(topic);
     this.#scratch = Buffer.allocUnsafe(direct?.kind === 'fixed' ? direct.size : 0);
   }
 
@@ -127,11 +134,27 @@ class Sink implements NodeProcessor {
       keyBytes.start = reader.keyStart;
       keyBytes.end = reader.keyStart + reader.keyLength;
     } else keyBytes.encode(key, this.#cursor);
+    if (this.#rule !== undefined) this.#obey(this.#rule, value);
 
     const chosen = this.#node.partitioner?.(key, value, this.#partitions);
     if (chosen === undefined) this.#append(this.#defaultPartition(), value);
     else if (typeof chosen === 'number') this.#append(this.#checked(chosen), value);
     else for (const partition of chosen) this.#append(this.#checked(partition), value);
+  }
+
+  #obey(rule: OutputRule, value: unknown): void {
+    const { buffer, start, end } = this.#keyBytes;
+    const refusal = refusalOf(rule, {
+      topic: this.#topic,
+      hasKey: buffer !== null,
+      timestamp: this.#cursor.timestamp,
+      nowMs: this.#host.wallClockMs(),
+      mark: () => {
+        const text = this.#toText !== undefined && (value !== null || !this.#nullable) ? this.#toText(value, 'value') : undefined;
+        return recordMark(buffer?.subarray(start, end) ?? null, text === undefined ? this.#valueBytes(value) : Buffer.from(text, 'utf8'));
+      },
+    });
+    if (refusal !== undefined) throw refusal;
   }
 
   #defaultPartition(): number {

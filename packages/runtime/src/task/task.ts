@@ -34,6 +34,7 @@ import { createDecoder } from './decode.ts';
 import { decideFailure, isForPolicy, taskFailed } from './error-policy.ts';
 import { createGraph, type GraphHost, sourcesOf, type TaskGraph } from './graph.ts';
 import { IdleClock } from './idle-clock.ts';
+import type { OutputRule } from './output-rule.ts';
 import { Outside, type OutsidePorts } from './outside.ts';
 import { type LogEnds, PartitionGroup } from './partition-group.ts';
 import { Punctuations } from './punctuations.ts';
@@ -71,6 +72,8 @@ export interface TaskHost {
   partitionsOf(topic: string): number;
   /** Largest batch of one record that a topic takes, bytes; undefined: not known to be less than usual. */
   readonly recordBytesMax?: (topic: string) => number | undefined;
+  /** What else an output topic is known not to take. */
+  readonly outputRule?: (topic: string) => OutputRule | undefined;
   requestCommit(): void;
   /** Stores that every instance holds whole, for reading; undefined for a name that is not one. */
   readonly globalStore?: (name: string) => unknown;
@@ -447,6 +450,9 @@ export class Task implements GraphHost, QueueHost, SinkHost {
   }
   recordBytesMax(topic: string): number {
     return Math.min(RECORD_BYTES_MAX, this.#host.recordBytesMax?.(topic) ?? RECORD_BYTES_MAX);
+  }
+  outputRule(topic: string): OutputRule | undefined {
+    return this.#host.outputRule?.(topic);
   }
   lane(topic: string, partition: number): OutputLane {
     return this.#host.lane(topic, partition);
