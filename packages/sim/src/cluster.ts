@@ -3,7 +3,7 @@
 import { type ConnectionOptions, createAdmin, createConsumer, type LogAdmin } from '@millrace/client';
 import { type Chance, MillraceError, seededChance, sleep, type Timers, virtualTime } from '@millrace/core';
 import type { Database } from '@millrace/state';
-import type { Topology } from '@millrace/topology';
+import { matchTopics, resolvePatterns, type Topology } from '@millrace/topology';
 import { ForeignWriter } from './foreign-writer.ts';
 import { type RawTopic, readTopics } from './log-reader.ts';
 import { Machine } from './machine.ts';
@@ -71,6 +71,7 @@ export class Cluster {
         sessionTimeout: this.sessionTimeoutMs,
         transactionTimeout: this.transactionTimeoutMs,
         taskTimeout: 30_000,
+        metadataRefresh: 1000,
         purgeInterval: pick(chance, [500, 30_000]),
       },
     };
@@ -113,6 +114,26 @@ export class Cluster {
     }));
     await this.eventually(() => this.admin.createTopics(topics));
     for (const instance of this.instances) instance.start();
+  }
+
+  /** Another topic, now: a pattern may match it. With as many partitions as the others. */
+  async createTopic(name: string): Promise<void> {
+    const { partitions } = this.#options;
+    await this.eventually(() => this.admin.createTopics([{ name, partitions, replication: 1, config: {} }]));
+    this.world.trace.note('world', `topic ${name}`);
+  }
+
+  /** What the topology reads where these topics exist. */
+  topologyOver(names: Iterable<string>): Topology {
+    const { topology } = this;
+    const internal = new Set(topology.internalTopics.map(({ name }) => `${topology.name}-${name}`));
+    return resolvePatterns(
+      topology,
+      matchTopics(
+        topology,
+        [...names].filter((name) => !internal.has(name)),
+      ),
+    );
   }
 
   /** Tries again while brokers are away. */

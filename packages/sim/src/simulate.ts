@@ -42,6 +42,8 @@ export interface Simulation extends SimStores {
   input<K, V>(topic: TopicSink<K, V>): SimInput<K, V>;
   /** Committed records only; in `verify`. */
   output<K, V>(topic: TopicSource<K, V>): SimOutput<K, V>;
+  /** Makes a topic now, for a pattern to match. The topics that the topology names are there from the start. */
+  createTopic(topic: TopicSink<never, never>): Promise<void>;
   /** Virtual wall clock, ms since the epoch. */
   readonly now: number;
   /** Chance from the seed, in [0, 1). */
@@ -138,6 +140,9 @@ class SimulationRun implements Simulation {
   }
   output<K, V>(topic: TopicSource<K, V>): SimOutput<K, V> {
     return outputOf(topic, this.#topics.get(topic.name));
+  }
+  createTopic(topic: TopicSink<never, never>): Promise<void> {
+    return this.#cluster.createTopic(topic.name);
   }
   store(handle: { readonly name: string }): never {
     const spec = this.#cluster.topology.stores.get(handle.name);
@@ -246,7 +251,8 @@ class SimulationRun implements Simulation {
   async #taskCount(): Promise<number> {
     const { topology } = this.#cluster;
     const counts = await this.#cluster.topics();
-    return topology.subtopologies.reduce((sum, sub) => sum + Math.max(0, ...sub.sources.map((ref) => counts.get(topicName(topology.name, ref)) ?? 0)), 0);
+    const { subtopologies } = this.#cluster.topologyOver(counts.keys());
+    return subtopologies.reduce((sum, sub) => sum + Math.max(0, ...sub.sources.map((ref) => counts.get(topicName(topology.name, ref)) ?? 0)), 0);
   }
   #areRunning(tasks: number): boolean {
     const running = this.#cluster.members.flatMap(({ app }) => (app?.tasks() ?? []).filter(({ state }) => state === 'running').map(({ id }) => id));

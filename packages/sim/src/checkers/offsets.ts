@@ -1,6 +1,6 @@
 // K7: committed offsets never go back, never pass the last stable offset, and stand at the end of every input once all is drained.
 import { partitionKey, type TopicPartition } from '@millrace/core';
-import { topicName } from '@millrace/topology';
+import { hasPatterns, topicName } from '@millrace/topology';
 import type { Cluster } from '../cluster.ts';
 import type { RawTopic } from '../log-reader.ts';
 
@@ -12,7 +12,7 @@ export class OffsetWatch {
   readonly #seen = new Map<string, number>();
   #stopped = false;
   #wrong: Error | undefined;
-  /** Once all are there. */
+  /** Once all are there, and no more can come. */
   #inputs: readonly TopicPartition[] | undefined;
 
   constructor(cluster: Cluster) {
@@ -48,7 +48,7 @@ export class OffsetWatch {
     const topics = await cluster.admin.describeTopics(undefined);
     const counts = new Map([...topics].map(([name, { partitions }]) => [name, partitions]));
     const found = inputsOf(cluster, counts);
-    if (inputTopics(cluster).every((name) => counts.has(name))) this.#inputs = found;
+    if (!hasPatterns(cluster.topology) && inputTopics(cluster, counts.keys()).every((name) => counts.has(name))) this.#inputs = found;
     return found;
   }
 }
@@ -92,9 +92,10 @@ export async function hasOpenTransactions(cluster: Cluster): Promise<boolean> {
   return [...ends].some(([key, end]) => stable.get(key) !== end);
 }
 
-function inputTopics(cluster: Cluster): readonly string[] {
-  return [...new Set(cluster.topology.subtopologies.flatMap((sub) => sub.sources.map((ref) => topicName(cluster.topology.name, ref))))];
+function inputTopics(cluster: Cluster, existing: Iterable<string>): readonly string[] {
+  const { subtopologies } = cluster.topologyOver(existing);
+  return [...new Set(subtopologies.flatMap((sub) => sub.sources.map((ref) => topicName(cluster.topology.name, ref))))];
 }
 function inputsOf(cluster: Cluster, counts: ReadonlyMap<string, number>): readonly TopicPartition[] {
-  return inputTopics(cluster).flatMap((topic) => Array.from({ length: counts.get(topic) ?? 0 }, (_, partition) => ({ topic, partition })));
+  return inputTopics(cluster, counts.keys()).flatMap((topic) => Array.from({ length: counts.get(topic) ?? 0 }, (_, partition) => ({ topic, partition })));
 }

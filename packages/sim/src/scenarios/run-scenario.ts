@@ -7,11 +7,13 @@ import { counts } from './counts.ts';
 import { streamStream, streamTable, tableTable } from './joins.ts';
 import { lateness } from './lateness.ts';
 import { ledger } from './ledger.ts';
+import { patterns } from './patterns.ts';
 import { chain, timers } from './processors.ts';
 import type { Scenario } from './scenario.ts';
 import { sessions } from './windows.ts';
 
-export const SCENARIOS: Readonly<Record<string, () => Scenario>> = {
+/** What a seed draws from: another one here would change what every seed means. */
+const DRAWN: Readonly<Record<string, () => Scenario>> = {
   counts,
   ledger,
   streamTable,
@@ -23,6 +25,8 @@ export const SCENARIOS: Readonly<Record<string, () => Scenario>> = {
   chain,
   asyncCalls,
 };
+/** Those drawn, and those that run when they are asked for by name. */
+export const SCENARIOS: Readonly<Record<string, () => Scenario>> = { ...DRAWN, patterns };
 
 /** Once in how many seeds records may come again. */
 const AT_LEAST_ONCE_IN = 8;
@@ -50,7 +54,7 @@ export interface ScenarioPlan {
 /** What a seed means. */
 export function planOf(seed: number, options: ScenarioOptions = {}): ScenarioPlan {
   const chance = seededChance(seed ^ 0x5eed);
-  const names = Object.keys(SCENARIOS);
+  const names = Object.keys(DRAWN);
   const faults: { [F in Fault]?: number } = {};
   for (const fault of FAULTS) if (chance.integer(2) === 0) faults[fault] = 1 + chance.integer(RARE.has(fault) ? RATE_MAX / 3 : RATE_MAX);
   return {
