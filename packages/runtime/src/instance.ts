@@ -493,20 +493,13 @@ export class Instance {
     return { group, tasks: seats, fence, ...this.#outputs() };
   }
 
-<<<<<<< Updated upstream
-  #outputs(): Pick<SeatPlan, 'partitionCounts' | 'matched' | 'recordBytesMax'> {
-    return {
-      partitionCounts: Object.fromEntries(this.#counts),
-      matched: Object.keys(this.#matched),
-      recordBytesMax: Object.fromEntries(this.#learned.recordBytesMax),
-=======
-  #outputs(): Pick<SeatPlan, 'partitionCounts' | 'recordBytesMax' | 'outputRules'> {
+  #outputs(): Pick<SeatPlan, 'partitionCounts' | 'matched' | 'recordBytesMax' | 'outputRules'> {
     const { recordBytesMax, rules } = this.#learned;
     return {
       partitionCounts: Object.fromEntries(this.#counts),
+      matched: Object.keys(this.#matched),
       recordBytesMax: Object.fromEntries(recordBytesMax),
       outputRules: Object.fromEntries(rules),
->>>>>>> Stashed changes
     };
   }
 
