@@ -11,7 +11,9 @@ export function copartitionGroups(given: Case, built: Topology, likenesses: Like
     if (listed.has(topic)) return [topic];
     return likenesses.has('listsAboveCogroups') ? sourcesAbove(built, topic) : [topic];
   };
-  const groups = built.copartitionGroups.map((group) => [...new Set(group.flatMap((topic) => asListed(topicName('parity', topic))))]);
+  // Which topics a pattern stands for was not known when this was recorded, so Kafka Streams lists none.
+  const named = built.copartitionGroups.map((group) => group.filter(({ pattern }) => pattern === undefined));
+  const groups = named.map((group) => [...new Set(group.flatMap((topic) => asListed(topicName('parity', topic))))]);
   return united(groups);
 }
 
