@@ -1,7 +1,7 @@
 // The pages docs/operators/*.md: they quote the programs beside this file as they are, and these compile and do what they say.
 import { readdirSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import type { KeyValueHandle, SessionHandle, Topic, Topology, WindowHandle } from 'millrace';
+import { type KeyValueHandle, type SessionHandle, serde, type Topic, type Topology, topic, type WindowHandle } from 'millrace';
 import { type TestDriver, testTopology } from 'millrace/testkit';
 import { describe, expect, test } from 'vitest';
 import aggregates, * as a from './operators/aggregates.ts';
@@ -10,6 +10,7 @@ import cogrouped, * as cg from './operators/cogrouped.ts';
 import finals, * as f from './operators/finals.ts';
 import joins, * as j from './operators/joins.ts';
 import kept, * as k from './operators/kept.ts';
+import patterns, * as pt from './operators/patterns.ts';
 import processors, * as p from './operators/processors.ts';
 import regrouped, * as r from './operators/regrouped.ts';
 import routed, * as ro from './operators/routed.ts';
@@ -281,6 +282,15 @@ test('cogrouped: two streams add to one row', () => {
   run.send(cg.complained, 'ann', 'late again');
   run.send(cg.bought, 'o2', { customer: 'ann' });
   expect(run.rows(cg.customers)).toEqual([['ann', { orders: 2, complaints: 1 }]]);
+});
+
+test('patterns: every topic that matches, and a host counted once over all of them', () => {
+  const run = new Run(patterns);
+  const region = (name: string): Topic<string, string> => topic(`logs-${name}`, { key: serde.string(), value: serde.string() });
+  run.send(region('eu'), 'host-1', 'ERROR disk full');
+  run.send(region('us'), 'host-1', 'started');
+  expect(run.output(pt.errors)).toEqual([['host-1', 'logs-eu: ERROR disk full']]);
+  expect(run.rows(pt.lines)).toEqual([['host-1', 2]]);
 });
 
 test('routed: each payment to its topic', () => {
