@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url';
 import { type Broker, startBroker } from '@millrace/broker';
 import { nodeDisk, nodeNetwork, silentLogger, systemChance, systemClock, systemTimers } from '@millrace/core';
 import { Kafka, logLevel } from 'kafkajs';
-import { type App, createApp, deadLetter, serde, type Topology, topic, topology } from 'millrace';
+import { type App, createApp, deadLetter, serde, store, type Topology, topic, topology, windows } from 'millrace';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 
 const folder = mkdtempSync(join(tmpdir(), 'millrace-unlucky-'));
@@ -223,6 +223,82 @@ test('drained waits for calls under way, also for those whose input offset has b
     await drained;
     expect(await read(app, 'told')).toEqual(['QUICK', 'QUICK', 'SLOW']);
   });
+});
+
+test('a record from the future goes to the decode policy and closes no window; tuning.timestampAheadMax says how far ahead is too far', async () => {
+  for (const name of ['ahead-in', 'ahead-dlq']) await makeTopic(name, { 'message.timestamp.after.max.ms': '9223372036854775807' });
+  const visits = store.window('visits', { key: serde.string(), value: serde.safeInt() });
+  const program = topology('ahead', (t) => {
+    t.stream(topic('ahead-in', text), {
+      onError: ({ error }) => (/ahead of the clock/.test(String(error)) ? deadLetter('ahead-dlq') : 'fail'),
+    })
+      .groupByKey()
+      .windowedBy(windows.tumbling({ size: '1h', grace: 0 }))
+      .count({ store: visits });
+  });
+  const nowMs = Date.now();
+  const tuning = { timestampAheadMax: '1d' } as const;
+  const app = createApp(program, { brokers: [broker.address], createTopics: true, stateDir: join(folder, 'ahead'), http: false, log: silentLogger, tuning });
+  await app.start();
+  try {
+    await app.waitFor('running');
+    const producer = new Kafka({ brokers: [broker.address], logLevel: logLevel.NOTHING }).producer();
+    await producer.connect();
+    const at = (value: string, ms: number) => ({ key: 'k', value, timestamp: String(ms) });
+    const years = 3 * 365 * 86_400_000;
+    await producer.send({ topic: 'ahead-in', messages: [at('a', nowMs), at('future', nowMs + years), at('b', nowMs)] });
+    await producer.disconnect();
+    await app.drained();
+    const counts: number[] = [];
+    for await (const { value } of app.store(visits).fetch('k')) counts.push(value);
+    expect([counts, await read(app, 'ahead-dlq')]).toEqual([[2], ['future']]);
+  } finally {
+    await app.close();
+  }
+});
+
+test('a static member that is back within its session has its tasks at once, and nobody else hears of it', async () => {
+  const program = topology(
+    'static-members',
+    (t) => void t.stream(topic('static-in', { ...text, partitions: 4 })).to(topic('static-out', { ...text, partitions: 4 })),
+  );
+  const heard: string[] = [];
+  const start = async (instanceId: string): Promise<App> => {
+    const app = createApp(program, {
+      brokers: [broker.address],
+      createTopics: true,
+      stateDir: join(folder, 'static'),
+      instanceId,
+      http: false,
+      log: silentLogger,
+      tuning: { sessionTimeout: '30s' },
+    });
+    app.events.subscribe((event) => {
+      if (event.kind === 'assigned' || event.kind === 'revoked' || event.kind === 'lost')
+        heard.push(`${instanceId} ${event.kind} ${[...event.tasks].sort().join(' ')}`);
+    });
+    await app.start();
+    await app.waitFor('running');
+    return app;
+  };
+  const tasksOf = (app: App): string[] =>
+    app
+      .tasks()
+      .map(({ id }) => id)
+      .sort();
+  const one = await start('one');
+  const two = await start('two');
+  while (tasksOf(one).length + tasksOf(two).length !== 4 || tasksOf(two).length !== 2) await new Promise((resolve) => setImmediate(resolve));
+  const had = tasksOf(one);
+  heard.length = 0;
+  await one.close();
+  const again = await start('one');
+  expect([tasksOf(again), tasksOf(two).length]).toEqual([had, 2]);
+  expect(heard).toEqual([`one assigned ${had.join(' ')}`]);
+  await produce('static-in', ['a', 'b', 'c']);
+  await again.drained();
+  expect(await read(again, 'static-out')).toEqual(['a', 'b', 'c']);
+  await Promise.all([again.close(), two.close()]);
 });
 
 test('onWorkerFailure stopApplication ends every instance of the group, each with the reason', async () => {

@@ -4,7 +4,7 @@ import { MillraceError, silentLogger, systemClock, systemTimers } from '@millrac
 import { describe, expect, test } from 'vitest';
 import { type AssignmentNews, decodeMemberNews, encodeAssignmentNews } from './assignment/wire.ts';
 import { Instance, type InstanceParts, type MemberHooks } from './instance.ts';
-import { settingsOf } from './options.ts';
+import { type ErrorPolicies, settingsOf } from './options.ts';
 import { countTopology } from './testing/worker-rig.ts';
 import type { WorkerHost, WorkerHostEvents } from './worker-host.ts';
 import type { SeatPlan } from './worker-messages.ts';
@@ -19,7 +19,7 @@ interface FakeWorker {
   events: WorkerHostEvents;
 }
 
-function rig(workers: number) {
+function rig(workers: number, errors: ErrorPolicies = {}) {
   const program = countTopology();
   const started: FakeWorker[] = [];
   const failures: Error[] = [];
@@ -69,7 +69,7 @@ function rig(workers: number) {
   const parts: InstanceParts = {
     topology: program,
     topologyHash: 'hash',
-    settings: settingsOf(program, { applicationId: 'claims', module: 'file:///none.js', workers, tuning: { sessionTimeout: 60 } }, true),
+    settings: settingsOf(program, { applicationId: 'claims', module: 'file:///none.js', workers, errors, tuning: { sessionTimeout: 60 } }, true),
     directory: {
       path: '',
       instanceId: 'one',
@@ -273,4 +273,64 @@ test('brokers that are away while tasks are taken up are waited for', async () =
   await settled(['0_0']);
   expect(failures).toEqual([]);
   await instance.close(true);
+});
+
+describe('what follows when a worker fails', () => {
+  const failed = (offset: number) => new MillraceError('ERR_TASK_FAILED', `failed at ${offset}`, { task: '0_0', topic: 'in', partition: 0, offset });
+  const turn = () => new Promise((resolve) => setImmediate(resolve));
+
+  /** Lets workers fail, one after another, each at the next record; returns how many were started and what ended the instance. */
+  async function outcome(errors: ErrorPolicies, fails: readonly MillraceError[], commits = false): Promise<{ started: number; reason: string | undefined }> {
+    const { instance, assigned, settled, started, failures } = rig(1, errors);
+    await instance.start();
+    assigned(1, ['0_0']);
+    await settled(['0_0']);
+    for (const error of fails) {
+      const before = started.length;
+      if (commits) started.at(-1)?.events.news({ kind: 'committed', records: 1 });
+      started.at(-1)?.events.died(error);
+      while (started.length === before && failures.length === 0) await turn();
+      if (failures.length > 0) break;
+      await settled(['0_0']);
+    }
+    await instance.close(true);
+    return { started: started.length, reason: failures[0]?.message };
+  }
+
+  test('restartWorker, which is what follows unless said otherwise: another one in its place with the same tasks', async () => {
+    for (const errors of [{}, { onWorkerFailure: 'restartWorker' } as const])
+      expect(await outcome(errors, [failed(1), failed(2)])).toEqual({ started: 3, reason: undefined });
+  });
+
+  test('three failures without a commit between them stop the instance whatever the policy says; with commits between them it goes on', async () => {
+    expect(await outcome({}, [failed(1), failed(2), failed(3)])).toEqual({ started: 3, reason: 'failed at 3' });
+    expect(await outcome({}, [failed(1), failed(2), failed(3), failed(4), failed(5)], true)).toEqual({ started: 6, reason: undefined });
+  });
+
+  test('three failures at one record stop the instance, also with commits between them', async () => {
+    expect(await outcome({}, [failed(7), failed(7), failed(7)], true)).toEqual({ started: 3, reason: 'failed at 7' });
+  });
+
+  test('stopInstance: the first failure is its end', async () => {
+    expect(await outcome({ onWorkerFailure: 'stopInstance' }, [failed(1)])).toEqual({ started: 1, reason: 'failed at 1' });
+  });
+
+  test('a function decides by the error; one that throws means stopInstance', async () => {
+    const asked: string[] = [];
+    const onWorkerFailure = (error: MillraceError) => {
+      asked.push(error.code);
+      return error.message === 'failed at 2' ? ('stopInstance' as const) : ('restartWorker' as const);
+    };
+    expect(await outcome({ onWorkerFailure }, [failed(1), failed(2)])).toEqual({ started: 2, reason: 'failed at 2' });
+    expect(asked).toEqual(['ERR_TASK_FAILED', 'ERR_TASK_FAILED']);
+    const throws = () => {
+      throw new Error('no idea');
+    };
+    expect(await outcome({ onWorkerFailure: throws }, [failed(1)])).toEqual({ started: 1, reason: 'failed at 1' });
+  });
+
+  test('an error that needs a person stops the instance at once: the same settings would meet it again', async () => {
+    const error = new MillraceError('ERR_AUTHORIZATION', 'no right to write');
+    expect(await outcome({ onWorkerFailure: 'restartWorker' }, [error])).toEqual({ started: 1, reason: 'no right to write' });
+  });
 });
