@@ -94,6 +94,23 @@ describe('planTopics', () => {
     expect(plan(join, { in: 2, table: 6 }).counts.get('app-left')).toBe(6);
   });
 
+  test('what the side of a foreign-key join feeds beside it knows its count, although the two topics of the join feed each other', () => {
+    const join = topologyOf({
+      subtopologies: [
+        sub(0, [user('shipments'), own('answers')], [own('questions'), own('by-depot')]),
+        sub(1, [own('questions'), user('depots')], [own('answers')]),
+        sub(2, [own('by-depot')]),
+      ],
+      internalTopics: [repartition('by-depot'), repartition('questions'), repartition('answers')],
+      copartitionGroups: [
+        [own('questions'), user('depots')],
+        [own('answers'), user('shipments')],
+      ],
+    });
+    const { counts } = plan(join, { shipments: 6, depots: 2 });
+    expect(['by-depot', 'questions', 'answers'].map((name) => counts.get(`app-${name}`))).toEqual([6, 2, 6]);
+  });
+
   test('an explicit count that cannot meet its partner is refused', () => {
     const join = topologyOf({
       subtopologies: [sub(0, [user('in')], [own('left')]), sub(1, [own('left'), user('table')], [])],

@@ -104,18 +104,27 @@ function planRepartitionTopics(input: Input, counts: Map<string, number>, create
   const wanted = new Map<string, number>();
   const countOf = (name: string): number | undefined => (open.has(name) ? wanted.get(name) : counts.get(name));
   for (const [name, topic] of open) if (topic.partitions !== undefined) wanted.set(name, topic.partitions);
-  for (let changed = true; changed; ) {
-    changed = false;
-    for (const [name] of open) {
-      if (wanted.has(name)) continue;
-      const writers = topology.subtopologies.filter((sub) => sub.sinks.some((sink) => topicName(applicationId, sink) === name));
-      const feeding = writers.flatMap((sub) => sub.sources.map((source) => countOf(topicName(applicationId, source))));
-      const varies = writers.some(({ id }) => input.varying.has(id));
-      if ((feeding.length === 0 && !varies) || feeding.includes(undefined)) continue;
-      // Once made it keeps its count, whatever topics come and go: a key must stay in its partition. 0: no topic matches so far, and it is not made yet.
-      wanted.set(name, (varies ? input.existing.get(name) : undefined) ?? Math.max(0, ...(feeding as number[])));
-      changed = true;
+  const derive = (): void => {
+    for (let changed = true; changed; ) {
+      changed = false;
+      for (const [name] of open) {
+        if (wanted.has(name)) continue;
+        const writers = topology.subtopologies.filter((sub) => sub.sinks.some((sink) => topicName(applicationId, sink) === name));
+        const feeding = writers.flatMap((sub) => sub.sources.map((source) => countOf(topicName(applicationId, source))));
+        const varies = writers.some(({ id }) => input.varying.has(id));
+        if ((feeding.length === 0 && !varies) || feeding.includes(undefined)) continue;
+        // Once made it keeps its count, whatever topics come and go: a key must stay in its partition. 0: no topic matches so far, and it is not made yet.
+        wanted.set(name, (varies ? input.existing.get(name) : undefined) ?? Math.max(0, ...(feeding as number[])));
+        changed = true;
+      }
     }
+  };
+  derive();
+  // Two that feed each other, as the topics of a foreign-key join do, know their counts from what they are joined with.
+  for (let known = -1; wanted.size < open.size && wanted.size > known; ) {
+    known = wanted.size;
+    enforceCopartitions(input, counts, open, wanted);
+    derive();
   }
   enforceCopartitions(input, counts, open, wanted);
   for (const [name, topic] of open) {
