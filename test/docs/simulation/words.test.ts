@@ -1,5 +1,5 @@
-import { simulate } from '@millrace/sim';
 import { serde, topic, topology } from 'millrace';
+import { simulate } from 'millrace/testkit';
 import { expect, test } from 'vitest';
 
 const lines = topic('lines', { value: serde.string() });
