@@ -31,6 +31,20 @@ const SERIES_MAX = 10_000;
 /** All metrics of one thread. A gauge that throws reads as NaN: a metric never fails a task. */
 export class MetricRegistry implements MetricFactory {
   readonly #cells = new Map<string, Cell>();
+  readonly #sources: (() => MetricSnapshot)[] = [];
+  readonly #seriesMax: number;
+  #onFull: (() => void) | undefined;
+
+  /** `seriesMax`: 10,000 unless given. `onFull` is called once, when the first series finds no room. */
+  constructor(options: { readonly seriesMax?: number; readonly onFull?: () => void } = {}) {
+    this.#seriesMax = options.seriesMax ?? SERIES_MAX;
+    this.#onFull = options.onFull;
+  }
+
+  /** From now on a snapshot also holds what `read` gives, which bounds itself. */
+  include(read: () => MetricSnapshot): void {
+    this.#sources.push(read);
+  }
 
   counter(name: string, labels: MetricLabels = {}): Counter {
     const id = seriesId(name, labels);
@@ -78,11 +92,16 @@ export class MetricRegistry implements MetricFactory {
       }
       samples.push({ name: cell.name, labels: cell.labels, value });
     }
+    for (const read of this.#sources) samples.push(...read());
     return samples;
   }
 
   #keep(id: string, cell: Cell): void {
-    if (this.#cells.size < SERIES_MAX || this.#cells.has(id)) this.#cells.set(id, cell);
+    if (this.#cells.size < this.#seriesMax || this.#cells.has(id)) this.#cells.set(id, cell);
+    else {
+      this.#onFull?.();
+      this.#onFull = undefined;
+    }
   }
 }
 

@@ -1,5 +1,5 @@
 // The Processor API as users see it: records with their time and headers, a context to forward, schedule and reach stores. Interfaces only.
-import type { Duration, Logger, RecordHeaders } from '@millrace/core';
+import type { Duration, Logger, MetricFactory, RecordHeaders } from '@millrace/core';
 import type { KeyValueStore, SessionStore, VersionedStore, WindowStore } from '@millrace/state';
 import type { KeyValueHandle, Punctuation, SessionHandle, SourcePosition, StoreHandle, VersionedHandle, WindowHandle } from '@millrace/topology';
 import type { Nothing, NotPromise } from './callbacks.ts';
@@ -51,6 +51,31 @@ export interface TaskContext extends StoreAccess {
   /** Wall clock, ms, as of this turn of the worker. */
   readonly wallClock: number;
   readonly log: Logger;
+  /**
+   * For counters, gauges and histograms of your own: they show in `/metrics` with the labels given and `thread_id`, `task_id`, `processor_node_id`. Make
+   * them once, in create. At most 200 series a task are listed. They count what is processed, so also what is processed again after a crash.
+   *
+   * @example
+   * ```ts
+   * t.stream(lines).process({
+   *   create(context) {
+   *     const long = context.metrics.counter('long_lines');
+   *     return {
+   *       process(record) {
+   *         if (record.value.length > 80) long.add();
+   *         context.forward(record);
+   *       },
+   *     };
+   *   },
+   * });
+   * ```
+   */
+  readonly metrics: MetricFactory;
+  /**
+   * A folder for files of this task on this machine, beside its stores; make it before use. What is in there is not in the log: it stays behind when
+   * the task moves, and is removed with the task's state. In the test driver `./.millrace/test/…`, which the driver does not touch.
+   */
+  readonly stateDir: string;
   /** Rows of a global table, as they are now on this instance. */
   lookup<K, V>(table: GlobalTable<K, V>): ReadOnlyKeyValueStore<K, V>;
   /** Stream time: due times are multiples of `every`. Wall clock: from now, or aligned to `startAt`. Missed firings are not made up. */

@@ -3,7 +3,7 @@
 // Never: speaks HTTP, starts a broker, reads the environment of the process.
 import { createHash } from 'node:crypto';
 import { type ConnectionOptions, createAdmin, createConsumer, createGroupMember, type LogAdmin } from '@millrace/client';
-import { type ErasedSerde, explainError, type Logger, MetricRegistry, MillraceError, type Ports, type Threads } from '@millrace/core';
+import { type ErasedSerde, explainError, type Logger, MetricRegistry, type MetricSnapshot, MillraceError, type Ports, type Threads } from '@millrace/core';
 import { type ErrorDecision, type Failure, hasPatterns, resolvePatterns, type Topology } from '@millrace/topology';
 import { BufferGauges } from './buffer-gauges.ts';
 import { waitUntilDrained } from './drain.ts';
@@ -100,6 +100,8 @@ class AppOnInstance implements RunningApp {
   readonly events = new Publisher<AppEvent>();
   readonly metrics = new MetricRegistry();
   readonly #buffers = new BufferGauges(this.metrics);
+  /** What user code counts, by worker, as last told. */
+  readonly #userMetrics = new Map<string, MetricSnapshot>();
   readonly reads: ReadFacade;
   readonly #topology: Topology;
   readonly #settings: AppSettings;
@@ -120,6 +122,7 @@ class AppOnInstance implements RunningApp {
       this.events.publish({ kind: 'state', from, to });
       this.states.publish(to);
     });
+    this.metrics.include(() => [...this.#userMetrics.values()].flat());
     this.reads = createReadFacade(topology, settings.applicationId, () => this.#parts);
   }
 
@@ -264,7 +267,10 @@ class AppOnInstance implements RunningApp {
         settledDown: (allRunning) => void this.#lifecycle.moveIfAllowed(allRunning ? 'running' : 'rebalancing'),
         news: (worker, news) => this.#hear(worker, news),
         blocked: (worker, blockedMs) => this.events.publish({ kind: 'blocked', worker, blockedMs }),
-        workerFailed: (worker, error) => this.events.publish({ kind: 'workerFailed', worker, error }),
+        workerFailed: (worker, error) => {
+          this.#userMetrics.delete(worker);
+          this.events.publish({ kind: 'workerFailed', worker, error });
+        },
         failed: (error) => void this.#giveUp(error),
       },
     });
@@ -290,6 +296,12 @@ class AppOnInstance implements RunningApp {
         return;
       case 'buffers':
         this.#buffers.told(worker, news.buffers);
+        return;
+      case 'metrics':
+        this.#userMetrics.set(
+          worker,
+          news.samples.map((sample) => ({ ...sample, labels: { ...sample.labels, thread_id: worker } })),
+        );
         return;
       case 'log':
         this.#log[news.level]({ worker, ...news.fields }, news.text);

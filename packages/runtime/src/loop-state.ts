@@ -16,6 +16,7 @@ import { Purge } from './purge.ts';
 import { Restorer } from './restore/restorer.ts';
 import type { OutputRule } from './task/output-rule.ts';
 import type { StepBudget, Task, TaskHost } from './task/task.ts';
+import { UserMetrics } from './user-metrics.ts';
 import type { WorkerAssignment, WorkerOptions, WorkerPorts } from './worker-ports.ts';
 
 /** A turn's length, ms: long while nothing is pending, short while a commit waits for the sockets. */
@@ -50,6 +51,7 @@ export class LoopState {
   readonly purge: Purge;
   readonly intake: Intake;
   readonly idle: IdleWatch;
+  readonly userMetrics: UserMetrics;
 
   /** With the topics of the last assignment in place of patterns. */
   topology: Topology;
@@ -119,6 +121,7 @@ export class LoopState {
       groupId: () => this.ownership.group.groupId,
       partitionsOf: (topic) => this.taskHost.partitionsOf(topic),
     });
+    this.userMetrics = new UserMetrics(ports.log);
     this.turnMs = ports.clock.nowMs();
     this.#closedAtMs = ports.clock.monotonicMs();
     this.#settledAtMs = this.#closedAtMs;
@@ -473,6 +476,7 @@ export class LoopState {
     this.#toldAtMs = nowMs;
     this.#tellDrops();
     this.ports.events.buffers(buffersOf(this));
+    this.ports.events.metrics?.(this.userMetrics.snapshot());
   }
 
   #tellDrops(): void {
@@ -546,6 +550,8 @@ export class LoopState {
       recordBytesMax: (topic) => this.recordBytesMax.get(topic),
       outputRule: (topic) => this.outputRules.get(topic),
       requestCommit: () => this.requestCommit(),
+      userMetrics: this.userMetrics,
+      ...(ports.stateDirOf === undefined ? {} : { stateDirOf: ports.stateDirOf }),
       ...(ports.globalStore === undefined ? {} : { globalStore: ports.globalStore }),
       outside: { timers: ports.timers, chance: ports.chance, wake: () => ports.consumer.wake() },
     };

@@ -79,6 +79,7 @@ function workerPorts(options: AssemblyOptions, seats: SeatPlans) {
     ),
     admin: createAdmin({ ...connection, clientId: `${connection.clientId}-admin` }, {}, ports),
     batches: new BatchPool(),
+    stateDirOf: (taskId: string) => ports.disk.join(blueprint.stateDir, 'tasks', taskId, 'files'),
     openDatabase: (taskId: string, stores: readonly string[]) => seats.openDatabase(taskId, stores),
     clock: ports.clock,
     timers: ports.timers,
@@ -203,6 +204,7 @@ function newsEvents(say: (message: FromWorker) => void, clock: Clock): WorkerEve
   const tell = (news: WorkerNews): void => say({ kind: 'news', news });
   const toldMs = new Map<string, number>();
   const gate = createFailureGate(clock);
+  let toldMetrics = false;
   return {
     taskState: (taskId, state) => tell({ kind: 'taskState', taskId, state }),
     restoreProgress: (progress) => tell({ kind: 'restoreProgress', ...progress }),
@@ -220,6 +222,11 @@ function newsEvents(say: (message: FromWorker) => void, clock: Clock): WorkerEve
       tell({ kind: 'log', level: 'warn', fields: { node, task, stage, source }, text: `${what}: ${explainError(failure.error)}` });
     },
     buffers: (buffers) => tell({ kind: 'buffers', buffers }),
+    metrics(samples) {
+      // Also when there are none any more: what is not told of has gone.
+      if (samples.length > 0 || toldMetrics) tell({ kind: 'metrics', samples });
+      toldMetrics = samples.length > 0;
+    },
     committed: (facts) => tell({ kind: 'committed', records: facts.records }),
     settled: () => {},
     membershipLost(error) {

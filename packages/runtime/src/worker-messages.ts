@@ -1,7 +1,7 @@
 // What the main thread and a worker say to each other: plain data, in order, both ways.
 // A request carries a number and gets exactly one answer with that number; events come unasked.
 import type { ConnectionOptions, GroupMetadata } from '@millrace/client';
-import type { ErrorWire } from '@millrace/core';
+import type { ErrorWire, MetricSnapshot } from '@millrace/core';
 import type { DatabaseTicket } from '@millrace/state';
 import type { ErrorDecision } from '@millrace/topology';
 import type { FailedRecord } from './deliveries.ts';
@@ -122,6 +122,8 @@ export type WorkerNews =
   | { readonly kind: 'failure'; readonly failure: FailureWire; readonly decision: ErrorDecision }
   | { readonly kind: 'committed'; readonly records: number }
   | { readonly kind: 'buffers'; readonly buffers: readonly BufferFact[] }
+  /** Everything that user code counts in this worker just now. */
+  | { readonly kind: 'metrics'; readonly samples: MetricSnapshot }
   | { readonly kind: 'failed'; readonly error: ErrorWire }
   /** A commit was refused because the coordinator does not know the member: the worker has dropped its tasks and waits for an assignment. */
   | { readonly kind: 'membershipLost' }

@@ -2,7 +2,7 @@
 // caller's thread, in a test and in a simulation.
 // Never: knows worker_threads, sockets, files, the group protocol.
 import type { GroupMetadata, LogAdmin, LogConsumer, LogProducer } from '@millrace/client';
-import type { Chance, Clock, Logger, Timers } from '@millrace/core';
+import type { Chance, Clock, Logger, MetricSnapshot, Timers } from '@millrace/core';
 import type { BatchPool } from '@millrace/protocol';
 import type { Database } from '@millrace/state';
 import type { ErrorDecision, Failure, Topology } from '@millrace/topology';
@@ -37,6 +37,8 @@ export interface WorkerPorts {
   readonly openDatabase: (taskId: string, stores: readonly string[]) => Promise<Database> | Database;
   /** Stores that every instance holds whole, for reading. */
   readonly globalStore?: ((name: string) => unknown) | undefined;
+  /** A folder for files of a task's own, beside its stores. */
+  readonly stateDirOf?: ((taskId: string) => string) | undefined;
   readonly clock: Clock;
   readonly timers: Timers;
   readonly chance: Chance;
@@ -78,6 +80,8 @@ export interface WorkerEvents {
   failure(failure: Failure, decision: ErrorDecision): void;
   /** Every buffer of this worker, about once a second. */
   buffers(buffers: readonly BufferFact[]): void;
+  /** What user code has counted in the tasks that are here, about once a second. */
+  metrics?(samples: MetricSnapshot): void;
   committed(facts: CommitFacts): void;
   settled(taskIds: readonly string[]): void;
   /** The coordinator no longer knows this member: everything has been dropped; an assignment of a new membership will follow. */

@@ -250,6 +250,10 @@ export class TopologyDriver implements TaskHost {
     return log.lane(partition);
   }
   requestCommit(): void {}
+  /** Nobody's but the user code's: the driver itself opens no file. */
+  stateDirOf(taskId: string): string {
+    return `./.millrace/test/${this.applicationId}/${taskId}`;
+  }
 
   // ---- topics and tasks ---------------------------------------------------------------------------------------------------
 

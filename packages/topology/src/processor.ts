@@ -1,7 +1,7 @@
 // The processor contract: how a node of the physical graph is created for a task and what it may ask of its host.
 // Calls are synchronous and depth first. The record's time and headers live in one cursor per task (`RecordCursor`), so
 // forwarding allocates nothing: a node that changes them restores them before it returns.
-import type { Logger, RecordHeaders } from '@millrace/core';
+import type { Logger, MetricFactory, RecordHeaders } from '@millrace/core';
 import type { OutsideHost, OutsideWork } from './outside-work.ts';
 
 /** Where a record came from. */
@@ -44,6 +44,10 @@ export interface NodeContext {
   readonly partition: number;
   readonly record: RecordCursor;
   readonly log: Logger;
+  /** For user code: what is counted here shows among the instance's metrics. */
+  readonly metrics: MetricFactory;
+  /** A folder for files of the task's own; it may not be there yet. */
+  readonly stateDir: string;
   /** Wall clock, ms, as of this turn of the worker. */
   wallClockMs(): number;
   /** Least wall-clock time, ms, between two looks for results that the passing of stream time has made due; 0: look each time. */

@@ -34,6 +34,8 @@ function divided(context: NodeContext, results: string, onLate: () => void): Nod
     partition: context.partition,
     record,
     log: context.log,
+    metrics: context.metrics,
+    stateDir: context.stateDir,
     emitIntervalMs: context.emitIntervalMs,
     wallClockMs: () => context.wallClockMs(),
     forward: (key, value) => context.forwardTo(results, key, value),

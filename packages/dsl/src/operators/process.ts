@@ -1,7 +1,7 @@
 // process and processValues: the user's own code over one task, with stores, timers and a choice of where records go.
 // Owns the switch of the task's cursor to the record that is forwarded, and back. Never lets a record out while nothing is being processed:
 // then there is no input whose offset would answer for it.
-import { type Duration, durationMs, type Logger, MillraceError, noHeaders } from '@millrace/core';
+import { type Duration, durationMs, type Logger, type MetricFactory, MillraceError, noHeaders } from '@millrace/core';
 import {
   type NodeContext,
   type NodeProcessor,
@@ -64,6 +64,7 @@ export class NodeTaskContext implements TaskContext {
   readonly taskId: string;
   readonly partition: number;
   readonly log: Logger;
+  #metrics: MetricFactory | undefined;
 
   constructor(node: NodeContext) {
     this.node = node;
@@ -71,6 +72,14 @@ export class NodeTaskContext implements TaskContext {
     this.taskId = node.taskId;
     this.partition = node.partition;
     this.log = node.log;
+  }
+
+  get metrics(): MetricFactory {
+    this.#metrics ??= this.node.metrics;
+    return this.#metrics;
+  }
+  get stateDir(): string {
+    return this.node.stateDir;
   }
 
   get source(): SourcePosition | undefined {

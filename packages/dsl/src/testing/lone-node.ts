@@ -1,5 +1,5 @@
 // One node alone, for tests of operators: real stores in memory, what it forwards and drops in lists.
-import { createHeaders, type RecordHeaders, silentLogger } from '@millrace/core';
+import { createHeaders, MetricRegistry, type RecordHeaders, silentLogger } from '@millrace/core';
 import { META_STORE, memoryEngine, StagedKeyValueStore, StagedSessionStore, StagedVersionedStore, StagedWindowStore, WriteBatch } from '@millrace/state';
 import type { NodeContext, NodeProcessor, ProcessorFactory, StoreSpec } from '@millrace/topology';
 import type { Change } from '../change.ts';
@@ -98,6 +98,8 @@ export class LoneNode {
       partition: 0,
       record,
       log: silentLogger,
+      metrics: new MetricRegistry(),
+      stateDir: '.',
       wallClockMs: () => 0,
       emitIntervalMs: 0,
       forward: (key, value) => note(key, value, record.timestamp),

@@ -2,7 +2,7 @@
 // Owns: the nodes' lives and which node is at work (for naming the culprit).  Never: queues, offsets, commits.
 // G1 `current` is the innermost node whose `process` was entered and has not returned: on an error nobody resets it.
 // G2 a node under a policy of its own is entered through a guard; all others cost two stores and a call.
-import { assert, type Logger, MillraceError } from '@millrace/core';
+import { assert, type Logger, type MetricFactory, MetricRegistry, MillraceError } from '@millrace/core';
 import type {
   DropReason,
   EarlierRecord,
@@ -29,6 +29,9 @@ export interface GraphHost {
   wallClockMs(): number;
   /** See NodeContext. */
   readonly emitIntervalMs: number;
+  /** See NodeContext. Unless given, nobody sees what user code counts. */
+  metricsOf?(node: string): MetricFactory;
+  readonly stateDir?: string;
   store(name: string): unknown;
   /** A store that every instance holds whole: any node may read it. Undefined: there is none of that name. */
   globalStore?(name: string): unknown;
@@ -217,6 +220,12 @@ class Context implements NodeContext {
     this.#at = at;
     this.#policy = policy;
     this.#host = host;
+  }
+  get metrics(): MetricFactory {
+    return this.#host.metricsOf?.(this.node) ?? new MetricRegistry();
+  }
+  get stateDir(): string {
+    return this.#host.stateDir ?? '.';
   }
   wallClockMs(): number {
     return this.#host.wallClockMs();

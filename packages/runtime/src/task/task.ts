@@ -5,7 +5,7 @@
 //   created ─→ restoring ─revive→ running ─suspend→ suspended ─→ closed
 //                  ↑                 └──── drop ────┘ │            every state may go to closed
 //                  └──────────────────────────────────┘
-import { assert, type Logger, MillraceError, noHeaders } from '@millrace/core';
+import { assert, type Logger, type MetricFactory, MetricRegistry, MillraceError, noHeaders } from '@millrace/core';
 import type { Database } from '@millrace/state';
 import {
   type DropReason,
@@ -26,6 +26,7 @@ import {
 import type { FailedRecord } from '../deliveries.ts';
 import type { ErrorPolicies } from '../options.ts';
 import type { OutputLane } from '../outbox.ts';
+import type { UserMetrics } from '../user-metrics.ts';
 import type { TaskState, WorkerEvents } from '../worker-ports.ts';
 import { createChoosingSink } from './choosing-sink.ts';
 import { TaskCursor } from './cursor.ts';
@@ -77,6 +78,10 @@ export interface TaskHost {
   requestCommit(): void;
   /** Stores that every instance holds whole, for reading; undefined for a name that is not one. */
   readonly globalStore?: (name: string) => unknown;
+  /** For user code; unless given, nobody sees what it counts. */
+  readonly userMetrics?: Pick<UserMetrics, 'of' | 'forget'>;
+  /** A folder for files of a task's own. */
+  readonly stateDirOf?: (taskId: string) => string;
   /** For nodes that work outside the turn; a host without it cannot run them. */
   readonly outside?: OutsidePorts;
 }
@@ -175,6 +180,12 @@ export class Task implements GraphHost, QueueHost, SinkHost {
   get taskId(): string {
     return this.id;
   }
+  get stateDir(): string {
+    return this.#host.stateDirOf?.(this.id) ?? '.';
+  }
+  metricsOf(node: string): MetricFactory {
+    return this.#host.userMetrics?.of(this.id, node) ?? new MetricRegistry();
+  }
 
   // ---- lives --------------------------------------------------------------------------------------------------------
 
@@ -235,6 +246,7 @@ export class Task implements GraphHost, QueueHost, SinkHost {
   handOver(): Database {
     this.suspend();
     this.#endLife();
+    this.#host.userMetrics?.forget(this.id);
     this.move('closed');
     return this.stores.database;
   }
