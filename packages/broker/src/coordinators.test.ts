@@ -311,7 +311,8 @@ test('the whole life of a group in every version that JoinGroup has, with old ve
     const { memberId, generationId, errorCode, protocolName } = await join(peer, version);
     expect([errorCode, protocolName, memberId.startsWith('peer-')]).toEqual([E.NONE, 'stream', true]);
     const assignments = [{ memberId, assignment: Buffer.from('all') }];
-    const synced = await peer.ask(APIS.syncGroup, at(APIS.syncGroup), { groupId: 'g', generationId, memberId, assignments });
+    const protocol = { protocolType: 'consumer', protocolName: 'stream' };
+    const synced = await peer.ask(APIS.syncGroup, at(APIS.syncGroup), { groupId: 'g', generationId, memberId, ...protocol, assignments });
     expect(synced.assignment.toString()).toBe('all');
     expect((await peer.ask(APIS.heartbeat, at(APIS.heartbeat), { groupId: 'g', generationId, memberId })).errorCode).toBe(E.NONE);
     const stored = await peer.ask(APIS.offsetCommit, at(APIS.offsetCommit), commitBody(generationId, memberId, version));

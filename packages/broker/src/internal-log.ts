@@ -73,6 +73,8 @@ export interface InternalLog {
 export interface TransactionGate {
   /** True when the partition was added to the open transaction of exactly this producer id and epoch. Cheap: asked per transactional batch. */
   holdsPartition(producerId: number, producerEpoch: number, topic: string, partition: number): boolean;
+  /** Is this the producer of that transactional id? NONE, or the code that says why not: what a batch of no known transaction is answered with. */
+  checkProducer(request: JoiningProducer): number;
   /** Adds partitions to the producer's transaction on the way of its data (Produce 12). */
   join(request: JoiningProducer, partitions: readonly TopicPartition[]): JoinReply;
 }

@@ -89,7 +89,13 @@ async function readInto(
       return -1;
     }
     if (part.errorCode === 1) {
-      offset = part.logStartOffset;
+      const asks = { replicaId: -1, topics: [{ name: topic, partitions: [{ partitionIndex: partition, timestamp: -2 }] }] };
+      const start = answered(await world.ask(APIS.listOffsets, 6, asks)).topics[0]?.partitions[0]?.offset ?? -1;
+      if (start <= offset) {
+        wrong.push(`${topic}-${partition} is out of range at ${offset}, and begins at ${start}`);
+        return -1;
+      }
+      offset = start;
       continue;
     }
     const records = part.records ?? Buffer.alloc(0);

@@ -3,7 +3,7 @@
 import { ERROR_CODES } from '@millrace/protocol';
 import type { GroupDraft } from './draft.ts';
 import { identify } from './identify.ts';
-import type { Member } from './membership.ts';
+import { isAbsent, type Member } from './membership.ts';
 import { commonProtocols, sameProtocols, voteForProtocol } from './protocol-vote.ts';
 import { addMember, answerParked, currentGeneration, everyone, rebalance } from './rebalance.ts';
 import { type JoinRequest, joinError } from './requests.ts';
@@ -40,24 +40,26 @@ function refuseJoin(draft: GroupDraft, request: JoinRequest): number {
   if (!draft.hasNoMembers && draft.consumer !== undefined) return ERROR_CODES.INCONSISTENT_GROUP_PROTOCOL;
   const promised = request.memberId !== '' && request.instanceId === null && draft.promisedIds.has(request.memberId);
   const holder = request.instanceId === null ? undefined : draft.byInstance(request.instanceId);
-  if (request.memberId !== '' && !promised) {
+  const mustExist = request.memberId !== '' && !promised;
+  if (mustExist && isAbsent(draft.state, draft)) return ERROR_CODES.UNKNOWN_MEMBER_ID;
+  if (!fits(draft, request)) return ERROR_CODES.INCONSISTENT_GROUP_PROTOCOL;
+  if (mustExist) {
     const wrong = identify(draft.members, request.memberId, request.instanceId);
     if (wrong !== ERROR_CODES.NONE) return wrong;
   }
   const comesNew = promised || (request.memberId === '' && holder === undefined);
-  if (comesNew && draft.members.size + draft.promisedIds.size - (promised ? 1 : 0) >= options.membersMax) return ERROR_CODES.GROUP_MAX_SIZE_REACHED;
-  return fits(draft, request, holder?.memberId ?? request.memberId) ? ERROR_CODES.NONE : ERROR_CODES.INCONSISTENT_GROUP_PROTOCOL;
+  const full = comesNew && draft.members.size + draft.promisedIds.size - (promised ? 1 : 0) >= options.membersMax;
+  return full ? ERROR_CODES.GROUP_MAX_SIZE_REACHED : ERROR_CODES.NONE;
 }
 
-/** The kind of group matches, and some protocol is shared with everyone but the member's former self. */
-function fits(draft: GroupDraft, request: JoinRequest, selfId: string): boolean {
+/** The kind of group matches, and some protocol is shared with everyone; as in Kafka that takes in the member itself as it was. */
+function fits(draft: GroupDraft, request: JoinRequest): boolean {
   if (request.protocolType === '' || request.protocols.length === 0) return false;
   if (draft.members.size === 0) return true;
   if (request.protocolType !== draft.protocolType) return false;
-  const others = [...draft.members.values()].filter((member) => member.memberId !== selfId);
   return (
     commonProtocols(
-      others,
+      [...draft.members.values()],
       request.protocols.map((protocol) => protocol.name),
     ).length > 0
   );

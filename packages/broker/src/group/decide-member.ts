@@ -91,7 +91,7 @@ export function decideLeave(draft: GroupDraft, request: LeaveRequest, ticket: nu
 }
 
 function leave(draft: GroupDraft, { memberId, instanceId }: LeavingMember): number {
-  if (instanceId === null && draft.promisedIds.delete(memberId)) return NONE;
+  if (draft.promisedIds.delete(memberId)) return NONE;
   let leavingId = memberId;
   if (instanceId !== null) {
     const holder = draft.byInstance(instanceId);

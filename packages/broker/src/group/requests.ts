@@ -1,5 +1,6 @@
 // What can be asked of a group and what it answers, freed from API versions: handlers translate both ways.
 // Owns: the shapes.  Never: holds behaviour.
+import { ERROR_CODES } from '@millrace/protocol';
 import type { TopicPartitions } from './consumer/topic-partitions.ts';
 import type { MemberProtocol } from './membership.ts';
 
@@ -223,8 +224,10 @@ export function syncError(errorCode: number): SyncReply {
   return { errorCode, protocolType: null, protocolName: null, assignment: NO_BYTES };
 }
 
+/** A partition that does not exist is told so, whatever else is wrong. */
 export function commitError(request: CommitRequest, errorCode: number): PartitionsReply {
-  return { errorCode, partitions: request.offsets.map(({ topic, partition }) => ({ topic, partition, errorCode })) };
+  const codeOf = (partitionExists: boolean): number => (partitionExists ? errorCode : ERROR_CODES.UNKNOWN_TOPIC_OR_PARTITION);
+  return { errorCode, partitions: request.offsets.map(({ topic, partition, partitionExists }) => ({ topic, partition, errorCode: codeOf(partitionExists) })) };
 }
 
 /** The answer that refuses `request` as a whole. */

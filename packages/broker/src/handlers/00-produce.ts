@@ -44,7 +44,8 @@ export function produceHandler(parts: ProduceParts) {
     const nowMs = parts.clock.nowMs();
     const prepared = request.topicData.map((asked) => prepareTopic(parts, request, asked, context.version, nowMs));
     const joined = context.version < JOINS_FROM ? NOTHING_TO_JOIN : join(parts.gate, request.transactionalId, prepared);
-    const finish = (ready: boolean) => answer(parts, request, context, appendAll(parts, prepared, context.version, nowMs, ready ? joined.codes : UNREADY));
+    const facts = { version: context.version, nowMs, transactionalId: request.transactionalId };
+    const finish = (ready: boolean) => answer(parts, request, context, appendAll(parts, prepared, { ...facts, codes: ready ? joined.codes : UNREADY }));
     return joined.ready === undefined
       ? finish(true)
       : joined.ready.then(
@@ -78,9 +79,9 @@ function prepareTopic(parts: ProduceParts, request: Request, asked: Request['top
   const missing = byId && topic === undefined ? ERROR_CODES.UNKNOWN_TOPIC_ID : ERROR_CODES.UNKNOWN_TOPIC_OR_PARTITION;
   const acksKnown = request.acks === -1 || request.acks === 0 || request.acks === 1;
   const partitions = asked.partitionData.map(({ index, records }): Prepared => {
-    if (!acksKnown) return refused(index, ERROR_CODES.INVALID_REQUIRED_ACKS, `acks must be -1, 0 or 1, not ${request.acks}`);
     const log = topic?.logs[index];
     if (topic === undefined || log === undefined) return refused(index, missing, null);
+    if (!acksKnown) return refused(index, ERROR_CODES.INVALID_REQUIRED_ACKS, `acks must be -1, 0 or 1, not ${request.acks}`);
     if (topic.internal) return refused(index, ERROR_CODES.INVALID_TOPIC_EXCEPTION, `${topic.name} is written by the broker alone`);
     const validation = validateBatch(records, topic.config, nowMs, version >= ZSTD_FROM);
     if (validation.kind === 'sound') return { kind: 'sound', index, topic, log, batch: validation.batch };
@@ -139,17 +140,26 @@ function joinCode(errorCode: number): number {
 
 // ---- appending ----------------------------------------------------------------------------------------------------------
 
-function appendAll(parts: ProduceParts, prepared: readonly PreparedTopic[], version: number, nowMs: number, codes: JoinCodes): Response {
+/** What all batches of a request share. */
+interface AppendFacts {
+  readonly version: number;
+  readonly nowMs: number;
+  readonly transactionalId: string | null;
+  readonly codes: JoinCodes;
+}
+
+function appendAll(parts: ProduceParts, prepared: readonly PreparedTopic[], facts: AppendFacts): Response {
   return {
     responses: prepared.map(({ name, topicId, partitions }) => ({
       name,
       topicId,
-      partitionResponses: partitions.map((one) => (one.kind === 'refused' ? one.answer : appendOne(parts, one, version, nowMs, codes))),
+      partitionResponses: partitions.map((one) => (one.kind === 'refused' ? one.answer : appendOne(parts, one, facts))),
     })),
   };
 }
 
-function appendOne({ gate }: ProduceParts, one: Extract<Prepared, { kind: 'sound' }>, version: number, nowMs: number, codes: JoinCodes): PartitionAnswer {
+function appendOne({ gate }: ProduceParts, one: Extract<Prepared, { kind: 'sound' }>, facts: AppendFacts): PartitionAnswer {
+  const { version, nowMs, transactionalId, codes } = facts;
   const { index, topic, log, batch } = one;
   if (codes === UNREADY) return refusal(index, ERROR_CODES.NOT_ENOUGH_REPLICAS, 'the transaction log could not be written');
   const joined = codes.get(batch.producerId) ?? ERROR_CODES.NONE;
@@ -159,6 +169,10 @@ function appendOne({ gate }: ProduceParts, one: Extract<Prepared, { kind: 'sound
     !batch.transactional ||
     (!joins && log.hasOpenTransaction(batch.producerId)) ||
     gate.holdsPartition(batch.producerId, batch.producerEpoch, topic.name, index);
+  if (!mayTransact && !joins && transactionalId !== null) {
+    const refused = gate.checkProducer({ transactionalId, producerId: batch.producerId, producerEpoch: batch.producerEpoch });
+    if (refused !== ERROR_CODES.NONE) return refusal(index, joinCode(refused), 'the producer has no transaction here');
+  }
   const outcome = log.append(batch, nowMs, mayTransact, joins && batch.transactional);
   if (outcome.kind === 'refused') {
     const abortable = outcome.code === ERROR_CODES.INVALID_TXN_STATE && version >= ABORTABLE_FROM;

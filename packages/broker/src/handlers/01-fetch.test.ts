@@ -31,7 +31,16 @@ function setUp(disk: Disk = memoryDisk()) {
   const fetch = (extra: Partial<Request> = {}, offsets: readonly number[] = [0]): void => {
     answer = undefined;
     const partitions = offsets.map((fetchOffset, partition) => ({ partition, fetchOffset, partitionMaxBytes: 1_000_000, currentLeaderEpoch: -1 }));
-    const request = { maxWaitMs: 500, minBytes: 1, maxBytes: 1_000_000, isolationLevel: 0, sessionId: 0, topics: [{ topic: 't', partitions }], ...extra };
+    const request = {
+      maxWaitMs: 500,
+      minBytes: 1,
+      maxBytes: 1_000_000,
+      isolationLevel: 0,
+      sessionId: 0,
+      sessionEpoch: -1,
+      topics: [{ topic: 't', partitions }],
+      ...extra,
+    };
     void Promise.resolve(handler(request, context)).then((response) => {
       answer = response as Response;
     });

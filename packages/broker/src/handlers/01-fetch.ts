@@ -18,6 +18,8 @@ type PartitionAnswer = NonNullable<Response['responses']>[number]['partitions'][
 
 const READ_COMMITTED = 1;
 const TOPIC_IDS_FROM = 13;
+/** A fetch that begins a session (0) or is outside any (-1); with any other epoch it goes on with a session, and there is none. */
+const WITHOUT_SESSION: readonly number[] = [0, -1];
 
 export interface FetchParts {
   readonly topics: Topics;
@@ -40,7 +42,7 @@ interface WantedTopic {
 
 export function fetchHandler(parts: FetchParts) {
   const handler: Handler<Request, Response> = (request, context) => {
-    if (request.sessionId !== 0) return { errorCode: ERROR_CODES.FETCH_SESSION_ID_NOT_FOUND, responses: [] };
+    if (!WITHOUT_SESSION.includes(request.sessionEpoch)) return { errorCode: ERROR_CODES.FETCH_SESSION_ID_NOT_FOUND, responses: [] };
     const wanted = resolve(parts.topics, request, context.version);
     const committed = request.isolationLevel === READ_COMMITTED;
     if (request.maxWaitMs <= 0 || isReady(wanted, request.minBytes, committed)) return answer(parts, request, context, wanted, committed);
@@ -69,7 +71,7 @@ function resolve(topics: Topics, request: Request, version: number): WantedTopic
 
 /** What a leader epoch of the client says about its metadata. -1: it does not say. */
 export function epochError(log: PartitionLog, currentLeaderEpoch: number): number {
-  if (currentLeaderEpoch < 0 || currentLeaderEpoch === log.leaderEpoch) return ERROR_CODES.NONE;
+  if (currentLeaderEpoch === -1 || currentLeaderEpoch === log.leaderEpoch) return ERROR_CODES.NONE;
   return currentLeaderEpoch < log.leaderEpoch ? ERROR_CODES.FENCED_LEADER_EPOCH : ERROR_CODES.UNKNOWN_LEADER_EPOCH;
 }
 
@@ -163,24 +165,38 @@ interface PartBounds {
 function answerOne(want: Wanted, { bytesMax, atLeastOne, committed, lend }: PartBounds): PartitionAnswer {
   const { asked, log } = want;
   const errorCode = errorNow(want);
-  const common = {
-    partitionIndex: asked.partition,
-    errorCode,
-    highWatermark: log?.logEnd ?? -1,
-    lastStableOffset: log?.lastStableOffset ?? -1,
-    logStartOffset: log?.logStart ?? -1,
-  };
-  if (log === undefined || errorCode !== ERROR_CODES.NONE) return { ...common, abortedTransactions: committed ? [] : null, records: NO_RECORDS };
+  if (log === undefined || errorCode !== ERROR_CODES.NONE) return refusal(want, errorCode);
   const upTo = committed ? log.lastStableOffset : log.logEnd;
   const read = readOrDamage(log, asked.fetchOffset, upTo, bytesMax, atLeastOne, lend);
-  if (typeof read === 'number') return { ...common, errorCode: read, abortedTransactions: committed ? [] : null, records: NO_RECORDS };
+  if (typeof read === 'number') return refusal(want, read);
   const { bytes, nextOffset } = read;
   const abortedTransactions = !committed
     ? null
     : bytes.length === 0
       ? []
       : log.abortedIn(asked.fetchOffset, nextOffset).map(({ producerId, firstOffset }) => ({ producerId, firstOffset }));
-  return { ...common, abortedTransactions, records: bytes };
+  return {
+    partitionIndex: asked.partition,
+    errorCode,
+    highWatermark: log.logEnd,
+    lastStableOffset: log.lastStableOffset,
+    logStartOffset: log.logStart,
+    abortedTransactions,
+    records: bytes,
+  };
+}
+
+/** As Kafka: beside an error nothing is said about the log. */
+function refusal({ asked, log }: Wanted, errorCode: number): PartitionAnswer {
+  return {
+    partitionIndex: asked.partition,
+    errorCode,
+    highWatermark: -1,
+    lastStableOffset: -1,
+    logStartOffset: -1,
+    abortedTransactions: log === undefined ? [] : null,
+    records: NO_RECORDS,
+  };
 }
 
 /** An error code where the file has rotted or the disk refuses: the other partitions of the request are answered all the same. */

@@ -32,11 +32,11 @@ export function listOffsetsHandler(topics: Topics) {
     topics: request.topics.map(({ name, partitions }) => ({
       name,
       partitions: partitions.map(({ partitionIndex, currentLeaderEpoch, timestamp }): PartitionAnswer => {
+        if (timestamp < 0 && !((SPECIAL_SINCE[timestamp] ?? Number.POSITIVE_INFINITY) <= version))
+          return { partitionIndex, errorCode: ERROR_CODES.UNSUPPORTED_VERSION };
         const log = topics.log(name, partitionIndex);
         const errorCode = log === undefined ? ERROR_CODES.UNKNOWN_TOPIC_OR_PARTITION : epochError(log, currentLeaderEpoch);
         if (log === undefined || errorCode !== ERROR_CODES.NONE) return { partitionIndex, errorCode };
-        if (timestamp < 0 && !((SPECIAL_SINCE[timestamp] ?? Number.POSITIVE_INFINITY) <= version))
-          return { partitionIndex, errorCode: ERROR_CODES.UNSUPPORTED_VERSION };
         const upTo = request.isolationLevel === 1 ? log.lastStableOffset : log.logEnd;
         const found = lookUpOrDamage(log, timestamp, upTo);
         if (typeof found === 'number') return { partitionIndex, errorCode: found };

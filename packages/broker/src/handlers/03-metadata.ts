@@ -1,12 +1,16 @@
 // Metadata: this one broker, and topics by name or id. Creates named topics on the way where setting and client allow it, and answers with the leader at once.
-// Serves versions 0-13. Ignores authorised operations.
+// Serves versions 0-13. Authorised operations are all there are; with access control its row says which.
 import { APIS, ERROR_CODES, NO_UUID, type RequestBody, type ResponseInput } from '@millrace/protocol';
 import { type BrokerFacts, type Handler, handlerEntry } from '../handler.ts';
+import { everyOperation } from '../security/access/rule.ts';
 import { refusalOf, type Topic, type Topics } from '../topics/topics.ts';
 
 type Request = RequestBody<typeof APIS.metadata>;
 type Response = ResponseInput<typeof APIS.metadata>;
 type TopicAnswer = Response['topics'][number];
+
+const BY_ID_FROM = 12;
+const NOT_ASKED = -0x8000_0000;
 
 export interface MetadataParts {
   readonly topics: Topics;
@@ -20,11 +24,23 @@ export function metadataHandler(parts: MetadataParts) {
   const handler: Handler<Request, Response> = (request, { version }) => {
     const { nodeId, host, port, clusterId } = parts.facts;
     const all = request.topics === null || (version === 0 && request.topics.length === 0);
+    const refused = all ? undefined : refuseIds(request, version);
+    if (refused !== undefined) return { brokers: [], topics: refused };
     const mayCreate = parts.autoCreateTopics && (version < 4 || request.allowAutoTopicCreation);
-    const topics = all ? [...parts.topics.all()].map((topic) => describe(topic, parts)) : request.topics.map((asked) => lookUp(parts, asked, mayCreate));
-    return { brokers: [{ nodeId, host, port }], clusterId, controllerId: nodeId, topics, errorCode: ERROR_CODES.NONE };
+    const found = all ? [...parts.topics.all()].map((topic) => describe(topic, parts)) : request.topics.map((asked) => lookUp(parts, asked, mayCreate));
+    const topics = request.includeTopicAuthorizedOperations
+      ? found.map((topic) => (topic.errorCode === ERROR_CODES.NONE ? { ...topic, topicAuthorizedOperations: everyOperation('topic') } : topic))
+      : found;
+    const clusterAuthorizedOperations = request.includeClusterAuthorizedOperations ? everyOperation('cluster') : NOT_ASKED;
+    return { brokers: [{ nodeId, host, port }], clusterId, controllerId: nodeId, topics, clusterAuthorizedOperations, errorCode: ERROR_CODES.NONE };
   };
   return handlerEntry(APIS.metadata.key, handler);
+}
+
+/** Versions 10 and 11 carry topic ids, and Kafka takes them from 12 on only. */
+function refuseIds({ topics }: Request, version: number): TopicAnswer[] | undefined {
+  if (topics === null || version < 10 || version >= BY_ID_FROM || topics.every(({ name, topicId }) => name !== null && topicId === NO_UUID)) return undefined;
+  return topics.map(({ name, topicId }) => ({ errorCode: ERROR_CODES.INVALID_REQUEST, name: name ?? '', topicId, partitions: [] }));
 }
 
 function lookUp(parts: MetadataParts, asked: { readonly name: string | null; readonly topicId: string }, mayCreate: boolean): TopicAnswer {

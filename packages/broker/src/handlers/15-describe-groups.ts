@@ -3,11 +3,11 @@
 import { APIS, ERROR_CODES, type RequestBody, type ResponseInput } from '@millrace/protocol';
 import type { GroupCoordinator } from '../group/coordinator.ts';
 import { type HandlerEntry, handlerEntry } from '../handler.ts';
+import { everyOperation } from '../security/access/rule.ts';
 
 type Api = typeof APIS.describeGroups;
 
-/** Read (3), delete (6), describe (8): without access control everyone may. */
-const ALL_OPERATIONS = (1 << 3) | (1 << 6) | (1 << 8);
+const ALL_OPERATIONS = everyOperation('group');
 const NOT_ASKED = -0x8000_0000;
 const NAMES_UNKNOWN_GROUP = 6;
 
@@ -31,7 +31,7 @@ export function describeGroupsHandler(groups: GroupCoordinator): HandlerEntry {
           memberMetadata: metadata,
           memberAssignment: assignment,
         })),
-        authorizedOperations: request.includeAuthorizedOperations ? ALL_OPERATIONS : NOT_ASKED,
+        authorizedOperations: request.includeAuthorizedOperations && !missing ? ALL_OPERATIONS : NOT_ASKED,
       };
     }),
   }));

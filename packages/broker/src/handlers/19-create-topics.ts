@@ -36,12 +36,14 @@ export function createTopicsHandler(parts: CreateTopicsParts) {
 }
 
 function createOne(parts: CreateTopicsParts, asked: Asked, validateOnly: boolean): Answer {
-  const partitions = partitionCount(parts, asked);
+  parts.topics.checkName(asked.name);
   const config: Record<string, string> = {};
   for (const { name, value } of asked.configs) {
     if (value === null) throw new TopicRefusal(ERROR_CODES.INVALID_CONFIG, `Null value not supported for topic config: ${name}`);
     config[name] = value;
   }
+  parts.topics.checkConfigs(config);
+  const partitions = partitionCount(parts, asked);
   parts.topics.checkNew(asked.name, partitions, config);
   const topicId = validateOnly ? NO_UUID : parts.topics.create(asked.name, partitions, config).id;
   return {
@@ -66,10 +68,14 @@ function partitionCount({ facts, partitions }: CreateTopicsParts, asked: Asked):
       throw new TopicRefusal(ERROR_CODES.INVALID_REPLICA_ASSIGNMENT, `Partitions must be 0, 1, … and each assigned to broker ${facts.nodeId} alone.`);
     return asked.assignments.length;
   }
-  if (asked.replicationFactor !== -1 && asked.replicationFactor !== 1)
-    throw new TopicRefusal(
-      ERROR_CODES.INVALID_REPLICATION_FACTOR,
-      `Replication factor ${asked.replicationFactor} was asked; this is a single node, use 1 or -1.`,
-    );
-  return asked.numPartitions === -1 ? partitions : asked.numPartitions;
+  const { numPartitions, replicationFactor } = asked;
+  const impossible = new TopicRefusal(
+    ERROR_CODES.INVALID_REPLICATION_FACTOR,
+    `Replication factor ${replicationFactor} was asked; this is a single node, use 1 or -1.`,
+  );
+  if (replicationFactor === 0 || replicationFactor < -1) throw impossible;
+  if (numPartitions === 0 || numPartitions < -1)
+    throw new TopicRefusal(ERROR_CODES.INVALID_PARTITIONS, `${numPartitions} partitions were asked; use 1 or more.`);
+  if (replicationFactor > 1) throw impossible;
+  return numPartitions === -1 ? partitions : numPartitions;
 }

@@ -18,6 +18,7 @@ export function deleteTopicsHandler(topics: Topics) {
 function deleteOne(topics: Topics, name: string | null, topicId: string): Answer {
   if (name !== null && topicId !== NO_UUID)
     return { name, topicId, errorCode: ERROR_CODES.INVALID_REQUEST, errorMessage: 'Give a topic name or an id, not both.' };
+  if (name === null && topicId === NO_UUID) return { name, topicId, errorCode: ERROR_CODES.INVALID_REQUEST, errorMessage: 'Give a topic name or an id.' };
   const topic = name === null ? topics.byId(topicId) : topics.get(name);
   if (topic === undefined) return { name, topicId, errorCode: name === null ? ERROR_CODES.UNKNOWN_TOPIC_ID : ERROR_CODES.UNKNOWN_TOPIC_OR_PARTITION };
   try {

@@ -15,6 +15,7 @@ export function offsetForLeaderEpochHandler(topics: Topics) {
         const log = topics.log(topic, partition);
         const errorCode = log === undefined ? ERROR_CODES.UNKNOWN_TOPIC_OR_PARTITION : epochError(log, currentLeaderEpoch);
         if (log === undefined || errorCode !== ERROR_CODES.NONE) return { partition, errorCode };
+        if (leaderEpoch < 0) return { partition, errorCode }; // nobody led then
         const end = log.endOfEpoch(leaderEpoch);
         return { partition, errorCode, leaderEpoch: end.epoch, endOffset: end.startOffset };
       }),

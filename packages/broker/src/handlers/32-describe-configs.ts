@@ -1,4 +1,5 @@
 // DescribeConfigs of topics and of this broker. Serves versions 1-4.
+import { isLegalName } from '@millrace/core';
 import { APIS, ERROR_CODES, type RequestBody, type ResponseInput } from '@millrace/protocol';
 import { type BrokerFacts, type Handler, handlerEntry } from '../handler.ts';
 import { CONFIG_SOURCE, type DescribedConfig, describeTopicConfig } from '../topics/describe-config.ts';
@@ -21,7 +22,7 @@ export function describeConfigsHandler(parts: DescribeConfigsParts) {
   const handler: Handler<Request, Response> = (request) => ({
     results: request.resources.map(({ resourceType, resourceName, configurationKeys }): Answer => {
       const found = lookUp(parts, resourceType, resourceName);
-      if (typeof found === 'string') return { errorCode: errorFor(resourceType), errorMessage: found, resourceType, resourceName, configs: [] };
+      if (typeof found === 'string') return { errorCode: errorFor(resourceType, resourceName), errorMessage: found, resourceType, resourceName, configs: [] };
       const wanted = configurationKeys === null || configurationKeys.length === 0 ? found : found.filter(({ name }) => configurationKeys.includes(name));
       return {
         errorCode: ERROR_CODES.NONE,
@@ -61,6 +62,7 @@ function lookUp({ topics, facts, brokerConfig }: DescribeConfigsParts, type: num
   }));
 }
 
-function errorFor(resourceType: number): number {
-  return resourceType === RESOURCE_TOPIC ? ERROR_CODES.UNKNOWN_TOPIC_OR_PARTITION : ERROR_CODES.INVALID_REQUEST;
+function errorFor(resourceType: number, name: string): number {
+  if (resourceType !== RESOURCE_TOPIC) return ERROR_CODES.INVALID_REQUEST;
+  return isLegalName(name) ? ERROR_CODES.UNKNOWN_TOPIC_OR_PARTITION : ERROR_CODES.INVALID_TOPIC_EXCEPTION;
 }

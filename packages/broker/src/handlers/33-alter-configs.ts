@@ -1,8 +1,9 @@
 // AlterConfigs: replaces everything that is set on a topic (kafkajs has only this form). Serves versions 0-2.
 // Broker settings are given when the broker starts and cannot be changed here.
+import { isLegalName } from '@millrace/core';
 import { APIS, ERROR_CODES, type RequestBody, type ResponseInput } from '@millrace/protocol';
 import { type Handler, handlerEntry } from '../handler.ts';
-import { refusalOf, type Topics } from '../topics/topics.ts';
+import { refusalOf, TopicRefusal, type Topics } from '../topics/topics.ts';
 
 type Request = RequestBody<typeof APIS.alterConfigs>;
 type Response = ResponseInput<typeof APIS.alterConfigs>;
@@ -22,7 +23,10 @@ export function alterConfigsHandler(topics: Topics) {
     responses: request.resources.map(({ resourceType, resourceName, configs }) =>
       alterOne(topics, resourceType, resourceName, request.validateOnly, () => {
         const next: Record<string, string> = {};
-        for (const { name, value } of configs) if (value !== null) next[name] = value;
+        for (const { name, value } of configs) {
+          if (value === null) throw new TopicRefusal(ERROR_CODES.INVALID_REQUEST, `Null value not supported for topic config: ${name}`);
+          next[name] = value;
+        }
         return next;
       }),
     ),
@@ -42,10 +46,12 @@ export function alterOne(
   if (resourceType !== RESOURCE_TOPIC)
     return answer(ERROR_CODES.INVALID_REQUEST, 'Only topic settings can be altered; those of the broker are given when it starts.');
   const topic = topics.get(resourceName);
-  if (topic === undefined) return answer(ERROR_CODES.UNKNOWN_TOPIC_OR_PARTITION, `Topic '${resourceName}' does not exist.`);
   try {
-    const config = next(topic.setConfig);
+    const config = next(topic?.setConfig ?? {});
+    if (resourceName === '') throw new TopicRefusal(ERROR_CODES.INVALID_REQUEST, 'Default topic resources are not allowed.');
+    if (!isLegalName(resourceName)) throw new TopicRefusal(ERROR_CODES.INVALID_TOPIC_EXCEPTION, `'${resourceName}' is no name of a topic.`);
     topics.checkConfigs(config);
+    if (topic === undefined) return answer(ERROR_CODES.UNKNOWN_TOPIC_OR_PARTITION, `Topic '${resourceName}' does not exist.`);
     if (!validateOnly) topics.setConfig(resourceName, config);
     return answer(ERROR_CODES.NONE, null);
   } catch (error) {

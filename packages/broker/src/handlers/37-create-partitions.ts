@@ -13,12 +13,12 @@ export function createPartitionsHandler(topics: Topics, facts: BrokerFacts) {
         const topic = topics.get(name);
         if (topic === undefined) throw new TopicRefusal(ERROR_CODES.UNKNOWN_TOPIC_OR_PARTITION, `Topic '${name}' does not exist.`);
         if (topic.internal) throw new TopicRefusal(ERROR_CODES.INVALID_REQUEST, `Topic '${name}' is internal.`);
+        topics.checkGrowth(name, count);
         if (
           assignments !== null &&
           (assignments.length !== count - topic.logs.length || assignments.some(({ brokerIds }) => brokerIds.length !== 1 || brokerIds[0] !== facts.nodeId))
         )
           throw new TopicRefusal(ERROR_CODES.INVALID_REPLICA_ASSIGNMENT, `Each new partition must be assigned to broker ${facts.nodeId} alone.`);
-        topics.checkGrowth(name, count);
         if (!request.validateOnly) topics.addPartitions(name, count);
         return { name, errorCode: ERROR_CODES.NONE };
       } catch (error) {

@@ -19,6 +19,8 @@ export function incrementalAlterConfigsHandler(topics: Topics) {
     responses: request.resources.map(({ resourceType, resourceName, configs }) =>
       alterOne(topics, resourceType, resourceName, request.validateOnly, (set) => {
         const next: Record<string, string> = { ...set };
+        if (new Set(configs.map(({ name }) => name)).size < configs.length)
+          throw new TopicRefusal(ERROR_CODES.INVALID_REQUEST, 'A config is named twice for one resource.');
         for (const change of configs) applyChange(next, change);
         return next;
       }),

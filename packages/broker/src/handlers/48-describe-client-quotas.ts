@@ -17,6 +17,11 @@ export const ENTITY_TYPES = { user: 'user', 'client-id': 'clientId', ip: 'ip' } 
 
 export function describeClientQuotasHandler(quotas: Quotas) {
   const handler: Handler<Request, Response> = ({ components, strict }) => {
+    const unknown = components.find(({ entityType }) => entityType !== '' && !Object.hasOwn(ENTITY_TYPES, entityType));
+    if (unknown !== undefined) {
+      const errorMessage = `Entity type ${unknown.entityType} is not known; there are ${Object.keys(ENTITY_TYPES).join(', ')}.`;
+      return { errorCode: ERROR_CODES.UNSUPPORTED_VERSION, errorMessage, entries: null };
+    }
     const fault = faultOf(components);
     if (fault !== undefined) return { errorCode: ERROR_CODES.INVALID_REQUEST, errorMessage: fault, entries: null };
     const found = quotas
@@ -43,8 +48,9 @@ function entityToWire(entity: QuotaEntity) {
 function faultOf(components: readonly Component[]): string | undefined {
   const types = components.map(({ entityType }) => entityType);
   if (new Set(types).size < types.length) return 'An entity type is asked for twice.';
-  const unknown = types.find((type) => !Object.hasOwn(ENTITY_TYPES, type));
-  if (unknown !== undefined) return `Entity type ${unknown} is not known; there are ${Object.keys(ENTITY_TYPES).join(', ')}.`;
+  if (types.includes('')) return 'An entity type is empty.';
+  if (components.some(({ matchType, match }) => matchType === EXACT && match === null)) return 'An exact match needs a name.';
+  if (components.some(({ matchType, match }) => matchType !== EXACT && match !== null)) return 'Only an exact match has a name.';
   const odd = components.find(({ matchType }) => matchType < EXACT || matchType > SPECIFIED);
   return odd === undefined ? undefined : `Match type ${odd.matchType} is not known.`;
 }

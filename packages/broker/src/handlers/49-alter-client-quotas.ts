@@ -10,6 +10,9 @@ type Response = ResponseInput<typeof APIS.alterClientQuotas>;
 type Entry = Request['entries'][number];
 
 const NAME_LENGTH_MAX = 1_000;
+/** What an address or a host name is made of. */
+const HOST = /^[A-Za-z0-9._:%-]+$/;
+const WHOLE: ReadonlySet<string> = new Set(['producer_byte_rate', 'consumer_byte_rate', 'connection_creation_rate']);
 
 export function alterClientQuotasHandler(quotas: Quotas) {
   const handler: Handler<Request, Response> = ({ entries, validateOnly }) => {
@@ -45,6 +48,7 @@ function readEntity({ entity }: Entry): QuotaEntity | string {
     if (entityName === '' || (entityName?.length ?? 0) > NAME_LENGTH_MAX) return `The name of ${entityType} is empty or too long.`;
     read[field] = entityName;
   }
+  if (typeof read.ip === 'string' && !HOST.test(read.ip)) return `${read.ip} is neither an address nor the name of a host.`;
   if (read.ip !== undefined && entity.length > 1) return 'An address stands alone: it cannot be combined with a user or a client id.';
   return read;
 }
@@ -53,13 +57,17 @@ function applyOps(quota: StoredQuota, ops: Entry['ops']): StoredQuota | string {
   const limits = { ...quota.limits };
   const kind = quota.entity.ip === undefined ? 'user' : 'ip';
   for (const { key, value, remove } of ops) {
+    if (remove) {
+      if (isQuotaKey(key)) delete limits[key]; // as Kafka: what is not there is not missed, whatever its name
+      continue;
+    }
     if (!isQuotaKey(key) || QUOTA_KEYS[key] !== kind) {
       const known = Object.entries(QUOTA_KEYS).filter(([, of]) => of === kind);
       return `Quota ${key} is not enforced here; for this entity there are ${known.map(([name]) => name).join(', ')}.`;
     }
-    if (remove) delete limits[key];
-    else if (value >= 0 && Number.isFinite(value)) limits[key] = value;
-    else return `Quota ${key} is ${value}; it must be a number, 0 or more.`;
+    if (!(value > 0) || !Number.isFinite(value)) return `Quota ${key} is ${value}; it must be a number above 0.`;
+    if (WHOLE.has(key) && !Number.isInteger(value)) return `Quota ${key} is ${value}; it must be a whole number.`;
+    limits[key] = value;
   }
   return { entity: quota.entity, limits };
 }

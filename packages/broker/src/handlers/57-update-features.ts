@@ -15,6 +15,7 @@ export function updateFeaturesHandler(): HandlerEntry {
       return { feature, errorCode: ERROR_CODES.INVALID_UPDATE_VERSION, errorMessage };
     });
     const failed = results.find(({ errorCode }) => errorCode !== ERROR_CODES.NONE);
-    return { errorCode: failed?.errorCode ?? ERROR_CODES.NONE, errorMessage: failed?.errorMessage ?? null, results };
+    if (failed !== undefined) return { errorCode: failed.errorCode, errorMessage: failed.errorMessage, results: [] }; // as Kafka 4: all or nothing
+    return { errorCode: ERROR_CODES.NONE, errorMessage: null, results };
   });
 }

@@ -1,4 +1,5 @@
 // DescribeProducers 0: which producers a partition knows, for looking into exactly-once.
+import { isLegalName } from '@millrace/core';
 import { APIS, ERROR_CODES, type RequestBody, type ResponseInput } from '@millrace/protocol';
 import { type HandlerEntry, handlerEntry } from '../handler.ts';
 import type { InternalLog } from '../internal-log.ts';
@@ -13,7 +14,7 @@ export function describeProducersHandler(internalLog: Pick<InternalLog, 'partiti
         const exists = internalLog.partitionExists(name, partitionIndex);
         return {
           partitionIndex,
-          errorCode: exists ? ERROR_CODES.NONE : ERROR_CODES.UNKNOWN_TOPIC_OR_PARTITION,
+          errorCode: exists ? ERROR_CODES.NONE : isLegalName(name) ? ERROR_CODES.UNKNOWN_TOPIC_OR_PARTITION : ERROR_CODES.INVALID_TOPIC_EXCEPTION,
           activeProducers: (exists ? internalLog.producersOf(name, partitionIndex) : []).map((producer) => ({
             producerId: producer.producerId,
             producerEpoch: producer.producerEpoch,

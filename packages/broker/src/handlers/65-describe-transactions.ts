@@ -10,7 +10,7 @@ export function describeTransactionsHandler(transactions: TransactionCoordinator
     transactionStates: request.transactionalIds.map((transactionalId) => {
       const state = transactions.describe(transactionalId);
       return {
-        errorCode: state === undefined ? ERROR_CODES.TRANSACTIONAL_ID_NOT_FOUND : ERROR_CODES.NONE,
+        errorCode: state !== undefined ? ERROR_CODES.NONE : transactionalId === '' ? ERROR_CODES.INVALID_REQUEST : ERROR_CODES.TRANSACTIONAL_ID_NOT_FOUND,
         transactionalId,
         transactionState: state?.status ?? '',
         transactionTimeoutMs: state?.timeoutMs ?? 0,

@@ -13,7 +13,7 @@ export function listTransactionsHandler(transactions: TransactionCoordinator, cl
     const { stateFilters, producerIdFilters, durationFilter, transactionalIdPattern } = request;
     const matches = transactionalIdPattern === null || transactionalIdPattern === '' ? () => true : compilePattern(transactionalIdPattern);
     if (matches === undefined) return { errorCode: ERROR_CODES.INVALID_REGULAR_EXPRESSION, unknownStateFilters: [], transactionStates: [] };
-    const unknownStateFilters = stateFilters.filter((name) => !Object.hasOwn(TRANSACTION_STATUS, name));
+    const unknownStateFilters = [...new Set(stateFilters)].filter((name) => !Object.hasOwn(TRANSACTION_STATUS, name));
     const openBefore = clock.nowMs() - durationFilter;
     const listed = transactions
       .list()

@@ -2,11 +2,11 @@
 import { APIS, ERROR_CODES, type RequestBody, type ResponseInput } from '@millrace/protocol';
 import type { GroupCoordinator } from '../group/coordinator.ts';
 import { type HandlerEntry, handlerEntry } from '../handler.ts';
+import { everyOperation } from '../security/access/rule.ts';
 
 type Api = typeof APIS.consumerGroupDescribe;
 
-/** Read (3), delete (6), describe (8): without access control everyone may. */
-const ALL_OPERATIONS = (1 << 3) | (1 << 6) | (1 << 8);
+const ALL_OPERATIONS = everyOperation('group');
 const NOT_ASKED = -0x8000_0000;
 /** What a member speaks: 0 the classic protocol, 1 this one. */
 const CONSUMER_MEMBER = 1;
@@ -16,7 +16,12 @@ export function consumerGroupDescribeHandler(groups: GroupCoordinator): HandlerE
     groups: request.groupIds.map((groupId) => {
       const group = groups.describeConsumer(groupId);
       if (group === undefined)
-        return { errorCode: ERROR_CODES.GROUP_ID_NOT_FOUND, errorMessage: `Group ${groupId} is not a consumer group.`, groupId, members: [] };
+        return {
+          errorCode: groupId === '' ? ERROR_CODES.INVALID_GROUP_ID : ERROR_CODES.GROUP_ID_NOT_FOUND,
+          errorMessage: `Group ${groupId} is not a consumer group.`,
+          groupId,
+          members: [],
+        };
       return {
         errorCode: ERROR_CODES.NONE,
         groupId,

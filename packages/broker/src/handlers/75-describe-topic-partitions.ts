@@ -1,7 +1,9 @@
 // DescribeTopicPartitions 0: topics and partitions in pages, by name. Command-line tools ask this before they fall back to Metadata.
 // Observable: no names = every topic; a page ends after `responsePartitionLimit` partitions (2000 at most) and says where the next one begins.
+import { isLegalName } from '@millrace/core';
 import { APIS, ERROR_CODES, NO_UUID, type RequestBody, type ResponseInput } from '@millrace/protocol';
 import { type BrokerFacts, type HandlerEntry, handlerEntry } from '../handler.ts';
+import { everyOperation } from '../security/access/rule.ts';
 import type { Topics } from '../topics/topics.ts';
 
 type Api = typeof APIS.describeTopicPartitions;
@@ -38,7 +40,8 @@ function byText(left: string, right: string): number {
 
 function describe(topics: Topics, { nodeId }: BrokerFacts, name: string, first: number, end: number): TopicAnswer {
   const topic = topics.get(name);
-  if (topic === undefined) return { errorCode: ERROR_CODES.UNKNOWN_TOPIC_OR_PARTITION, name, topicId: NO_UUID, partitions: [] };
+  const missing = isLegalName(name) ? ERROR_CODES.UNKNOWN_TOPIC_OR_PARTITION : ERROR_CODES.INVALID_TOPIC_EXCEPTION;
+  if (topic === undefined) return { errorCode: missing, name, topicId: NO_UUID, partitions: [], topicAuthorizedOperations: everyOperation('topic') };
   const partitions = Array.from({ length: Math.max(0, end - first) }, (_, index) => ({
     errorCode: ERROR_CODES.NONE,
     partitionIndex: first + index,
@@ -50,5 +53,5 @@ function describe(topics: Topics, { nodeId }: BrokerFacts, name: string, first: 
     lastKnownElr: [],
     offlineReplicas: [],
   }));
-  return { errorCode: ERROR_CODES.NONE, name, topicId: topic.id, isInternal: topic.internal, partitions };
+  return { errorCode: ERROR_CODES.NONE, name, topicId: topic.id, isInternal: topic.internal, partitions, topicAuthorizedOperations: everyOperation('topic') };
 }

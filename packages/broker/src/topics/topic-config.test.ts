@@ -29,7 +29,7 @@ test("the log's form of the defaults is Kafka's", () => {
 
 describe('a value', () => {
   test.each([
-    ['cleanup.policy', ['compact', 'delete', 'compact,delete', 'delete, compact'], ['', 'shrink', 'compact,']],
+    ['cleanup.policy', ['compact', 'delete', 'compact,delete', 'delete, compact', ''], ['shrink', 'compact,']],
     ['retention.ms', ['-1', '0', '9223372036854775807'], ['-2', '1.5', 'week', '']],
     ['retention.bytes', ['-1', '0'], ['-2']],
     ['segment.bytes', ['1024', '2147483647'], ['1023', '2147483648']],

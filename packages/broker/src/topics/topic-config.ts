@@ -54,10 +54,13 @@ const whole =
     /^-?\d{1,19}$/.test(value) && Number(value) >= min && Number(value) <= max
       ? undefined
       : `a whole number from ${min}${max < Number(LONG_MAX) ? ` to ${max}` : ' on'}`;
+/** In any case of letters, as Kafka reads it. */
+const flag = (value: string): string | undefined => (/^(true|false)$/i.test(value) ? undefined : 'true or false');
 const fraction = (value: string): string | undefined => (/^\d*\.?\d+$/.test(value) && Number(value) <= 1 ? undefined : 'a number from 0 to 1');
 const policy = (value: string): string | undefined => {
   const parts = value.split(',').map((part) => part.trim());
-  return parts.length > 0 && parts.every((part) => part === 'compact' || part === 'delete') ? undefined : 'compact, delete, or both with a comma';
+  const known = value === '' || parts.every((part) => part === 'compact' || part === 'delete');
+  return known ? undefined : 'compact, delete, both with a comma, or nothing';
 };
 const codecName = (value: string): string | undefined => {
   if (value === 'producer' || value === 'uncompressed') return undefined;
@@ -72,7 +75,14 @@ function spec(name: string, type: ConfigType, fallback: string, doc: string, che
 }
 
 const SPECS: readonly ConfigSpec[] = [
-  spec('cleanup.policy', 'list', 'delete', 'Delete old segments, compact them to the last record per key, or both.', policy, 'log.cleanup.policy'),
+  spec(
+    'cleanup.policy',
+    'list',
+    'delete',
+    'Delete old segments, compact them to the last record per key, or both; empty: neither.',
+    policy,
+    'log.cleanup.policy',
+  ),
   spec('retention.ms', 'long', '604800000', 'Segments whose newest record is older are deleted; -1 keeps them.', whole(-1), 'log.retention.ms'),
   spec(
     'retention.bytes',
@@ -134,13 +144,13 @@ const SPECS: readonly ConfigSpec[] = [
   spec('compression.lz4.level', 'int', '9', "Kept for tools: the codec's own default.", whole(1, 17), 'compression.lz4.level'),
   spec('compression.zstd.level', 'int', '3', "Kept for tools: the codec's own default.", whole(-131_072, 22), 'compression.zstd.level'),
   spec('min.insync.replicas', 'int', '1', 'Kept for tools: there is one replica.', whole(1, INT_MAX), 'min.insync.replicas'),
-  spec('unclean.leader.election.enable', 'boolean', 'false', 'Kept for tools: there is one replica.', oneOf('true', 'false'), 'unclean.leader.election.enable'),
+  spec('unclean.leader.election.enable', 'boolean', 'false', 'Kept for tools: there is one replica.', flag, 'unclean.leader.election.enable'),
   spec('flush.ms', 'long', LONG_MAX, "Kept for tools: durability is the broker's fsync setting.", whole(0), 'log.flush.interval.ms'),
   spec('index.interval.bytes', 'int', '4096', 'Kept for tools: an index entry every 4096 bytes.', whole(0, INT_MAX), 'log.index.interval.bytes'),
   spec('segment.index.bytes', 'int', '10485760', 'Kept for tools: indexes grow as needed.', whole(4, INT_MAX), 'log.index.size.max.bytes'),
   spec('segment.jitter.ms', 'long', '0', 'Kept for tools.', whole(0), 'log.roll.jitter.ms'),
   spec('file.delete.delay.ms', 'long', '60000', 'Kept for tools: files go at once.', whole(0), 'log.segment.delete.delay.ms'),
-  spec('preallocate', 'boolean', 'false', 'Kept for tools: segments grow as needed.', oneOf('true', 'false'), 'log.preallocate'),
+  spec('preallocate', 'boolean', 'false', 'Kept for tools: segments grow as needed.', flag, 'log.preallocate'),
   spec('leader.replication.throttled.replicas', 'list', '', 'Kept for tools: there is one replica.', anyText),
   spec('follower.replication.throttled.replicas', 'list', '', 'Kept for tools: there is one replica.', anyText),
   spec('remote.storage.enable', 'boolean', 'false', 'Kept for tools: there is no remote storage.', oneOf('false')),

@@ -121,13 +121,18 @@ export class Topics {
 
   /** Throws a TopicRefusal when the topic may not be created as asked. */
   checkNew(name: string, partitions: number, config: Readonly<Record<string, string>>): void {
+    this.checkName(name);
+    if (!Number.isInteger(partitions) || partitions < 1 || partitions > PARTITIONS_MAX)
+      throw new TopicRefusal(INVALID_PARTITIONS, `Number of partitions was set to ${partitions}; it must be 1 to ${PARTITIONS_MAX}.`);
+    this.checkConfigs(config);
+  }
+
+  /** Throws a TopicRefusal when no topic may be created under this name. */
+  checkName(name: string): void {
     if (!isLegalName(name)) throw new TopicRefusal(INVALID_TOPIC, `Topic name is invalid: '${name}' must be 1 to 249 letters, digits, '.', '_' or '-'`);
     if (this.#byName.has(name)) throw new TopicRefusal(TOPIC_ALREADY_EXISTS, `Topic '${name}' already exists.`);
     const other = this.#metricNames.get(name.replaceAll('.', '_'));
     if (other !== undefined) throw new TopicRefusal(INVALID_TOPIC, `Topic '${name}' collides with existing topic: ${other}`);
-    if (!Number.isInteger(partitions) || partitions < 1 || partitions > PARTITIONS_MAX)
-      throw new TopicRefusal(INVALID_PARTITIONS, `Number of partitions was set to ${partitions}; it must be 1 to ${PARTITIONS_MAX}.`);
-    this.checkConfigs(config);
   }
 
   checkConfigs(config: Readonly<Record<string, string>>): void {

@@ -11,6 +11,7 @@ import { applyTransactionRecord } from './apply.ts';
 import { Completions, type OffsetKeeper } from './completions.ts';
 import {
   checkOffsets,
+  checkProducer,
   completed,
   decideAdd,
   decideEnd,
@@ -208,6 +209,10 @@ export class TransactionCoordinator implements TransactionGate {
     return checkOffsets(this.#facts(request.transactionalId), request, this.#offsetsPartition(groupId));
   }
 
+  checkProducer(request: ProducerRequest): number {
+    return checkProducer(this.#facts(request.transactionalId), request);
+  }
+
   holdsPartition(producerId: number, producerEpoch: number, topic: string, partition: number): boolean {
     const transactionalId = this.#byProducer.get(producerId);
     const state = transactionalId === undefined ? undefined : this.#state.byId.get(transactionalId);
@@ -237,7 +242,7 @@ export class TransactionCoordinator implements TransactionGate {
   }
 
   #freshIdentity(expected: ProducerIdentity): IdentityReply {
-    if (expected.producerId < 0 !== expected.producerEpoch < 0) return { errorCode: ERROR_CODES.INVALID_REQUEST, ...NOBODY };
+    if ((expected.producerId === -1) !== (expected.producerEpoch === -1)) return { errorCode: ERROR_CODES.INVALID_REQUEST, ...NOBODY };
     return { errorCode: NONE, producerId: this.#producerIds.take(), producerEpoch: 0 };
   }
 

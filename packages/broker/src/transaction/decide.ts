@@ -64,10 +64,13 @@ export interface IdentityDecision extends TransactionDecision {
 const NOBODY: ProducerIdentity = { producerId: -1, producerEpoch: -1 };
 const NO_PARTITIONS: PartitionTable = new Map();
 
+/** As producer id and as epoch: the caller has none. */
+const NO_PRODUCER = -1;
+
 export function decideInit(facts: InitFacts, request: InitRequest): IdentityDecision {
   const { state } = facts;
   const { expected } = request;
-  if (request.transactionalId === '' || expected.producerId < 0 !== expected.producerEpoch < 0) return refuse(INVALID_REQUEST);
+  if (request.transactionalId === '' || (expected.producerId === NO_PRODUCER) !== (expected.producerEpoch === NO_PRODUCER)) return refuse(INVALID_REQUEST);
   if (request.timeoutMs <= 0 || request.timeoutMs > facts.timeoutMaxMs) return refuse(INVALID_TRANSACTION_TIMEOUT);
   if (facts.inFlight) return refuse(CONCURRENT_TRANSACTIONS);
   if (state === undefined) return grant(initialState(facts, request));
@@ -281,6 +284,11 @@ function refuseProducer({ state, inFlight }: TransactionFacts, request: Producer
 /** The id that takes over after the markers may be early; any other id has no business here. */
 function strangerCode(state: TransactionState, request: ProducerIdentity): number {
   return state.nextProducerId >= 0 && state.nextProducerId === request.producerId ? CONCURRENT_TRANSACTIONS : INVALID_PRODUCER_ID_MAPPING;
+}
+
+/** Is this the producer of that transactional id? NONE, or why not; also while its transaction is being ended. */
+export function checkProducer(facts: TransactionFacts, request: ProducerRequest): number {
+  return refuseProducer(facts, request);
 }
 
 /** TxnOffsetCommit: is the group's partition of the offsets topic part of the open transaction? INVALID_TXN_STATE if not. */

@@ -3,8 +3,9 @@
 // Order matters to clients: size, checksum, shape, then records. Codes are Kafka's (errors-table.ts).
 import { MillraceError } from '@millrace/core';
 import { COMPRESSIONS, hasCodec } from '../compression/registry.ts';
+import { crc32c } from '../crc32c.ts';
 import { ERROR_CODES } from '../errors-table.ts';
-import { AT_MAGIC, BATCH_HEADER_BYTES, MAGIC, RECORD_BYTES_MIN } from './layout.ts';
+import { AT_ATTRIBUTES, AT_COUNT, AT_CRC, AT_LAST_OFFSET_DELTA, AT_MAGIC, BATCH_HEADER_BYTES, MAGIC, RECORD_BYTES_MIN } from './layout.ts';
 import { batchEndAt, readBatches } from './read-batches.ts';
 import { DECOMPRESSED_BYTES_MAX, RecordReader } from './record-reader.ts';
 import type { RecordBatchView } from './view.ts';
@@ -41,6 +42,11 @@ export function checkBatchForAppend(buffer: Buffer, start: number, end: number, 
     if (batchEnd === undefined) return refuse('CORRUPT_MESSAGE', `record batch of more than the ${end - start} bytes that were sent`);
     if (batchEnd !== end) return refuse('INVALID_RECORD', 'more than one record batch for a partition');
     if (end - start > rules.batchBytesMax) return refuse('MESSAGE_TOO_LARGE', `record batch of ${end - start} bytes; the topic takes ${rules.batchBytesMax}`);
+    const count = buffer.readInt32BE(start + AT_COUNT);
+    const lastOffsetDelta = buffer.readInt32BE(start + AT_LAST_OFFSET_DELTA);
+    // A reader takes this for damage; of a producer with a sound checksum it is a wrong batch.
+    if (count - 1 !== lastOffsetDelta && crc32c(buffer, start + AT_ATTRIBUTES, end) === buffer.readUInt32BE(start + AT_CRC))
+      return refuse('INVALID_RECORD', `record batch with count ${count} and last offset delta ${lastOffsetDelta}`);
     const view = readBatches(buffer, start, end, { checkCrc: true })[0] as RecordBatchView;
     return checkHeader(view) ?? checkRecords(view, rules);
   } catch (error) {

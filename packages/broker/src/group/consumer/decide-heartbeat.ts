@@ -8,7 +8,16 @@ import type { ConsumerHeartbeatRequest } from '../requests.ts';
 import { ASSIGNORS } from './assignors.ts';
 import { replaceStaticMember, stepAway, takeOut } from './members.ts';
 import { reconcile } from './reconcile.ts';
-import { AWAY_EPOCH, byInstance, type ConsumerGroupState, type ConsumerMember, type CurrentAssignment, JOINING_EPOCH, NEW_MEMBER } from './state.ts';
+import {
+  AWAY_EPOCH,
+  byInstance,
+  type ConsumerGroupState,
+  type ConsumerMember,
+  type CurrentAssignment,
+  JOINING_EPOCH,
+  LEAVING_EPOCH,
+  NEW_MEMBER,
+} from './state.ts';
 import { bringUpToDate } from './target.ts';
 import { hasPartition, isSubset, NO_PARTITIONS, sameTopicPartitions } from './topic-partitions.ts';
 
@@ -18,7 +27,7 @@ const { UNSUPPORTED_ASSIGNOR, INVALID_REGULAR_EXPRESSION, GROUP_MAX_SIZE_REACHED
 type Refusal = readonly [errorCode: number, message: string];
 
 export function decideConsumerHeartbeat(draft: GroupDraft, request: ConsumerHeartbeatRequest, ticket: number): void {
-  const refused = refuseShape(draft, request) ?? refuseGroup(draft, request) ?? refuseMember(draft, request);
+  const refused = refuseShape(request) ?? refuseGroup(draft, request) ?? refuseMember(draft, request) ?? refusePattern(draft, request);
   if (refused !== undefined) {
     const [errorCode, errorMessage] = refused;
     draft.reply(ticket, { errorCode, errorMessage, memberId: null, memberEpoch: 0, heartbeatIntervalMs: 0, assignment: null });
@@ -29,11 +38,12 @@ export function decideConsumerHeartbeat(draft: GroupDraft, request: ConsumerHear
 }
 
 /** What is wrong whatever the group looks like. */
-function refuseShape(draft: GroupDraft, request: ConsumerHeartbeatRequest): Refusal | undefined {
+function refuseShape(request: ConsumerHeartbeatRequest): Refusal | undefined {
   const { memberId, memberEpoch, instanceId } = request;
   const wrong = (message: string): Refusal => [INVALID_REQUEST, message];
   if (request.groupId.trim() === '') return wrong("GroupId can't be empty.");
-  if (memberId.trim() === '' && (memberEpoch !== JOINING_EPOCH || request.namesItself)) return wrong("MemberId can't be empty.");
+  const isNamed = request.namesItself || memberEpoch > JOINING_EPOCH || memberEpoch === LEAVING_EPOCH;
+  if (memberId.trim() === '' && isNamed) return wrong("MemberId can't be empty.");
   if (instanceId?.trim() === '') return wrong("InstanceId can't be empty.");
   if (request.rackId?.trim() === '') return wrong("RackId can't be empty.");
   if (memberEpoch < AWAY_EPOCH) return wrong(`MemberEpoch is ${memberEpoch}, but must be greater than or equal to -2.`);
@@ -44,12 +54,16 @@ function refuseShape(draft: GroupDraft, request: ConsumerHeartbeatRequest): Refu
     if (request.subscribedNames === null && request.subscribedPattern === null)
       return wrong('Either SubscribedTopicNames or SubscribedTopicRegex must be non-null when (re-)joining.');
   }
-  const { assignorName, subscribedPattern } = request;
+  const { assignorName } = request;
   if (assignorName !== null && !ASSIGNORS.has(assignorName))
     return [UNSUPPORTED_ASSIGNOR, `ServerAssignor ${assignorName} is not supported. Supported assignors: ${[...ASSIGNORS.keys()].join(', ')}.`];
-  if (subscribedPattern !== null && subscribedPattern !== '' && draft.catalog.matching(subscribedPattern) === undefined)
-    return [INVALID_REGULAR_EXPRESSION, `SubscribedTopicRegex \`${subscribedPattern}\` is not a valid regular expression.`];
   return undefined;
+}
+
+/** A pattern is looked at last, as in Kafka. */
+function refusePattern(draft: GroupDraft, { subscribedPattern }: ConsumerHeartbeatRequest): Refusal | undefined {
+  if (subscribedPattern === null || subscribedPattern === '' || draft.catalog.matching(subscribedPattern) !== undefined) return undefined;
+  return [INVALID_REGULAR_EXPRESSION, `SubscribedTopicRegex \`${subscribedPattern}\` is not a valid regular expression.`];
 }
 
 /** A group comes into being by a join, also in the place of a classic group that has no members; its offsets stay. */
@@ -67,7 +81,7 @@ function refuseMember(draft: GroupDraft, request: ConsumerHeartbeatRequest): Ref
   const known = consumer?.members.has(memberId) === true;
   if (memberEpoch === JOINING_EPOCH) {
     const [holderId] = holder ?? [];
-    if (holderId !== undefined && holderId !== memberId && consumer?.current.get(holderId)?.memberEpoch !== AWAY_EPOCH)
+    if (holderId !== undefined && consumer?.current.get(holderId)?.memberEpoch !== AWAY_EPOCH)
       return [
         UNRELEASED_INSTANCE_ID,
         `Static member ${memberId} with instance id ${instanceId} cannot join the group because the instance id is owned by ${holderId}.`,
@@ -110,7 +124,7 @@ function live(draft: GroupDraft, request: ConsumerHeartbeatRequest, ticket: numb
 
   const before = group(draft).members.get(memberId);
   const member = wish(request, before);
-  const changes = before === undefined || !sameSubscription(before, member);
+  const changes = before === undefined ? wantsTopics(member) : !sameSubscription(before, member);
   if (before === undefined || !sameMember(before, member)) draft.write({ kind: 'consumer-member', memberId, value: member });
   bringUpToDate(draft, changes);
 
@@ -154,10 +168,14 @@ function wish(request: ConsumerHeartbeatRequest, before: ConsumerMember | undefi
   };
 }
 
+/** Somebody who comes and wants nothing changes nothing for the others. */
+function wantsTopics({ subscribedNames, subscribedPattern }: ConsumerMember): boolean {
+  return subscribedNames.length > 0 || (subscribedPattern ?? '') !== '';
+}
+
 function sameSubscription(left: ConsumerMember, right: ConsumerMember): boolean {
   return (
     (left.subscribedPattern ?? '') === (right.subscribedPattern ?? '') &&
-    left.assignorName === right.assignorName &&
     left.subscribedNames.length === right.subscribedNames.length &&
     left.subscribedNames.every((name, at) => name === right.subscribedNames[at])
   );
@@ -166,6 +184,7 @@ function sameSubscription(left: ConsumerMember, right: ConsumerMember): boolean 
 function sameMember(left: ConsumerMember, right: ConsumerMember): boolean {
   return (
     sameSubscription(left, right) &&
+    left.assignorName === right.assignorName &&
     left.instanceId === right.instanceId &&
     left.rackId === right.rackId &&
     left.clientId === right.clientId &&

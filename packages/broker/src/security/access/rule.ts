@@ -62,6 +62,11 @@ export const OPERATIONS_OF: Readonly<Record<ResourceType, readonly Operation[]>>
   user: ['createTokens', 'describeTokens'],
 };
 
+/** The bits of all operations on such a resource: what everybody may do where access is not controlled. */
+export function everyOperation(type: ResourceType): number {
+  return OPERATIONS_OF[type].reduce((bits, operation) => bits | (1 << OPERATIONS[operation]), 0);
+}
+
 /** A filter as the wire brings it: null and ANY match everything. */
 export interface RuleFilter {
   readonly resourceTypeFilter: number;
