@@ -62,7 +62,7 @@ function rig(workers: number, errors: ErrorPolicies = {}) {
       },
     };
   };
-  const member: GroupMember = { start() {}, rejoin: (reason) => void rejoins.push(reason), close: async () => {} };
+  const member: GroupMember = { outOfTouch: false, start() {}, rejoin: (reason) => void rejoins.push(reason), close: async () => {} };
   const unused = () => {
     throw new Error('not asked for here');
   };

@@ -191,6 +191,11 @@ export class Instance {
     this.#cleaner.look((task) => this.#claimed.has(task) || this.#owned.has(task) || this.#parts.databases.get(task) !== undefined);
   }
 
+  /** What was assigned may be somebody else's by now. */
+  get outOfTouch(): boolean {
+    return this.#member?.outOfTouch ?? false;
+  }
+
   get instances(): readonly InstanceNews[] {
     return this.#instances;
   }

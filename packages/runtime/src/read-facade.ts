@@ -66,6 +66,7 @@ export function createReadFacade(topology: Topology, applicationId: string, part
       if (isGlobal(store)) return { kind: 'here', taskId: GLOBAL_TASK, partition };
       const taskId = `${subOf(store)?.id ?? -1}_${partition}`;
       const instance = parts()?.instance;
+      if (instance?.outOfTouch) return { kind: 'nobody', taskId, partition }; // rows here would pass for fresh, whoever may have written since
       const task = instance?.tasks().find((one) => one.id === taskId);
       if (task !== undefined) return { kind: task.state === 'running' ? 'here' : 'restoring', taskId, partition };
       const self = parts()?.directory.instanceId;

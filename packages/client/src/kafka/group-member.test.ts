@@ -250,3 +250,21 @@ describe('the bytes', () => {
     expect(() => decodeSubscription(Buffer.from('00007fffffff', 'hex'))).toThrow(/cannot fit/);
   });
 });
+
+test('a member is out of touch a session timeout after the last heartbeat that was answered was sent', async () => {
+  const { broker, member, events, until } = await setUp();
+  member.start();
+  await until(1);
+  await broker.time.advance(5_000);
+  expect(member.outOfTouch).toBe(false);
+  broker.network.hold();
+  await broker.time.advance(7_000);
+  expect(member.outOfTouch).toBe(false);
+  await broker.time.advance(30_000);
+  expect(member.outOfTouch).toBe(true);
+  broker.network.release();
+  await until(3);
+  expect(events.at(-1)).toBe('assigned 3 mine');
+  expect(member.outOfTouch).toBe(false);
+  await broker.run(member.close(true));
+});

@@ -58,6 +58,8 @@ export class KafkaGroupMember implements GroupMember {
   #rejoinReason = '';
   /** Monotonic ms at which the coordinator last heard from us and said so. */
   #heardAtMs = 0;
+  /** When the last request was sent that the coordinator has answered: from then on, or later, it counts the session. */
+  #askedAtMs = 0;
   #failures = 0;
   #running: Promise<void> | undefined;
   #sleeping: Latch<void> | undefined;
@@ -66,6 +68,12 @@ export class KafkaGroupMember implements GroupMember {
     this.#cluster = cluster;
     this.#options = options;
     this.#hooks = hooks;
+  }
+
+  get outOfTouch(): boolean {
+    const { sessionTimeoutMs, rebalanceTimeoutMs } = this.#options;
+    const joins = this.#state === 'joining' || this.#state === 'syncing';
+    return this.#cluster.ports.clock.monotonicMs() - this.#askedAtMs >= sessionTimeoutMs + (joins ? rebalanceTimeoutMs : 0);
   }
 
   start(): void {
@@ -172,6 +180,7 @@ export class KafkaGroupMember implements GroupMember {
     if (this.#is('closed')) return;
     if (body.errorCode !== 0) throw kafkaFailure(body.errorCode, `Syncing group "${groupId}"`, { groupId });
     this.#heard();
+    this.#askedAtMs = this.#heardAtMs;
     const assignment = decodeAssignment(body.assignment);
     this.#move('stable');
     this.#assigned = true;
@@ -216,11 +225,13 @@ export class KafkaGroupMember implements GroupMember {
   async #heartbeat(): Promise<void> {
     const { groupId, instanceId, heartbeatIntervalMs, sessionTimeoutMs } = this.#options;
     const connection = await this.#coordinator();
+    const askedAtMs = this.#cluster.ports.clock.monotonicMs();
     const body = await connection.request(
       APIS.heartbeat,
       { groupId, generationId: this.#generation, memberId: this.#memberId, groupInstanceId: instanceId ?? null },
       { timeoutMs: Math.max(heartbeatIntervalMs, Math.floor(sessionTimeoutMs / 3)) },
     );
+    if (body.errorCode === 0 || body.errorCode === REBALANCE_IN_PROGRESS) this.#askedAtMs = askedAtMs;
     if (body.errorCode !== 0) throw kafkaFailure(body.errorCode, `Heartbeat of group "${groupId}"`, { groupId });
     this.#heard();
   }
