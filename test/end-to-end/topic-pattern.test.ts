@@ -190,3 +190,36 @@ test('a topic deleted while its records are being processed holds nothing up for
   expect(counts).toEqual(counts.map((_, at) => at + 1));
   expect(counts.length).toBeGreaterThanOrEqual(60);
 });
+
+test('only what the user may see matches; what may be seen and not read stops the application', async () => {
+  const who = 'User:reader';
+  const rules = [
+    { principal: who, operation: 'read', resourceType: 'topic', name: 'open-', pattern: 'prefixed' },
+    { principal: who, operation: 'describe', resourceType: 'topic', name: 'seen-', pattern: 'prefixed' },
+    { principal: who, operation: 'all', resourceType: 'topic', name: 'rights-', pattern: 'prefixed' },
+    { principal: who, operation: 'read', resourceType: 'group', name: 'rights' },
+    { principal: who, operation: 'write', resourceType: 'transactionalId', name: 'rights-', pattern: 'prefixed' },
+    { principal: who, operation: 'idempotentWrite', resourceType: 'cluster' },
+  ] as const;
+  const login = (username: string) => ({ mechanism: 'scram-sha-256', username, password: 'a-secret' }) as const;
+  const security = { sasl: { users: { reader: 'a-secret', boss: 'a-secret' } }, authorization: { superUsers: ['User:boss'], rules } };
+  const guarded = new AppRig({ broker: { security, autoCreateTopics: false }, connection: { sasl: login('boss') } });
+  await guarded.start();
+  try {
+    await guarded.createTopics(1, 'delete', 'open-logs-a', 'hidden-logs-a', 'rights-out');
+    const all = topology('rights', (t) => t.stream(topicPattern(/(open|seen|hidden)-logs-.+/, text)).to(topic('rights-out', text)));
+    const app = await guarded.app(all, { engine: 'memory', disk: 'rights', tuning, sasl: login('reader') });
+    await guarded.send('hidden-logs-a', records(0, 3));
+    await guarded.send('open-logs-a', records(3, 6));
+    await app.drained();
+    expect((await guarded.read('rights-out')).map(({ value }) => value).sort()).toEqual(['3', '4', '5']);
+    const ended = app.waitFor('failed');
+    await guarded.createTopics(1, 'delete', 'seen-logs-a');
+    await ended;
+    expect(app.failure).toMatchObject({ code: 'ERR_AUTHORIZATION' });
+    expect(app.failure?.message).toContain('seen-logs-a');
+    await app.close();
+  } finally {
+    await guarded.close();
+  }
+});

@@ -1,7 +1,7 @@
 // Edits of a program as people make them, and what the lock file says of each.
 
 import { checkLock, explainLock, type Finding, isDangerous, updateLock } from '@millrace/topology';
-import { serde, store, type TopologyBuilder, type TopologyOptions, topic, topology, windows } from 'millrace';
+import { serde, store, type TopologyBuilder, type TopologyOptions, topic, topicPattern, topology, windows } from 'millrace';
 import { describe, expect, test } from 'vitest';
 
 const text = serde.string();
@@ -246,6 +246,21 @@ describe('internal topics, sources and sub-topologies', () => {
     expect(kinds(edit(reading(orders, users), reading(orders)).findings)).toContain('warning source-removed users');
     const json = topic('orders', { key: text, value: serde.json<string>() });
     expect(kinds(edit(reading(orders), reading(json)).findings)).toContain('warning source-serde orders');
+  });
+
+  test('a pattern stands in the file as it is written: topics that come and go are no change, another expression is', () => {
+    const matching =
+      (pattern: RegExp): Build =>
+      (t) =>
+        void t
+          .stream(topicPattern(pattern, { key: text, value: text }))
+          .groupByKey()
+          .count({ store: counted });
+    expect(updateLock(topology('app', matching(/orders-.+/i)), undefined)).toContain('"/orders-.+/i"');
+    expect(edit(matching(/orders-.+/), matching(/orders-.+/)).state).toBe('equal');
+    const report = edit(matching(/orders-.+/), matching(/orders-(eu|us)/));
+    expect(kinds(report.findings)).toEqual(expect.arrayContaining(['note source-added /orders-(eu|us)/', 'warning source-removed /orders-.+/']));
+    expect(isDangerous(report)).toBe(false);
   });
 
   test('a store whose sub-topology gets another number is restored', () => {
