@@ -63,6 +63,8 @@ export interface LogConsumer {
   endOffset(partition: TopicPartition): Offset | undefined;
   /** Fetched and not yet released, over all partitions. */
   readonly bufferedBytes: number;
+  /** Memory kept for the next fetches while nobody uses it; at most what may be buffered. */
+  readonly idleBytes: number;
   /** Resolves with what has come, at the latest after `maxWaitMs`, at once after `wake()`. Fetching goes on between polls within the byte bound. */
   poll(maxWaitMs: number): Promise<readonly PollEvent[]>;
   wake(): void;

@@ -233,6 +233,7 @@ class FacadeApp implements App {
           queryHostOf(this.#running, this.#topology),
           this.#ports,
         );
+        this.#showLoadOf(this.#server);
         if (this.#closing !== undefined) await this.#server.close();
       }
       this.#refuseIfClosing();
@@ -241,6 +242,16 @@ class FacadeApp implements App {
       await this.close();
       throw error;
     }
+  }
+
+  /** As with the buffers of workers: what is held, and the bound. */
+  #showLoadOf(server: QueryServer): void {
+    const { metrics } = this.#running;
+    const labels = { thread_id: 'main', buffer: 'http' };
+    metrics.gauge('millrace_buffer_bytes', () => server.load().unsentBytes, labels);
+    metrics.gauge('millrace_buffer_bytes_max', () => server.load().unsentBytesMax, labels);
+    metrics.gauge('millrace_buffer_items', () => server.load().requests, labels);
+    metrics.gauge('millrace_buffer_items_max', () => server.load().requestsMax, labels);
   }
 
   #refuseIfClosing(): void {

@@ -26,6 +26,8 @@ export interface HttpReply {
 export interface HttpListener {
   readonly host: string;
   readonly port: number;
+  /** Of replies that callers have not taken yet. */
+  readonly unsentBytes: number;
   /** Takes no more requests, lets those in hand finish, at most `graceMs`. */
   close(graceMs: number): Promise<void>;
 }
@@ -59,16 +61,21 @@ export async function listenHttp(options: HttpListenOptions, timers: Timers, han
       : []),
   ];
   for (const port of ports) {
-    const server = createServer(timers, handle);
+    const load: HttpLoad = { unsentBytes: 0 };
+    const server = createServer(timers, handle, load);
     const failure = await bind(server, options.host, port);
-    if (failure === undefined) return listener(server, timers);
+    if (failure === undefined) return listener(server, timers, load);
     if (failure.code !== 'EADDRINUSE' || !options.portFallback) throw explain(failure, options.host, options.port);
   }
   throw explain(Object.assign(new Error('in use'), { code: 'EADDRINUSE' }), options.host, options.port);
 }
 
-function createServer(timers: Timers, handle: (request: HttpRequest) => Promise<HttpReply>): http.Server {
-  let unsentBytes = 0;
+/** Replies that callers have not taken yet. */
+interface HttpLoad {
+  unsentBytes: number;
+}
+
+function createServer(timers: Timers, handle: (request: HttpRequest) => Promise<HttpReply>, load: HttpLoad): http.Server {
   const settings = {
     maxHeaderSize: HTTP_LIMITS.headerBytesMax,
     headersTimeout: HTTP_LIMITS.requestMs,
@@ -84,16 +91,16 @@ function createServer(timers: Timers, handle: (request: HttpRequest) => Promise<
     const headers = incoming.headers as Readonly<Record<string, string | undefined>>;
     const hasBody = headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0;
     if (hasBody) outgoing.setHeader('connection', 'close'); // no route reads one: what follows on this connection is not ours to parse
-    handle({ method: incoming.method ?? '', target: incoming.url ?? '', headers, signal: gone.signal, unsentBytes })
+    handle({ method: incoming.method ?? '', target: incoming.url ?? '', headers, signal: gone.signal, unsentBytes: load.unsentBytes })
       .then((reply) => {
         if (!server.listening) outgoing.setHeader('connection', 'close'); // closing: an idle connection would keep it waiting
         if (outgoing.destroyed) return;
         const bytes = send(outgoing, incoming.method === 'HEAD', reply);
-        unsentBytes += bytes;
+        load.unsentBytes += bytes;
         const deadline = timers.after(HTTP_LIMITS.sendMs, () => outgoing.destroy());
         outgoing.once('close', () => {
           deadline.cancel();
-          unsentBytes -= bytes;
+          load.unsentBytes -= bytes;
         });
       })
       .catch(() => outgoing.destroy());
@@ -131,12 +138,15 @@ function bind(server: http.Server, host: string, port: number): Promise<NodeJS.E
   });
 }
 
-function listener(server: http.Server, timers: Timers): HttpListener {
+function listener(server: http.Server, timers: Timers, load: HttpLoad): HttpListener {
   const address = server.address() as AddressInfo;
   let closing: Promise<void> | undefined;
   return {
     host: address.address,
     port: address.port,
+    get unsentBytes() {
+      return load.unsentBytes;
+    },
     close(graceMs) {
       closing ??= new Promise((resolve) => {
         const deadline = timers.after(graceMs, () => server.closeAllConnections());

@@ -570,6 +570,8 @@ describe('callers that do not read', () => {
         seen = await get(server, '/v1/stores');
       }
       expect(seen).toMatchObject(problem(503, 'overloaded'));
+      const load = server.load();
+      expect(load.unsentBytes).toBeGreaterThan(load.unsentBytesMax);
       expect((await get(server, '/livez')).status).toBe(200);
     } finally {
       for (const socket of sockets) socket.destroy();

@@ -29,6 +29,8 @@ export interface QueryServer {
   readonly port: number;
   /** `http://host:port`, for people and for other instances. */
   readonly url: string;
+  /** What callers keep busy just now, and the bounds; beyond them new requests are told to come back. */
+  load(): { readonly requests: number; readonly requestsMax: number; readonly unsentBytes: number; readonly unsentBytesMax: number };
   /** Lets requests in hand finish for up to five seconds. */
   close(): Promise<void>;
 }
@@ -51,13 +53,15 @@ export async function createQueryServer(options: QueryServerOptions, host: Query
   }
   if (!local) ports.log.warn({ host: options.host }, 'queries are served beyond this machine without authentication');
   const client = createPeerClient(ports.timers);
-  const handle = createHandler(host, { client, loopbackOnly: local }, ports, local);
+  const count = { inHand: 0 };
+  const handle = createHandler(host, { client, loopbackOnly: local }, ports, local, count);
   const listener = await listenHttp(options, ports.timers, handle);
   const shown = listener.host.includes(':') ? `[${listener.host}]` : listener.host;
   return {
     host: listener.host,
     port: listener.port,
     url: `http://${shown}:${listener.port}`,
+    load: () => ({ requests: count.inHand, requestsMax: IN_HAND_MAX, unsentBytes: listener.unsentBytes, unsentBytesMax: UNSENT_BYTES_MAX }),
     async close() {
       await listener.close(CLOSE_GRACE_MS);
       client.close();
@@ -65,14 +69,19 @@ export async function createQueryServer(options: QueryServerOptions, host: Query
   };
 }
 
-function createHandler(host: QueryHost, peers: PeerRoute, ports: QueryServerPorts, local: boolean): (request: HttpRequest) => Promise<HttpReply> {
-  let inHand = 0;
+function createHandler(
+  host: QueryHost,
+  peers: PeerRoute,
+  ports: QueryServerPorts,
+  local: boolean,
+  count: { inHand: number },
+): (request: HttpRequest) => Promise<HttpReply> {
   return async (request) => {
     const at = request.target.indexOf('?');
     const path = at < 0 ? request.target : request.target.slice(0, at);
-    inHand++;
+    count.inHand++;
     try {
-      guard(request, path, local, inHand);
+      guard(request, path, local, count.inHand);
       const { route, segments } = findRoute(path);
       guardMethod(request);
       const hopped = request.headers[HOPS_HEADER] !== undefined;
@@ -83,7 +92,7 @@ function createHandler(host: QueryHost, peers: PeerRoute, ports: QueryServerPort
       ports.log.error({ path, error: error instanceof Error ? (error.stack ?? error.message) : String(error) }, 'a query failed');
       return problemOf({ kind: 'storeError', cause: error }, 'The store').reply(path);
     } finally {
-      inHand--;
+      count.inHand--;
     }
   };
 }

@@ -27,6 +27,7 @@ export function buffersOf(owners: BufferOwners): readonly BufferFact[] {
     bytes('staged', owners.stagedBytes, stagedBytesMax),
     bytes('cached', cachedBytes, cacheBytesMax),
     bytes('restore', owners.restorer.bufferedBytes, bufferedBytesMax),
+    bytes('idle-frames', ports.consumer.idleBytes + owners.restorer.idleBytes, 2 * bufferedBytesMax),
     bytes('idle-batches', ports.batches.idleBytes, ports.batches.idleBytesMax),
     ...[...tasks.values()].flatMap(ofTask),
   ];

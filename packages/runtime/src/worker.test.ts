@@ -192,7 +192,7 @@ test('a worker tells of every buffer with its bound', async () => {
   await rig.worker.assign(assignmentOf(rig.log, ['0_0']));
   await until(() => inputAt(rig) === 30);
   await until(() => rig.buffers.some(({ buffer, held }) => buffer === 'cached' && held > 0));
-  expect(rig.buffers.map(({ buffer }) => buffer)).toEqual(['fetched', 'output', 'staged', 'cached', 'restore', 'idle-batches']);
+  expect(rig.buffers.map(({ buffer }) => buffer)).toEqual(['fetched', 'output', 'staged', 'cached', 'restore', 'idle-frames', 'idle-batches']);
   for (const { held, max } of rig.buffers) expect(held).toBeLessThanOrEqual(max);
   await rig.worker.stop(10_000);
 });

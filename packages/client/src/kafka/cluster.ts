@@ -69,6 +69,10 @@ export class KafkaCluster {
       );
   }
 
+  /** Memory of frames that nobody uses just now, kept for the next ones. */
+  get idleFrameBytes(): number {
+    return this.#pool?.idleBytes ?? 0;
+  }
   get closed(): boolean {
     return this.#closing.signal.aborted;
   }

@@ -100,6 +100,10 @@ export class KafkaConsumer implements LogConsumer {
     return this.#heldBytes;
   }
 
+  get idleBytes(): number {
+    return this.#cluster.idleFrameBytes;
+  }
+
   poll(maxWaitMs: number): Promise<readonly PollEvent[]> {
     return this.#queue.poll(this.#closed ? 0 : maxWaitMs, () => this.#assignment);
   }

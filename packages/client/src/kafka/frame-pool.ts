@@ -41,6 +41,11 @@ export class FramePool {
     this.#freeBytesMax = freeBytesMax;
   }
 
+  /** Kept while nobody uses it, bytes. */
+  get idleBytes(): number {
+    return this.#freeBytes;
+  }
+
   /** A buffer of at least `size` bytes. */
   take(size: number): PooledFrame {
     if (size > CLASS_BYTES_MAX) return new PooledFrame(Buffer.allocUnsafeSlow(size), undefined);

@@ -53,6 +53,8 @@ export class Restorer {
   readonly #reader = new RecordReader();
   #consumer: LogConsumer | undefined;
   #loop: Promise<void> | undefined;
+  /** Resolves when the consumers that were let go are closed. */
+  #gone: Promise<unknown> = Promise.resolve();
   #closed = false;
 
   constructor(options: RestorerOptions) {
@@ -62,6 +64,10 @@ export class Restorer {
   /** Fetched and not yet written. */
   get bufferedBytes(): number {
     return this.#consumer?.bufferedBytes ?? 0;
+  }
+  /** Kept for the next fetches. */
+  get idleBytes(): number {
+    return this.#consumer?.idleBytes ?? 0;
   }
 
   /** Resolves when the store is level with `job.to`, with the number of records put into it. Rejects ERR_CHANGELOG_TRUNCATED when the log lost what was wanted. */
@@ -103,8 +109,15 @@ export class Restorer {
     for (const job of [...this.#jobs.values()]) this.cancel(job.taskId);
     this.#consumer?.wake();
     await this.#loop?.catch(() => undefined);
-    await this.#consumer?.close();
+    this.#letConsumerGo();
+    await this.#gone;
+  }
+
+  /** Its connections, and its memory: restoring is rare, and the next restore opens another one. */
+  #letConsumerGo(): void {
+    const consumer = this.#consumer;
     this.#consumer = undefined;
+    if (consumer !== undefined) this.#gone = Promise.allSettled([this.#gone, consumer.close()]);
   }
 
   #reassign(): void {
@@ -130,6 +143,7 @@ export class Restorer {
       this.#jobs.clear();
     } finally {
       this.#loop = undefined;
+      this.#letConsumerGo();
     }
   }
 

@@ -406,6 +406,7 @@ class MemoryConsumer implements LogConsumer {
     return this.#log.partition(partition).lastStable as Offset;
   }
   readonly bufferedBytes = 0;
+  readonly idleBytes = 0;
   async poll(maxWaitMs: number): Promise<readonly PollEvent[]> {
     let events = this.#fetch();
     if (events.length > 0 || this.#woken || maxWaitMs <= 0) {
