@@ -1,4 +1,4 @@
-// npm run parity:fresh -- [--count N] [--seed S] [--oracle FOLDER] [--keep FOLDER]: N random programs (default 500) from seed S (default 20000) are run by
+// npm run parity:fresh -- [--count N] [--seed S] [--vary] [--oracle FOLDER] [--keep FOLDER]: N random programs (default 500) from seed S (default 20000) are run by
 // Apache Kafka Streams, which records what they do; then `npm run parity` runs the same programs here and prints every difference.
 // Needs Java 17, Python 3 and Maven (for the jars, once), and the folder of the recorder: sources of the harness beside its generator of programs.
 import { spawnSync } from 'node:child_process';
@@ -6,6 +6,7 @@ import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs
 import { homedir, tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
+import { withSources } from './from-sources.mjs';
 import { orExplain, Refusal, root } from './prepare.mjs';
 
 /** Areas that the generator knows; each gets its share. */
@@ -19,7 +20,7 @@ await orExplain(async () => {
   const work = mkdtempSync(join(tmpdir(), 'millrace-parity-'));
   try {
     const out = options.keep ?? join(work, 'out');
-    record(options, libs, work, out);
+    await record(options, libs, work, out);
     const replay = spawnSync(process.execPath, [join(root, 'scripts/parity.mjs'), '--cases', out], { stdio: 'inherit', cwd: root });
     process.exitCode = replay.status ?? 1;
   } finally {
@@ -29,7 +30,13 @@ await orExplain(async () => {
 
 function readOptions() {
   const { values } = parseArgs({
-    options: { count: { type: 'string', default: '500' }, seed: { type: 'string', default: '20000' }, oracle: { type: 'string' }, keep: { type: 'string' } },
+    options: {
+      vary: { type: 'boolean', default: false },
+      count: { type: 'string', default: '500' },
+      seed: { type: 'string', default: '20000' },
+      oracle: { type: 'string' },
+      keep: { type: 'string' },
+    },
   });
   const whole = (name) => {
     const number = Number(values[name]);
@@ -40,7 +47,7 @@ function readOptions() {
   const oracle = resolve(here, values.oracle ?? process.env.PARITY_ORACLE ?? join(root, '../shared/parity/oracle'));
   if (!existsSync(join(oracle, 'genrand.py')))
     throw new Refusal(`The recorder is not in ${oracle}. Name its folder: npm run parity:fresh -- --oracle FOLDER, or PARITY_ORACLE=FOLDER.`);
-  return { count: whole('count'), seed: whole('seed'), oracle, keep: values.keep === undefined ? undefined : resolve(here, values.keep) };
+  return { vary: values.vary, count: whole('count'), seed: whole('seed'), oracle, keep: values.keep === undefined ? undefined : resolve(here, values.keep) };
 }
 
 function need(tool) {
@@ -57,7 +64,7 @@ function jars(oracle) {
   return libs;
 }
 
-function record({ count, seed, oracle }, libs, work, out) {
+async function record({ count, seed, oracle, vary }, libs, work, out) {
   const classes = join(work, 'classes');
   const programs = join(work, 'in');
   const sources = readdirSync(oracle)
@@ -66,6 +73,8 @@ function record({ count, seed, oracle }, libs, work, out) {
   run('javac', ['-nowarn', '-cp', `${libs}/*`, '-d', classes, ...sources], work);
   const perArea = String(Math.ceil(count / AREAS));
   run('python3', ['genrand.py', programs, String(seed), perArea, String(seed + DESCRIBE_SHIFT), '0'], oracle);
+  // With --vary each program is changed in ways that the generator has not: see test/golden/fresh/vary.ts.
+  if (vary) await withSources('/test/golden/fresh/vary-folder.ts', ({ varyFolder }) => varyFolder(programs, seed));
   process.stdout.write(`${count} programs from seed ${seed} go to Kafka Streams; about 4 a second.\n`);
   run('java', ['-Xmx1500m', `-Dstate=${join(work, 'state')}`, '-cp', `${libs}/*:${classes}`, 'Harness', programs, out], work, 'quiet');
 }

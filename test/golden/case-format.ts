@@ -112,7 +112,7 @@ export interface Expectation {
   readonly internalTopicConfigs?: Readonly<Record<string, { readonly kind: string; readonly partitions?: number; readonly config: Readonly<Record<string, string>> }>>;
   readonly copartitionGroups?: readonly (readonly string[])[];
   readonly error?: object;
-  readonly failure?: { readonly step: number };
+  readonly failure?: { readonly step: number; readonly rootClass?: string };
 }
 export interface Case {
   readonly name: string;

@@ -20,7 +20,7 @@ export function copartitionGroups(given: Case, built: Topology, likenesses: Like
 /** Sets that share a topic are one: equal partition counts are. Kafka Streams lists some apart. Each sorted and joined. */
 export function united(groups: readonly (readonly string[])[]): string[] {
   const all: Set<string>[] = [];
-  for (const group of groups) {
+  for (const group of groups.filter(({ length }) => length > 0)) {
     const whole = new Set(group);
     for (let at = all.length - 1; at >= 0; at--) {
       const other = all[at] as Set<string>;

@@ -5,7 +5,7 @@ import type { StagedKeyValueStore, StagedSessionStore, StagedVersionedStore, Sta
 import { TopologyDriver } from '@millrace/testkit';
 import type { Topology } from '@millrace/topology';
 import type { Case } from './case-format.ts';
-import { AS_OURS, type Likenesses, likenStores, type StoreLikeness } from './likeness.ts';
+import { type Likenesses, likenStores, type StoreLikeness } from './likeness.ts';
 
 export const APPLICATION_ID = 'parity';
 
@@ -28,7 +28,7 @@ export interface Produced {
 export interface GoldenOptions {
   readonly topology: Topology;
   /** A changelog record for every write (Kafka Streams without its cache), not one per key and commit. */
-  readonly logEveryWrite: boolean;
+  readonly logsEveryWrite: (store: string) => boolean;
   readonly skipsUndecodable: boolean;
   readonly skipsFailing: boolean;
   /** Wall clock at the start, ms. */
@@ -56,7 +56,7 @@ export class Driver {
     return new Driver(options);
   }
 
-  constructor({ topology, logEveryWrite, skipsUndecodable, skipsFailing, wallClockMs, topics, like }: GoldenOptions) {
+  constructor({ topology, logsEveryWrite, skipsUndecodable, skipsFailing, wallClockMs, topics, like }: GoldenOptions) {
     this.#driver = new TopologyDriver({
       topology,
       applicationId: APPLICATION_ID,
@@ -65,10 +65,10 @@ export class Driver {
       defaultPartitions: 1,
       errors: { decode: skipsUndecodable ? 'skip' : 'fail', process: skipsFailing ? 'skip' : 'fail', produce: 'fail' },
       oneTask: true,
-      logEveryWrite,
+      logsEveryWrite,
     });
     for (const name of topology.stores.keys()) this.stores.set(name, this.#driver.storesNamed(name)[0]?.store as unknown as Store);
-    this.#likeness = like && likenStores(like.given, this.stores, () => this.#drops, like.likenesses ?? AS_OURS);
+    this.#likeness = like && likenStores(like.given, this.stores, () => this.#drops, like.likenesses, logsEveryWrite);
   }
 
   /** Writes a record and runs until nothing is queued. Throws what the program throws. */

@@ -41,7 +41,7 @@ function drawFacts(seed: number, topics: readonly Fact['topic'][] = ['clicks']):
 }
 
 function run(built: Topology, input: readonly Fact[]): Driver {
-  const driver = new Driver({ topology: built, logEveryWrite: false, skipsUndecodable: false, skipsFailing: false });
+  const driver = new Driver({ topology: built, logsEveryWrite: () => false, skipsUndecodable: false, skipsFailing: false });
   for (const fact of input) pipe(driver, fact);
   return driver;
 }

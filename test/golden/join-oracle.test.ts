@@ -37,7 +37,7 @@ function drawFacts(seed: number, deletes: boolean): Fact[] {
 }
 
 async function run(built: Topology, input: readonly Fact[]): Promise<Driver> {
-  const driver = await Driver.open({ topology: built, logEveryWrite: false, skipsUndecodable: false, skipsFailing: false });
+  const driver = await Driver.open({ topology: built, logsEveryWrite: () => false, skipsUndecodable: false, skipsFailing: false });
   for (const { side, key, value, timestamp } of input) driver.pipe({ topic: side, timestamp, key: bytesOf(key), value: value === null ? null : bytesOf(value), headers: [] });
   return driver;
 }

@@ -28,7 +28,7 @@ const pair = (l: string | undefined, r: string | undefined): string => `${l ?? '
 const foreignOf = (value: string): string | null => (value.startsWith('none') ? null : value.slice(0, value.indexOf('|')));
 
 async function run(built: Topology, input: readonly Fact[]): Promise<Driver> {
-  const driver = await Driver.open({ topology: built, logEveryWrite: false, skipsUndecodable: false, skipsFailing: false });
+  const driver = await Driver.open({ topology: built, logsEveryWrite: () => false, skipsUndecodable: false, skipsFailing: false });
   for (const { topic: name, key, value, timestamp } of input)
     driver.pipe({ topic: name, timestamp, key: bytesOf(key), value: value === null ? null : bytesOf(value), headers: [] });
   return driver;

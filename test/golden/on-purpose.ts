@@ -1,7 +1,7 @@
 // Where we differ from Kafka Streams on purpose (decision 0050). A rule leaves no part of a case open: it says either how our run is made like Kafka
 // Streams, or how the difference is taken out of what is expected; then the case is compared whole again. Rules count only where a case, compared as
 // it is, came out otherwise.
-import type { Case, Row, Step } from './case-format.ts';
+import type { Case, Step } from './case-format.ts';
 import type { Likeness } from './likeness.ts';
 
 export interface Rule {
@@ -37,6 +37,12 @@ export const RULES: readonly Rule[] = [
     likeness: 'listsAboveCogroups',
   },
   {
+    name: 'names of stores that are not made',
+    why: 'where names are demanded, the store of an unnamed table is refused even if nothing keeps its rows and no such store is made',
+    applies: (given) => given.config['ensure.explicit.internal.resource.naming'] === 'true' && given.expect.error !== undefined,
+    likeness: 'demandsUnmadeNames',
+  },
+  {
     name: 'lost closed windows',
     why: 'with the retention that a window gets by itself, windows are hidden before they are handed on as final, and never come',
     applies: (given) => given.topology.some(({ op, fn }) => op === 'emitStrategy' && fn === 'onWindowClose'),
@@ -59,6 +65,12 @@ export const RULES: readonly Rule[] = [
     why: 'a cache goes on showing windows and sessions that retention hides in the store below it',
     applies: isCached,
     likeness: 'showsCached',
+  },
+  {
+    name: 'deletes of nothing behind a cache',
+    why: 'a cache finds out that a deleted row was not there, and logs nothing; ours does not read a row that nobody asks for, and logs the delete',
+    applies: isCached,
+    likeness: 'logsNoEmptyDeletes',
   },
   {
     name: 'offsets behind a cache',
@@ -95,7 +107,7 @@ export const RULES: readonly Rule[] = [
     name: 'rows let go by LRU tables',
     why: 'a table over an LRU store logs no delete for a row that it lets go',
     applies: (given) => given.topology.some(isLruTable),
-    without: (given) => ({ ...given, expect: { ...given.expect, internalTopics: withEvictions(given) } }),
+    likeness: 'logsNoEvictions',
   },
   {
     name: 'retention of a supplied store',
@@ -108,7 +120,19 @@ export const RULES: readonly Rule[] = [
     why: 'a record without key in a left join with grace stops the application; ours goes on, so the case is compared up to there',
     applies: ({ topology, script, expect }) =>
       topology.some(({ op, joined }) => op === 'leftJoin' && joined?.grace !== undefined) && expect.failure !== undefined && (script?.[expect.failure.step]?.pipe?.key ?? null) === null,
-    without: (given) => ({ ...given, script: given.script?.slice(0, given.expect.failure?.step) ?? [], expect: without(given.expect, 'failure') }),
+    without: upToFailure,
+  },
+  {
+    name: 'order in a supplied store',
+    why: 'a persistent window store from a supplier lists windows that have closed by key, all others by time',
+    applies: (given) => given.topology.some(({ op, fn }) => op === 'emitStrategy' && fn === 'onWindowClose') && given.topology.some(({ materialized }) => materialized?.supplier !== undefined),
+    likeness: 'listsSuppliedByKey',
+  },
+  {
+    name: 'nulls of sliding windows in a cache',
+    why: 'a sliding window whose aggregate has become null, in a cache, stops the application; ours goes on, so the case is compared up to there',
+    applies: (given) => isCached(given) && given.expect.failure?.rootClass === 'NullPointerException' && given.topology.some(({ windows }) => windows?.type === 'sliding'),
+    without: upToFailure,
   },
   {
     name: 'sliding windows of one moment',
@@ -117,6 +141,10 @@ export const RULES: readonly Rule[] = [
     without: (given) => ({ ...given, expect: { error: given.expect.failure ?? {} } }),
   },
 ];
+
+function upToFailure(given: Case): Case {
+  return { ...given, script: given.script?.slice(0, given.expect.failure?.step) ?? [], expect: without(given.expect, 'failure') };
+}
 
 function without<T extends object, K extends keyof T>(all: T, name: K): Omit<T, K> {
   const { [name]: _gone, ...rest } = all;
@@ -136,21 +164,3 @@ function withOwnRetention({ topology, expect: { internalTopicConfigs = {} } }: C
 }
 
 const isLruTable = ({ materialized }: Step): boolean => materialized?.supplier?.type === 'lru';
-
-/** A delete before each write that made the least recently used row go. Every write of a table was a read of its row before. */
-function withEvictions({ topology, expect: { internalTopics = {} } }: Case): Readonly<Record<string, readonly Row[]>> {
-  const capacities = new Map<string, number>(topology.filter(isLruTable).map(({ materialized }) => [`parity-${materialized?.supplier?.name}-changelog`, materialized?.supplier?.capacity ?? 0] as const));
-  return Object.fromEntries(Object.entries(internalTopics).map(([topic, rows]) => [topic, capacities.has(topic) ? evicting(rows, capacities.get(topic) ?? 0) : rows]));
-}
-
-function evicting(rows: readonly Row[], capacity: number): readonly Row[] {
-  const kept = new Set<unknown>();
-  return rows.flatMap((row) => {
-    kept.delete(row.key);
-    if (row.value !== null) kept.add(row.key);
-    if (kept.size <= capacity) return [row];
-    const [oldest] = kept;
-    kept.delete(oldest);
-    return [{ key: oldest, value: null, ...(row.ts === undefined ? {} : { ts: row.ts }) }, row];
-  });
-}

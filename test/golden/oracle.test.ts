@@ -32,7 +32,7 @@ function drawFacts(seed: number): Fact[] {
 }
 
 async function run(built: Topology, input: readonly Fact[]): Promise<Driver> {
-  const driver = await Driver.open({ topology: built, logEveryWrite: false, skipsUndecodable: false, skipsFailing: false });
+  const driver = await Driver.open({ topology: built, logsEveryWrite: () => false, skipsUndecodable: false, skipsFailing: false });
   const info = { topic: 'facts', headers: noHeaders } as const;
   for (const { key, amount, timestamp } of input) {
     driver.pipe({ topic: 'facts', timestamp, key: facts.key.serialize(key, { ...info, role: 'key' }), value: facts.value.serialize(amount, { ...info, role: 'value' }), headers: [] });

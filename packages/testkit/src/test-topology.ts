@@ -78,7 +78,6 @@ export function testTopology(topology: Topology, options: TestOptions = {}): Tes
       defaultPartitions: typeof partitions === 'number' ? partitions : 1,
       errors: options.errors ?? {},
       oneTask: false,
-      logEveryWrite: false,
     }),
   );
 }

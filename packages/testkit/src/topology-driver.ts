@@ -25,8 +25,8 @@ export interface DriverOptions {
   readonly errors: ErrorPolicies;
   /** All sub-topologies in one task, one partition a topic, as Kafka Streams' own test driver does; else the tasks of the runtime. */
   readonly oneTask: boolean;
-  /** A changelog record for every write (Kafka Streams without its cache), not one per key and commit. */
-  readonly logEveryWrite: boolean;
+  /** Does this store log every write (Kafka Streams without its cache), not one per key and commit? None does unless given. */
+  readonly logsEveryWrite?: (store: string) => boolean;
 }
 
 /** A record as it goes into a topic. */
@@ -62,7 +62,7 @@ export class TopologyDriver implements TaskHost {
   readonly idleWaitMs = -1;
   readonly log: Logger = silentLogger;
   readonly emitIntervalMs = 0;
-  readonly logEveryWrite: boolean;
+  readonly logsEveryWrite: (store: string) => boolean;
   readonly ends = { endOffset: () => undefined };
   readonly events: TaskHost['events'];
   readonly failures: Failure[] = [];
@@ -95,7 +95,7 @@ export class TopologyDriver implements TaskHost {
     this.applicationId = options.applicationId;
     this.#topology = options.topology;
     this.errors = options.errors;
-    this.logEveryWrite = options.logEveryWrite;
+    this.logsEveryWrite = options.logsEveryWrite ?? (() => false);
     this.turnMs = options.startAtMs;
     this.#defaultPartitions = options.defaultPartitions;
     this.events = { taskState: () => {}, failure: (failure) => void this.failures.push(failure) };

@@ -34,6 +34,8 @@ export interface WindowSpec extends StoreSpecBase {
   readonly retentionMs: number;
   /** Several values per key and start, told apart by a counter. */
   readonly duplicates: boolean;
+  /** Changelog records carry the headers of the record in hand, as those of a join's buffers do; only with duplicates. */
+  readonly logsHeaders?: boolean | undefined;
   /** Rows outlive the retention until an operator has handed their final result on. */
   readonly holdsClosed?: boolean | undefined;
 }

@@ -112,7 +112,7 @@ function addStores(draft: PlanDraft, names: JoinNames, facts: StoreFacts): void 
   checkBuffers(options, sizeMs, retentionMs);
   const buffer = (name: string, value: ErasedSerde, given: StoreHandle | undefined): StoreSpec => {
     const logging = given === undefined ? shared : { ...shared, changelog: ownBufferChangelog(given) };
-    return Object.freeze({ kind: 'window', name, key, value, ...logging, windowSizeMs: sizeMs, retentionMs, duplicates: true });
+    return Object.freeze({ kind: 'window', name, key, value, ...logging, windowSizeMs: sizeMs, retentionMs, duplicates: true, logsHeaders: true });
   };
   draft.addStore(names.thisStore, () => buffer(names.thisStore, left, options.thisStore));
   draft.addStore(names.otherStore, () => buffer(names.otherStore, right, options.otherStore));

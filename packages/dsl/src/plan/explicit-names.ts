@@ -7,7 +7,8 @@ const GENERATED = /-[0-9]{10}(-|$)/;
 
 /** Throws ERR_TOPOLOGY with everything that has no name of its own. */
 export function checkExplicitNames(plan: Plan): void {
-  const stores = plan.stores.map((store) => store.name).filter((name) => GENERATED.test(name));
+  const kept = [...plan.stores, ...plan.nodes.flatMap((node) => (node.kind === 'globalStore' ? [node.store] : []))];
+  const stores = kept.map(({ name }) => name).filter((name) => GENERATED.test(name));
   const topics = plan.nodes.flatMap((node) => (node.kind === 'repartition' && GENERATED.test(node.topic) ? [node.topic] : []));
   if (stores.length + topics.length === 0) return;
   const lines = [

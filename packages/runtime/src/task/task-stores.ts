@@ -47,8 +47,8 @@ export interface TaskStoresOptions {
   readonly database: Database;
   readonly cursor: TaskCursor;
   readonly lane: (topic: string, partition: number) => OutputLane;
-  /** A changelog record for every write, not one per key and span. */
-  readonly logEveryWrite: boolean;
+  /** Does this store log every write, not one per key and span? */
+  readonly logsEveryWrite: (store: string) => boolean;
   readonly onExpired: (store: string) => void;
 }
 
@@ -201,7 +201,7 @@ function openStore(options: TaskStoresOptions, name: string, onRows: () => void)
     database,
     topic: log.kind === 'none' ? undefined : log.topic,
     currentTimestamp: () => cursor.timestamp,
-    logEveryWrite: options.logEveryWrite,
+    logEveryWrite: options.logsEveryWrite(name),
     onRows,
   };
   const store =
@@ -212,7 +212,7 @@ function openStore(options: TaskStoresOptions, name: string, onRows: () => void)
           retentionMs: spec.retentionMs,
           duplicates: spec.duplicates,
           holdsClosed: spec.holdsClosed,
-          currentHeaders: () => cursor.headers,
+          currentHeaders: spec.logsHeaders === true ? () => cursor.headers : undefined,
           onExpired: () => options.onExpired(name),
         })
       : spec.kind === 'session'
@@ -221,7 +221,7 @@ function openStore(options: TaskStoresOptions, name: string, onRows: () => void)
           ? new StagedVersionedStore({ ...common, historyMs: spec.historyMs, onExpired: () => options.onExpired(name) })
           : keyValueStore(spec, {
               ...common,
-              logEveryWrite: options.logEveryWrite && spec.isBuffer !== true,
+              logEveryWrite: common.logEveryWrite && spec.isBuffer !== true,
               currentHeaders: changelogHeaders(spec, cursor),
               streamTime: () => cursor.streamTime,
               onExpired: () => options.onExpired(name),

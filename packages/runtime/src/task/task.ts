@@ -67,8 +67,8 @@ export interface TaskHost {
   monotonicMs(): number;
   /** See NodeContext; a second unless given. */
   readonly emitIntervalMs?: number;
-  /** A changelog record for every write, as Kafka Streams without its cache; false unless given. */
-  readonly logEveryWrite?: boolean;
+  /** Does this store log every write, as Kafka Streams without its cache? None does unless given. */
+  logsEveryWrite?(store: string): boolean;
   lane(topic: string, partition: number): OutputLane;
   partitionsOf(topic: string): number;
   /** Largest batch of one record that a topic takes, bytes; undefined: not known to be less than usual. */
@@ -158,7 +158,7 @@ export class Task implements GraphHost, QueueHost, SinkHost {
       database,
       cursor: this.cursor,
       lane: (topic, index) => host.lane(topic, index),
-      logEveryWrite: host.logEveryWrite ?? false,
+      logsEveryWrite: (store) => host.logsEveryWrite?.(store) ?? false,
       onExpired: (store) => this.drop(store, 'expired', undefined),
     });
     this.group = new PartitionGroup(this.#createQueues(), host.ends, host.idleWaitMs);
