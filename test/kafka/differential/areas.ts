@@ -213,7 +213,7 @@ const join = (world: World): Ask => {
     body: {
       groupId: world.group,
       sessionTimeoutMs: world.pick(30_000, 30_000, 999, 1_800_001),
-      rebalanceTimeoutMs: 3_000,
+      rebalanceTimeoutMs: 30_000,
       memberId: world.pick<unknown>(member(at), member(at), member(at), '', 'ghost'),
       groupInstanceId: instance(world),
       protocolType: world.pick('consumer', 'consumer', 'consumer', 'connect', ''),

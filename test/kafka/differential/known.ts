@@ -57,6 +57,16 @@ const KNOWN: readonly Known[] = [
     matches: ({ api, ours, theirs, request }) =>
       api === 'ConsumerGroupHeartbeat' && ours === 42 && theirs === 0 && (request as { rebalanceTimeoutMs: number }).rebalanceTimeoutMs < -1,
   },
+  { row: '`compression.type`', matches: ({ ours, request }) => ours === 40 && JSON.stringify(request).includes('"zstd"') },
+  {
+    row: 'A replica id in a request',
+    matches: ({ api, theirs, request }) => api === 'Fetch' && theirs === 6 && (request as { replicaId: number }).replicaId >= 0,
+  },
+  { row: 'Internal topics', matches: ({ api, theirs, request }) => api === 'AddPartitionsToTxn' && theirs === 29 && JSON.stringify(request).includes('"__') },
+  {
+    row: 'A subscription that changes while partitions are still to be given up',
+    matches: ({ api, path, ours }) => api === 'ConsumerGroupHeartbeat' && path === 'assignment' && ours === null,
+  },
   { row: 'An exception inside', matches: (place) => isCode(place) && place.theirs === UNKNOWN_SERVER_ERROR },
   { row: 'A value outside its range', matches: ({ api, theirs }) => api.endsWith('Acls') && theirs === 'closed' },
   {
