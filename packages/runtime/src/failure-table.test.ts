@@ -3,7 +3,8 @@
 import { type ErrorCode, MillraceError } from '@millrace/core';
 import { keyValueView } from '@millrace/state';
 import { describe, expect, test } from 'vitest';
-import { assignmentOf, countTopology, Disk, lines, type Rig, refuse, startRig, until } from './testing/worker-rig.ts';
+import type { MemoryLog } from './testing/memory-log.ts';
+import { assignmentOf, countTopology, createLog, Disk, lines, type Rig, refuse, startRig, until } from './testing/worker-rig.ts';
 
 const inputAt = (rig: Rig) => rig.log.committed.get('in-0')?.offset;
 const STORE = countTopology().stores.get('counts');
@@ -25,6 +26,42 @@ async function expectAll(rig: Rig, disk: Disk): Promise<void> {
     ['c', 2],
   ]);
 }
+/** Another worker gets the task, under the next generation. */
+async function takeOver(log: MemoryLog, disk: Disk): Promise<Rig> {
+  log.generation = 2;
+  const next = startRig({ log, disk });
+  await next.worker.assign(assignmentOf(log, ['0_0'], 2, 'next'));
+  await until(() => next.states.some(([, state]) => state === 'running'));
+  return next;
+}
+const never = (): Promise<never> => new Promise(() => {});
+
+describe('a crash', () => {
+  test.each(['before', 'after'] as const)(
+    '%s EndTxn is applied: the next worker finds it aborted or done, and replays what its disk has not seen',
+    async (when) => {
+      const disk = new Disk();
+      const log = createLog();
+      const dead = startRig({ log, disk });
+      let reached = false;
+      log.gate = {
+        [when]: (call: { readonly kind: string }) => {
+          if (call.kind !== 'end' || reached) return undefined;
+          reached = true;
+          return never(); // nothing of this process happens any more
+        },
+      };
+      log.produce('in', 0, lines(3));
+      await dead.worker.assign(assignmentOf(log, ['0_0']));
+      await until(() => reached);
+      expect(log.visible('out')).toEqual(when === 'before' ? [] : ALL.slice(0, 3));
+      const next = await takeOver(log, disk);
+      await until(() => inputAt(next) === 3);
+      await expectAll(next, disk);
+    },
+  );
+});
+
 /** A disk that can be told to refuse writes. */
 class FullDisk extends Disk {
   full = false;
@@ -63,12 +100,26 @@ describe('the settle fails', () => {
     await rig.worker.stop(10_000);
     expect(rig.log.visible('out')).toEqual(ALL);
   });
+
+  test('for longer than taskTimeout: the worker ends with the reason, and whoever comes next has it all from the changelog', async () => {
+    const disk = new FullDisk();
+    const rig = startRig({ disk, timing: { taskTimeoutMs: 100 } });
+    await rig.worker.assign(assignmentOf(rig.log, ['0_0']));
+    await until(() => rig.states.some(([, state]) => state === 'running'));
+    disk.full = true;
+    rig.log.produce('in', 0, lines(3));
+    const why = await rig.ended();
+    expect(why).toMatchObject({ code: 'ERR_STORE_IO', message: expect.stringContaining('the disk is full') });
+    disk.full = false;
+    await expectAll(await takeOver(rig.log, disk), disk);
+  });
 });
 
 describe('a request is refused, or its answer never comes', () => {
   const refusals: readonly (readonly [kind: 'send' | 'sendOffsets' | 'end', when: 'before' | 'after', code: ErrorCode])[] = [
     ['send', 'before', 'ERR_TRANSACTION_ABORTABLE'], // [48], [120]
     ['sendOffsets', 'before', 'ERR_TRANSACTION_ABORTABLE'],
+    ['end', 'before', 'ERR_TRANSACTION_ABORTABLE'],
     ['send', 'before', 'ERR_PRODUCER_FENCED'], // [47], [90], [49]
     ['sendOffsets', 'before', 'ERR_PRODUCER_FENCED'],
     ['end', 'before', 'ERR_PRODUCER_FENCED'],

@@ -357,7 +357,7 @@ class MemoryProducer implements LogProducer {
       await this.#log.call({ kind: 'end', commit }, () => this.#log.endTransaction(id, commit));
       this.#open = false;
     } catch (error) {
-      this.#broken = true;
+      this.#broken = !MillraceError.is(error) || error.code !== 'ERR_TRANSACTION_ABORTABLE';
       throw error;
     }
   }
