@@ -812,49 +812,50 @@ test('records that were fetched are processed, also when retention overtakes the
   expect(rig.log.visible('out')).toHaveLength(65);
 });
 
+function windowed(retentionMs: number) {
+  const graph = new GraphBuilder();
+  const lineSource = countTopology().nodes.get('lines') as SourceNode;
+  graph.addSource({ ...lineSource });
+  graph.addStore({
+    kind: 'window',
+    name: 'counts',
+    key: serde.string() as never,
+    value: serde.safeInt() as never,
+    windowSizeMs: 1000,
+    retentionMs,
+    duplicates: false,
+    changelog: { config: {} },
+    queryable: true,
+  } as never);
+  graph.addProcessor({
+    name: 'count',
+    parents: ['lines'],
+    stores: ['counts'],
+    onError: undefined,
+    create(context) {
+      const store = context.store('counts') as WindowStore<string, number>;
+      return {
+        process(key) {
+          const count = (store.get(key as string, 1000) ?? 0) + 1;
+          store.put(key as string, count, 1000);
+          context.forward(key, `${key as string}=${count}`);
+        },
+      };
+    },
+  });
+  graph.addSink({
+    name: 'results',
+    parents: ['count'],
+    topic: { name: 'out', internal: false },
+    key: serde.string() as never,
+    value: serde.string() as never,
+  });
+  return graph.build('windows');
+}
+
 test('a store whose retention has changed is rebuilt from its changelog: rows laid out for another one are not read', async () => {
   const disk = new Disk();
   const log = createLog();
-  const windowed = (retentionMs: number) => {
-    const graph = new GraphBuilder();
-    const lineSource = countTopology().nodes.get('lines') as SourceNode;
-    graph.addSource({ ...lineSource });
-    graph.addStore({
-      kind: 'window',
-      name: 'counts',
-      key: serde.string() as never,
-      value: serde.safeInt() as never,
-      windowSizeMs: 1000,
-      retentionMs,
-      duplicates: false,
-      changelog: { config: {} },
-      queryable: true,
-    } as never);
-    graph.addProcessor({
-      name: 'count',
-      parents: ['lines'],
-      stores: ['counts'],
-      onError: undefined,
-      create(context) {
-        const store = context.store('counts') as WindowStore<string, number>;
-        return {
-          process(key) {
-            const count = (store.get(key as string, 1000) ?? 0) + 1;
-            store.put(key as string, count, 1000);
-            context.forward(key, `${key as string}=${count}`);
-          },
-        };
-      },
-    });
-    graph.addSink({
-      name: 'results',
-      parents: ['count'],
-      topic: { name: 'out', internal: false },
-      key: serde.string() as never,
-      value: serde.string() as never,
-    });
-    return graph.build('windows');
-  };
   const first = startRig({ log, disk, topology: windowed(600_000) });
   log.produce('in', 0, lines(3));
   await first.worker.assign(assignmentOf(log, ['0_0']));
@@ -867,6 +868,25 @@ test('a store whose retention has changed is rebuilt from its changelog: rows la
   await second.worker.stop(10_000);
   expect(await second.ended()).toBeUndefined();
   expect(log.visible('out')).toEqual(['a=1', 'b=1', 'c=1', 'a=2', 'b=2', 'c=2']);
+});
+
+test('a store that has become another kind while its changelog is the old one ends the worker with that reason, and what to do', async () => {
+  const log = createLog();
+  const first = startRig({ log });
+  log.produce('in', 0, lines(3));
+  await first.worker.assign(assignmentOf(log, ['0_0']));
+  await until(() => inputAt(first) === 3);
+  await first.worker.stop(10_000);
+  const second = startRig({ log, topology: windowed(600_000) });
+  await second.worker.assign(assignmentOf(log, ['0_0']));
+  expect(await second.ended()).toMatchObject({
+    code: 'ERR_STORE_UNREADABLE',
+    response: 'stop',
+    message: expect.stringMatching(
+      /app-counts-changelog-0 .* none of a window store: .* Most likely 'counts' was a store of another kind .* Give the store another name/,
+    ),
+    where: { store: 'counts' },
+  });
 });
 
 test('a corrupt store without a changelog ends the worker: there is nothing to rebuild it from, and trying again would never end', async () => {

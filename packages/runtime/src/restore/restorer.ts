@@ -3,7 +3,7 @@
 // R1 a job is done when the consumer's *position* has reached its end, never by counting records: markers and aborted records count as passed.
 // R2 rows and the checkpoint that speaks of them are one write batch; restore and settle are the only writers of a store.
 import type { FetchedPartition, LogConsumer, PartitionStart } from '@millrace/client';
-import { type Clock, MillraceError, type Offset, partitionKey, type Timers } from '@millrace/core';
+import { type Clock, explainError, MillraceError, type Offset, partitionKey, type Timers } from '@millrace/core';
 import { type RecordBatchView, RecordReader } from '@millrace/protocol';
 import { putCheckpoint, WriteBatch } from '@millrace/state';
 import type { TaskStore, TaskStores } from '../task/task-stores.ts';
@@ -154,7 +154,7 @@ export class Restorer {
     } catch (error) {
       if (job === undefined) throw error;
       this.#jobs.delete(partitionKey(job.topic, job.partition));
-      job.failed(error);
+      job.failed(isForeignRow(error) ? foreignRow(job, error) : error);
       this.#reassign();
     } finally {
       data.release();
@@ -263,4 +263,19 @@ export class Restorer {
     const etaMs = remaining === 0 ? 0 : passed > 0 ? Math.round((elapsedMs / passed) * remaining) : undefined;
     this.#options.progress({ taskId: job.taskId, store: job.store.spec.name, restored: job.restored, remaining, etaMs });
   }
+}
+
+/** A row of the log that the store's layout cannot be: not the database is damaged (that names its directory), and emptying the store would not help. */
+function isForeignRow(error: unknown): boolean {
+  return MillraceError.is(error) && error.code === 'ERR_STORE_CORRUPT' && error.where.directory === undefined;
+}
+
+function foreignRow({ topic, partition, position, store }: RunningJob, error: unknown): MillraceError {
+  const { name, kind } = store.spec;
+  return new MillraceError(
+    'ERR_STORE_UNREADABLE',
+    `changelog ${topic}-${partition} holds a row before offset ${position} that is none of a ${kind} store: ${explainError(error)}. Most likely '${name}' was a store of another kind when it was written. Give the store another name, or reset the application, so that its changelog begins anew.`,
+    { store: name, topic, partition },
+    error,
+  );
 }
