@@ -1,5 +1,6 @@
 // The options of operators: a name, serdes where bytes are made, where state lives, what is emitted when.
 import type { Duration, Serde } from '@millrace/core';
+import type { Engine } from '@millrace/state';
 import type { ErrorPolicy, KeyValueHandle, SessionHandle, VersionedHandle, WindowHandle } from '@millrace/topology';
 import type { Partitioner, Present } from './callbacks.ts';
 import type { JoinWindow } from './join-window.ts';
@@ -77,6 +78,8 @@ export interface StreamJoinSettings<K, V, VO, R> extends KeyedOptions<K, V> {
   readonly result?: Serde<R>;
   /** True (default): the buffers are logged. False: they are lost with their disk. */
   readonly changelog?: boolean;
+  /** Where the buffers lie: the app's engine unless given. */
+  readonly engine?: Engine;
   /**
    * Buffers of your own for this side and for the other, both or neither: window stores with `duplicates`, a `windowSize` of before + after and a
    * `retention` of that + grace.

@@ -109,7 +109,7 @@ export {
 } from '@millrace/dsl';
 export { COMPRESSIONS, type CompressionCodec, registerCodec } from '@millrace/protocol';
 export type { AppEvent, AppState, ErrorPolicies, Feed, FeedObserver, FeedOptions, Subscription, Tuning } from '@millrace/runtime';
-export type { Entry, KeyValueStore, Range, Rows, SessionStore, TimeRange, Version, VersionedStore, WindowStore } from '@millrace/state';
+export type { Engine, Entry, KeyValueStore, Range, Rows, SessionStore, StoreEngine, TimeRange, Version, VersionedStore, WindowStore } from '@millrace/state';
 export {
   type DeadLetter,
   deadLetter,

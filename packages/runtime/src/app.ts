@@ -4,10 +4,11 @@
 import { createHash } from 'node:crypto';
 import { type ConnectionOptions, createAdmin, createConsumer, createGroupMember, type LogAdmin } from '@millrace/client';
 import { type ErasedSerde, explainError, type Logger, MetricRegistry, type MetricSnapshot, MillraceError, type Ports, type Threads } from '@millrace/core';
+import type { ByteStoreEngine } from '@millrace/state';
 import { type ErrorDecision, type Failure, hasPatterns, resolvePatterns, type Topology } from '@millrace/topology';
 import { BufferGauges } from './buffer-gauges.ts';
 import { waitUntilDrained } from './drain.ts';
-import { type ChosenEngine, chooseEngine, type EngineCandidate } from './engines.ts';
+import { type ChosenEngine, chooseEngine, chooseStoreEngines, type EngineCandidate, engineOf, type NamedEngines } from './engines.ts';
 import { failureFromWire } from './failure-wire.ts';
 import { type Feed, Publisher } from './feed.ts';
 import { GLOBAL_TASK } from './global/global-rows.ts';
@@ -81,6 +82,9 @@ export function createRunningApp(topology: Topology, options: AppOptions, enviro
 
 interface InstanceNeeds extends Pick<Parts, 'directory' | 'databases' | 'admin' | 'globals'> {
   readonly engine: ChosenEngine;
+  /** Of the tasks: the app's, or several. */
+  readonly taskEngine: ByteStoreEngine;
+  readonly storeEngines: NamedEngines;
   readonly connection: ConnectionOptions;
   readonly threads: Threads;
   readonly matched: ReadonlyMap<string, number>;
@@ -165,12 +169,15 @@ class AppOnInstance implements RunningApp {
     let globals: KeptGlobals | undefined;
     try {
       const engine = await chooseEngine(settings.engine, engines, this.#log);
+      const storeEngines = await chooseStoreEngines(this.#topology, engines, this.#log);
+      const named = new Map([...storeEngines].map(([name, chosen]) => [name, chosen.engine]));
+      const taskEngine = engineOf(this.#topology, engine.engine, named);
       const connection = this.#connection(directory.instanceId);
       admin = createAdmin(connection, {}, ports);
       const { matched } = await prepareTopics(this.#topology, settings, admin); // a missing topic is told at start, not in the first rebalance
       const databases = createTaskDatabases({
         topology: this.#topology,
-        engine: engine.engine,
+        engine: taskEngine,
         directory,
         cacheBytes: 16 * 1024 * 1024,
         nowMs: () => ports.clock.nowMs(),
@@ -198,7 +205,7 @@ class AppOnInstance implements RunningApp {
         databases,
         admin,
         globals,
-        instance: this.#createInstance({ directory, databases, admin, engine, connection, threads, globals, matched }),
+        instance: this.#createInstance({ directory, databases, admin, engine, taskEngine, storeEngines, connection, threads, globals, matched }),
       };
     } catch (error) {
       await globals?.close();
@@ -213,7 +220,7 @@ class AppOnInstance implements RunningApp {
     return { ...rest, brokers: this.#environment.brokers, clientId: clientId ?? `${this.#settings.applicationId}-${instanceId}` };
   }
 
-  #createInstance({ directory, databases, admin, engine, connection, threads, globals, matched }: InstanceNeeds): Instance {
+  #createInstance({ directory, databases, admin, engine, taskEngine, storeEngines, connection, threads, globals, matched }: InstanceNeeds): Instance {
     const { ports } = this.#environment;
     const settings = this.#settings;
     const topologyText = JSON.stringify(this.#topology.toJSON());
@@ -229,6 +236,7 @@ class AppOnInstance implements RunningApp {
       guarantee: settings.guarantee,
       connection,
       engine: engine.source,
+      storeEngines: [...storeEngines].map(([wanted, { source }]) => ({ ...source, wanted })),
       timing: settings.timing,
       globals: globals?.database.ticket,
       errors: Object.fromEntries(
@@ -248,7 +256,7 @@ class AppOnInstance implements RunningApp {
       address: () => settings.advertise ?? this.#environment.address(),
       startWorker: (index, events, abandoned) =>
         settings.workers === 0
-          ? startInlineWorker(blueprint(index), this.#topology, settings.errors, engine.engine, ports, events)
+          ? startInlineWorker(blueprint(index), this.#topology, settings.errors, taskEngine, ports, events)
           : startThreadWorker(blueprint(index), threads, events, abandoned),
       createMember: (hooks) =>
         createGroupMember(

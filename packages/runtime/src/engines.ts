@@ -1,7 +1,8 @@
 // Which store engine an instance uses: what is asked for, what is installed, what loads here (design D9).
 // Never: imports an engine package by name. The caller says where each one may be found.
 import { explainError, type Logger, MillraceError } from '@millrace/core';
-import { type ByteStoreEngine, memoryEngine } from '@millrace/state';
+import { type ByteStoreEngine, byteStoreEngineOf, memoryEngine, mixedEngine } from '@millrace/state';
+import type { Topology } from '@millrace/topology';
 import type { EngineSource } from './worker-messages.ts';
 
 /** An engine that may be installed. */
@@ -52,6 +53,27 @@ export async function chooseEngine(wanted: 'auto' | 'rocksdb' | 'lmdb' | 'memory
     );
   log.warn({}, `no durable state engine loads here (${reasons.join('; ')}): stores are kept in memory and rebuilt from their changelogs at every start`);
   return { engine: memoryEngine, source: { name: 'memory', module: undefined } };
+}
+
+/** Engines by the names that stores of the topology ask for. */
+export type NamedEngines = ReadonlyMap<string, ChosenEngine>;
+
+/** Throws ERR_ENGINE_UNAVAILABLE for one that is asked for by name and does not load. */
+export async function chooseStoreEngines(topology: Topology, candidates: readonly EngineCandidate[], log: Logger): Promise<NamedEngines> {
+  const chosen = new Map<string, ChosenEngine>();
+  for (const { engine } of topology.stores.values())
+    if (typeof engine === 'string' && !chosen.has(engine)) chosen.set(engine, await chooseEngine(engine, candidates, log));
+  return chosen;
+}
+
+/** The engine of a whole instance: the app's, and beside it those of stores that have one of their own. */
+export function engineOf(topology: Topology, app: ByteStoreEngine, named: ReadonlyMap<string, ByteStoreEngine>): ByteStoreEngine {
+  const byStore = new Map<string, ByteStoreEngine>();
+  for (const { name, engine } of topology.stores.values()) {
+    const own = engine === undefined ? undefined : typeof engine === 'string' ? named.get(engine) : byteStoreEngineOf(engine);
+    if (own !== undefined && own !== app) byStore.set(name, own);
+  }
+  return byStore.size === 0 ? app : mixedEngine(app, byStore);
 }
 
 async function tryEngine(candidate: EngineCandidate): Promise<ChosenEngine | string> {

@@ -85,7 +85,7 @@ export function createReadFacade(topology: Topology, applicationId: string, part
       const here = parts();
       if (spec === undefined || here === undefined) return [];
       const database = taskId === GLOBAL_TASK ? here.globals?.database : here.databases.get(taskId);
-      if (database !== undefined) return readStore(database, spec, query);
+      if (database !== undefined && database.holds?.(store) !== false) return readStore(database, spec, query);
       return (await here.instance.hostOf(taskId)?.read({ taskId, store, query })) ?? [];
     },
   };

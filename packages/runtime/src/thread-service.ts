@@ -1,8 +1,9 @@
 // The worker's end of a thread, real or simulated: makes the worker from the blueprint it was spawned with and serves the main thread.
 // Owns: the order of start (requests that come early wait).  Never: reaches the machine but through its ports.
 import { errorToWire, type Ports, type ThreadSide } from '@millrace/core';
-import type { ByteStoreEngine } from '@millrace/state';
+import { type ByteStoreEngine, memoryEngine } from '@millrace/state';
 import type { Topology } from '@millrace/topology';
+import { engineOf } from './engines.ts';
 import { serveWorker } from './worker-assembly.ts';
 import type { FromWorker, ToWorker, WorkerBlueprint } from './worker-messages.ts';
 
@@ -24,7 +25,9 @@ export async function serveThread({ side, loadTopology, ports, engine }: ThreadS
   side.onMessage((message) => receive(message as ToWorker));
   try {
     const topology = await loadTopology(blueprint.module);
-    const server = await serveWorker({ blueprint, topology, errors: blueprint.errors, ports, engine, say });
+    // Handed in: what stores ask for by name is that engine too, or memory.
+    const own = engine === undefined ? undefined : engineOf(topology, engine, new Map([['memory', memoryEngine]]));
+    const server = await serveWorker({ blueprint, topology, errors: blueprint.errors, ports, engine: own, say });
     receive = server.receive;
     say({ kind: 'ready' });
     for (const message of early) receive(message);

@@ -5,7 +5,7 @@ import { type Clock, errorToWire, explainError, type Logger, MillraceError, type
 import { BatchPool } from '@millrace/protocol';
 import { type ByteStoreEngine, type Database, META_STORE, memoryEngine } from '@millrace/state';
 import { isDeadLetter, type Topology } from '@millrace/topology';
-import { loadEngine } from './engines.ts';
+import { engineOf, loadEngine } from './engines.ts';
 import { createFailureGate, failureToWire } from './failure-wire.ts';
 import { GLOBAL_TASK, GlobalRows } from './global/global-rows.ts';
 import { globalViews } from './global/global-view.ts';
@@ -42,7 +42,7 @@ export async function serveWorker(options: AssemblyOptions): Promise<WorkerServe
       `module ${blueprint.module ?? ''} gives worker threads another topology than the one that was started: ${firstDifference(blueprint.topologyText, mine)}. Export the very topology you run as the module's default, and build it from the same values in every thread (environment variables are the same; arguments of a call are not).`,
     );
   }
-  const engine = options.engine ?? (await loadEngine(blueprint.engine));
+  const engine = options.engine ?? (await loadEngines(blueprint, topology));
   const seats = new SeatPlans(engine, topology);
   const globals = await openGlobals(options, engine);
   const worker = createWorker(
@@ -60,6 +60,14 @@ export async function serveWorker(options: AssemblyOptions): Promise<WorkerServe
   const ended = worker.run().finally(() => globals?.close());
   const databaseOf = (taskId: string): Database | undefined => (taskId === GLOBAL_TASK ? globals?.database : worker.databaseOf(taskId));
   return { ended, receive: (message) => void answer({ worker, seats, topology, databaseOf, say }, message) };
+}
+
+/** In a thread of its own: the app's engine and those of single stores, each loaded here. */
+async function loadEngines({ engine, storeEngines }: WorkerBlueprint, topology: Topology): Promise<ByteStoreEngine> {
+  const app = await loadEngine(engine);
+  const named = new Map<string, ByteStoreEngine>();
+  for (const source of storeEngines) named.set(source.wanted, source.module === engine.module ? app : await loadEngine(source));
+  return engineOf(topology, app, named);
 }
 
 function workerPorts(options: AssemblyOptions, seats: SeatPlans) {

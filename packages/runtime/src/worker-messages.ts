@@ -29,6 +29,8 @@ export interface WorkerBlueprint {
   readonly guarantee: 'exactly-once' | 'at-least-once';
   readonly connection: ConnectionOptions;
   readonly engine: EngineSource;
+  /** Engines that stores ask for by name, where they are not the app's. */
+  readonly storeEngines: readonly (EngineSource & { readonly wanted: string })[];
   readonly timing: WorkerTiming;
   /** The database of global stores, kept by the main thread; undefined: there are none, or the worker keeps its own (memory engine). */
   readonly globals: DatabaseTicket | undefined;

@@ -37,6 +37,10 @@ export interface OpenDatabase extends Database {
 export interface Database {
   /** Longest key of a row, bytes; any unless given. */
   readonly keyBytesMax?: number | undefined;
+  /** The same where stores lie in different engines. */
+  keyBytesMaxOf?(store: string): number | undefined;
+  /** False: a store of the task that another thread holds. True unless given. */
+  holds?(store: string): boolean;
   store(name: string): ByteStore;
   /** Applies the batch atomically over all its stores. Throws ERR_STORE_IO (disk full …) with nothing applied. */
   write(batch: WriteBatch): void;

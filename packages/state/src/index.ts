@@ -16,6 +16,7 @@ export { checksum32 } from './checksum.ts';
 export { clearStore } from './clear-store.ts';
 export { type EngineSuite, engineConformance } from './conformance.ts';
 export { memoryEngine, openMemoryDatabase } from './memory-byte-store.ts';
+export { mixedEngine } from './mixed-engine.ts';
 export {
   type KeyValueReadView,
   keyValueView,
@@ -30,6 +31,7 @@ export {
 export { ownBounds, type ScanBounds, scanBounds } from './scan-bounds.ts';
 export { StagedEntry } from './staged-entry.ts';
 export type { ChangelogSink, StagedStore, StoreMemory } from './staged-store.ts';
+export { byteStoreEngineOf, checkEngine, type Engine, type StoreEngine, storeEngine } from './store-engine.ts';
 export type { Entry, KeyValueStore, Range, Rows, SessionStore, TimeRange, Version, VersionedStore, WindowStore, Written } from './stores/contract.ts';
 export { ExpiringStore } from './stores/expiring-store.ts';
 export { type KeyValueStoreOptions, StagedKeyValueStore } from './stores/key-value-store.ts';

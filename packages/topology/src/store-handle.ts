@@ -1,6 +1,7 @@
 // Store handles: the value a user declares to name state, and the typed tag by which operators, tasks and queries find it.
 // A handle is inert: importing it costs nothing, and two apps may use the same one.
 import { type Duration, durationMs, type ErasedSerde, MillraceError, type Serde } from '@millrace/core';
+import { checkEngine, type Engine } from '@millrace/state';
 import { checkName, topologyError } from './validate.ts';
 
 /** Settings of a Kafka topic by their Kafka names. */
@@ -15,6 +16,8 @@ export interface StoreOptions<K, V> {
   readonly changelog?: boolean | { readonly config: Overrides };
   /** True (default): readable over HTTP. */
   readonly queryable?: boolean;
+  /** Where this store lies: the app's engine unless given. Stores of one task may lie in different ones. In tests all lie in memory. */
+  readonly engine?: Engine;
 }
 export interface KeyValueOptions<K, V> extends StoreOptions<K, V> {
   /**
@@ -66,6 +69,7 @@ export interface StoreDeclaration extends StoreHandle {
   readonly value: ErasedSerde;
   readonly changelog: false | { readonly config: Readonly<Record<string, string>> };
   readonly queryable: boolean;
+  readonly engine: Engine | undefined;
   /** Window and session stores: undefined means what the windows need. */
   readonly retentionMs: number | undefined;
   /** Window stores that a processor keeps. */
@@ -128,6 +132,7 @@ function declare<Kind extends StoreKind, K, V, N extends string>(
 ): TypedHandle<Kind, K, V, N> {
   checkName(name, 'store');
   checkSerdes(kind, name, options);
+  checkEngine(options.engine, `store ${name}`);
   const logged = options.changelog ?? true;
   const declaration: StoreDeclaration & StoreHandle<Kind, N> = Object.freeze({
     kind,
@@ -136,6 +141,7 @@ function declare<Kind extends StoreKind, K, V, N extends string>(
     value: options.value,
     changelog: logged === false ? false : { config: settings(logged === true ? {} : logged.config) },
     queryable: options.queryable ?? true,
+    engine: options.engine,
     retentionMs: shape.retentionMs,
     entriesMax: shape.entriesMax,
     ttlMs: shape.ttlMs,

@@ -1,5 +1,6 @@
 // A store as declared: shape, serdes, time limits, changelog. What the runtime opens and what the query layer reads.
 import type { ErasedSerde, RecordHeaders } from '@millrace/core';
+import type { Engine } from '@millrace/state';
 
 interface StoreSpecBase {
   readonly name: string;
@@ -10,6 +11,8 @@ interface StoreSpecBase {
   /** A source topic that serves as changelog (the store of an unchanged `table()`); its name as read. */
   readonly sourceTopic?: string | undefined;
   readonly queryable: boolean;
+  /** The app's unless given. */
+  readonly engine?: Engine | undefined;
 }
 
 /** Latest value per key, with its timestamp. */

@@ -69,6 +69,7 @@ function storeToJson(store: StoreSpec): object {
     changelog: store.changelog,
     sourceTopic: store.sourceTopic ?? null,
     queryable: store.queryable,
+    ...(store.engine === undefined ? {} : { engine: typeof store.engine === 'string' ? store.engine : store.engine.name }),
   };
 }
 

@@ -101,6 +101,8 @@ export function onlyStore(what: string, spec: ErasedProcessorSpec): StoreDeclara
 /** A store that is restored from its source topic would bring back what it had let go. */
 function refuseBound(what: string, declared: StoreDeclaration | undefined): void {
   const option = declared?.entriesMax !== undefined ? 'entriesMax' : declared?.ttlMs !== undefined ? 'ttl' : undefined;
+  if (declared?.engine !== undefined)
+    throw topologyError(`${what} lies where the app's engine says, but store "${declared.name}" has { engine }. Leave it out.`, { store: declared.name });
   if (declared === undefined || option === undefined) return;
   throw topologyError(`${what} keeps every row of its topic, but store "${declared.name}" has { ${option} }. Leave it out, or read the topic with t.table().`, {
     store: declared.name,

@@ -95,6 +95,7 @@ export function keyValueSpec(
     changelog,
     queryable,
     sourceTopic,
+    engine: store.declared?.engine,
     entriesMax: store.declared?.entriesMax,
     ttlMs: store.declared?.ttlMs,
   });
@@ -123,6 +124,7 @@ export function windowSpec(
     value: draft.valueSerde(value),
     changelog,
     queryable,
+    engine: store.declared?.engine,
     windowSizeMs: windows.sizeMs,
     retentionMs,
     duplicates: false,
@@ -138,7 +140,16 @@ export function sessionSpec(
 ): SessionSpec {
   const { changelog, queryable } = store;
   const retentionMs = retentionOf(store, windows.gapMs + windows.graceMs, 'sessions (gap + grace)');
-  return Object.freeze({ kind: 'session', name: store.name, key: draft.keySerde(key), value: draft.valueSerde(value), changelog, queryable, retentionMs });
+  return Object.freeze({
+    kind: 'session',
+    name: store.name,
+    key: draft.keySerde(key),
+    value: draft.valueSerde(value),
+    changelog,
+    queryable,
+    engine: store.declared?.engine,
+    retentionMs,
+  });
 }
 
 function retentionOf(store: StoreDraft, needed: number, what: string): number {
@@ -161,7 +172,8 @@ export function ownWindowSpec(draft: PlanDraft, declared: StoreDeclaration): Win
       { store: name },
     );
   }
-  const shared = { name, key: draft.keySerde(declared.key), value: draft.valueSerde(declared.value), changelog, queryable, retentionMs };
+  const { engine } = declared;
+  const shared = { name, key: draft.keySerde(declared.key), value: draft.valueSerde(declared.value), changelog, queryable, engine, retentionMs };
   if (!isWindow) return Object.freeze({ kind: 'session', ...shared });
   return Object.freeze({ kind: 'window', ...shared, windowSizeMs: windowSizeMs as number, duplicates: declared.duplicates ?? false });
 }

@@ -1,6 +1,7 @@
 // Adds a join of two streams to the plan: for each side a buffer node and a join node, one node where both come together, the stores between
 // them (semantics 2.4 to 2.6, 10.1). The last one also says how the join looks when both sides are one stream (plan/passes/self-join.ts).
 import type { Duration, ErasedSerde } from '@millrace/core';
+import { checkEngine, type Engine } from '@millrace/state';
 import { checkName, type StoreHandle, type StoreSpec, storeDeclaration, topologyError } from '@millrace/topology';
 import type { ErasedJoiner } from '../erased.ts';
 import { type JoinWindow, type JoinWindowSettings, joinWindowSettings } from '../join-window.ts';
@@ -21,6 +22,7 @@ export type StreamJoinOptionsErased = ErasedOptions &
   JoinWindow & {
     readonly grace: Duration;
     readonly otherValue?: ErasedSerde;
+    readonly engine?: Engine;
     readonly result?: ErasedSerde;
     readonly changelog?: boolean;
     readonly storeName?: string;
@@ -103,7 +105,9 @@ function addStores(draft: PlanDraft, names: JoinNames, facts: StoreFacts): void 
   const shared = {
     changelog: options.changelog === false ? (false as const) : { config: {} },
     queryable: false,
+    engine: options.engine,
   };
+  checkEngine(options.engine, 'a join of streams');
   const key = draft.keySerde(facts.key);
   const left = draft.valueSerde(facts.left);
   const right = draft.valueSerde(facts.right);
@@ -111,7 +115,7 @@ function addStores(draft: PlanDraft, names: JoinNames, facts: StoreFacts): void 
   const retentionMs = Math.min(sizeMs + window.graceMs, Number.MAX_SAFE_INTEGER);
   checkBuffers(options, sizeMs, retentionMs);
   const buffer = (name: string, value: ErasedSerde, given: StoreHandle | undefined): StoreSpec => {
-    const logging = given === undefined ? shared : { ...shared, changelog: ownBufferChangelog(given) };
+    const logging = given === undefined ? shared : { ...shared, changelog: ownBufferChangelog(given), engine: storeDeclaration(given).engine };
     return Object.freeze({ kind: 'window', name, key, value, ...logging, windowSizeMs: sizeMs, retentionMs, duplicates: true, logsHeaders: true });
   };
   draft.addStore(names.thisStore, () => buffer(names.thisStore, left, options.thisStore));

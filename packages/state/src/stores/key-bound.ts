@@ -4,7 +4,7 @@ import type { Database } from '../byte-store.ts';
 
 /** Throws ERR_RECORD_TOO_LARGE for a row key that is too long. `extraBytes`: what the layout adds to the bytes that are asked about. */
 export function keyBound(database: Database, store: string, extraBytes = 0): (key: Uint8Array) => void {
-  const { keyBytesMax } = database;
+  const keyBytesMax = database.keyBytesMaxOf === undefined ? database.keyBytesMax : database.keyBytesMaxOf(store);
   if (keyBytesMax === undefined) return () => {};
   return (key) => {
     if (key.length + extraBytes <= keyBytesMax) return;
