@@ -67,6 +67,9 @@ const KNOWN: readonly Known[] = [
     row: 'A subscription that changes while partitions are still to be given up',
     matches: ({ api, path, ours }) => api === 'ConsumerGroupHeartbeat' && path === 'assignment' && ours === null,
   },
+  { row: 'Finalized features', matches: ({ api, theirs }) => api === 'UpdateFeatures' && theirs === 0 },
+  { row: 'The same thing twice in a request', matches: ({ path, request }) => path === 'protocolName' && hasTwins(request) },
+  { row: 'A group whose first request was refused', matches: ({ api, ours, theirs }) => api === 'JoinGroup' && ours === 25 && theirs === 23 },
   { row: 'An exception inside', matches: (place) => isCode(place) && place.theirs === UNKNOWN_SERVER_ERROR },
   { row: 'A value outside its range', matches: ({ api, theirs }) => api.endsWith('Acls') && theirs === 'closed' },
   {
