@@ -169,6 +169,8 @@ test('more rows than go at once are gone for every read, and go one after anothe
 });
 
 test('where it cannot be, it is refused', () => {
+  expect(() => store.versioned('none', { ...text, history: '1 day', ttl: '1 day' } as never)).toThrow(/no option "ttl"; it takes .*history/);
+  expect(() => store.keyValue('none', { ...text, tll: '1 day' } as never)).toThrow(expect.objectContaining({ code: 'ERR_OPTION' }));
   expect(() => store.keyValue('none', { ...text, ttl: 0 })).toThrow(expect.objectContaining({ code: 'ERR_OPTION' }));
   expect(() => topology('global', (t) => void t.globalTable(users, { store: rows }))).toThrow(/ttl/);
   expect(() => topology('joined', (t) => void t.table(users).join(t.table(texts), (a, b) => a + b, { store: rows }))).toThrow(/ttl/);

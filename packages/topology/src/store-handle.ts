@@ -132,6 +132,7 @@ function declare<Kind extends StoreKind, K, V, N extends string>(
 ): TypedHandle<Kind, K, V, N> {
   checkName(name, 'store');
   checkSerdes(kind, name, options);
+  checkNames(kind, name, options);
   checkEngine(options.engine, `store ${name}`);
   const logged = options.changelog ?? true;
   const declaration: StoreDeclaration & StoreHandle<Kind, N> = Object.freeze({
@@ -150,6 +151,24 @@ function declare<Kind extends StoreKind, K, V, N extends string>(
     duplicates: shape.duplicates,
   });
   return declaration; // '~types' is a tag for the compiler and never there
+}
+
+const SHARED_OPTIONS = ['key', 'value', 'changelog', 'queryable', 'engine'];
+const OPTIONS: Readonly<Record<StoreKind, readonly string[]>> = {
+  keyValue: [...SHARED_OPTIONS, 'entriesMax', 'ttl'],
+  window: [...SHARED_OPTIONS, 'retention', 'windowSize', 'duplicates'],
+  session: [...SHARED_OPTIONS, 'retention'],
+  versioned: [...SHARED_OPTIONS, 'history'],
+};
+
+/** What types refuse, for those who write without them: an option that means nothing here would be taken for granted. */
+function checkNames(kind: StoreKind, name: string, options: object): void {
+  const unknown = Object.keys(options).find((option) => !OPTIONS[kind].includes(option));
+  if (unknown === undefined) return;
+  throw new MillraceError('ERR_OPTION', `store.${kind}('${name}') has no option ${JSON.stringify(unknown)}; it takes ${OPTIONS[kind].join(', ')}.`, {
+    store: name,
+    option: unknown,
+  });
 }
 
 function checkSerdes(kind: StoreKind, name: string, options: object | undefined): void {
