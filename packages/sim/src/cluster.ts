@@ -2,20 +2,27 @@
 // Owns: what the seed decides about its shape, start and end.  Never: judges what came out.
 import { type ConnectionOptions, createAdmin, createConsumer, type LogAdmin } from '@millrace/client';
 import { type Chance, MillraceError, seededChance, sleep, type Timers, virtualTime } from '@millrace/core';
+import type { AppOptions } from '@millrace/runtime';
 import type { Database } from '@millrace/state';
 import { matchTopics, resolvePatterns, type Topology } from '@millrace/topology';
+import type { FaultRates } from './faults.ts';
 import { ForeignWriter } from './foreign-writer.ts';
 import { type RawTopic, readTopics } from './log-reader.ts';
 import { Machine } from './machine.ts';
 import { BROKER_ADDRESS, BrokerMember, type Ground, InstanceMember, type InstanceOptions, portsOf } from './members.ts';
 import { Inputs } from './sim-input.ts';
-import { SimNetwork } from './sim-network.ts';
+import { OBSERVER_HOST, SimNetwork } from './sim-network.ts';
 import { SimProcess, type World } from './sim-process.ts';
 import { Trace } from './trace.ts';
 
 /** 2024-01-01, the hour at which every simulation begins. */
 export const START_MS = Date.UTC(2024, 0, 1);
 const RETRY_MS = 200;
+/** Of the transaction timeout: a cluster whose markers take longer than that commits nothing. */
+const MARKER_DELAY_SHARES = [0.01, 0.4];
+const ID_EXPIRATIONS_MS = [500, 2000];
+
+type Tuning = NonNullable<AppOptions['tuning']>;
 
 export interface ClusterOptions {
   readonly seed: number;
@@ -23,6 +30,10 @@ export interface ClusterOptions {
   readonly workers: number;
   readonly partitions: number;
   readonly guarantee: 'exactly-once' | 'at-least-once';
+  /** Of these, what holds all the time (CONDITIONS) is set up here. */
+  readonly faults: FaultRates;
+  /** In place of what the seed draws. */
+  readonly tuning?: Tuning | undefined;
 }
 
 export class Cluster {
@@ -40,6 +51,8 @@ export class Cluster {
   readonly durable: boolean;
   readonly sessionTimeoutMs: number;
   readonly transactionTimeoutMs: number;
+  /** How long after its answer the markers of a transaction are written. */
+  readonly markerDelayMs: number;
   readonly #options: ClusterOptions;
   readonly #observer: SimProcess;
   readonly #observerPorts: ReturnType<typeof portsOf>;
@@ -53,12 +66,18 @@ export class Cluster {
     this.world = { time, chance, trace: new Trace(() => time.clock.monotonicMs()) };
     this.network = new SimNetwork(this.world, seededChance(chance.integer(2 ** 32)));
     const ground: Ground = { world: this.world, network: this.network };
+    const { faults } = options;
     this.durable = chance.integer(2) === 0;
     this.sessionTimeoutMs = pick(chance, [1500, 3000, 6000]);
     this.transactionTimeoutMs = pick(chance, [2000, 5000, 10_000]);
+    this.markerDelayMs = (faults.slowMarkers ?? 0) > 0 ? pick(chance, MARKER_DELAY_SHARES) * this.transactionTimeoutMs : 0;
     this.broker = new BrokerMember(ground, {
       fsync: this.durable ? 'perBatchGroup' : 'never',
       autoCreateTopics: false,
+      transactions: {
+        markerDelayMs: this.markerDelayMs,
+        ...((faults.forgottenIds ?? 0) > 0 ? { idExpirationMs: pick(chance, ID_EXPIRATIONS_MS), expirationIntervalMs: 250 } : {}),
+      },
       limits: { compactionCheckMs: pick(chance, [500, 15_000]) },
     });
     const app: InstanceOptions = {
@@ -70,9 +89,11 @@ export class Cluster {
       tuning: {
         sessionTimeout: this.sessionTimeoutMs,
         transactionTimeout: this.transactionTimeoutMs,
-        taskTimeout: 30_000,
+        taskTimeout: pick(chance, [30_000, 300_000]),
         metadataRefresh: 1000,
         purgeInterval: pick(chance, [500, 30_000]),
+        fetchBytesMax: pick(chance, [65_536, 1_048_576]),
+        ...options.tuning,
       },
     };
     const fixed = chance.integer(4) === 0;
@@ -81,8 +102,8 @@ export class Cluster {
     this.instances = groupsOf(options.workers, chance).map((workers, index) => make(index, workers));
     this.spare = make(this.instances.length, chance.integer(3));
     this.spare.wanted = false;
-    this.#observer = new SimProcess(this.world, 'observer', 'observer');
-    this.#observerPorts = portsOf(ground, new Machine('observer', chance), this.#observer);
+    this.#observer = new SimProcess(this.world, OBSERVER_HOST, OBSERVER_HOST);
+    this.#observerPorts = portsOf(ground, new Machine(OBSERVER_HOST, chance), this.#observer);
     this.admin = createAdmin(this.connection('admin'), {}, this.#observerPorts);
     this.inputs = new Inputs(this.#observer, this.#observerPorts, this.connection('generator'), options.partitions);
     this.foreign = new ForeignWriter(this.inputs, this.connection('foreign'), this.#observerPorts);

@@ -26,10 +26,21 @@ export const FAULTS = [
   'slowDisks',
   'clockJumps',
   'foreignTransactions',
+  'wrongAnswers',
+  'movedCoordinators',
+  'movedLeaders',
+  'narrowLines',
+  'frozenClocks',
+  'absentBrokers',
+  'slowMarkers',
+  'forgottenIds',
 ] as const;
 export type Fault = (typeof FAULTS)[number];
 /** Expected count per virtual minute; what is not named does not happen. */
 export type FaultRates = { readonly [F in Fault]?: number };
+
+/** Those that hold all the time; their rate says no more than that they do. */
+const CONDITIONS: ReadonlySet<Fault> = new Set(['slowMarkers', 'forgottenIds']);
 
 /** Requests whose loss or delay has its own answer in the client or the worker. */
 const API_KEYS = [0, 1, 8, 9, 10, 11, 12, 13, 14, 22, 24, 25, 26, 26, 28, 28] as const;
@@ -39,6 +50,10 @@ const HELD_KEYS = [26, 26, 26, 28, 28, 24, 25, 0, 9, 11, 12, 14] as const;
 const CLOCK_JUMP_MS_MAX = 1_500_000;
 /** A crash comes before one of the next this many effects. */
 const EFFECTS_MAX = 400;
+/** A broker that is absent stays so for longer than any timeout, and than the faults last. */
+const ABSENT_MS = { least: 60_000, spread: 10_000 };
+const MOVE_MS_MAX = 5000;
+const NARROW_MS_MAX = 8000;
 
 export interface Victims {
   readonly world: World;
@@ -61,18 +76,22 @@ export class Nemesis {
   readonly #chance: Chance;
   #stopped = false;
   readonly #undo = new Set<() => void>();
+  /** Faults that outlast the others. */
+  readonly #outlasting = new Set<Promise<void>>();
 
   constructor(victims: Victims, rates: FaultRates, chance: Chance) {
     this.#victims = victims;
     this.#chance = chance;
     for (const fault of FAULTS) {
       const rate = rates[fault] ?? 0;
-      if (rate > 0) this.#next(fault, 60_000 / rate);
+      if (CONDITIONS.has(fault)) {
+        if (rate > 0) this.counts[fault] = 1;
+      } else if (rate > 0) this.#next(fault, 60_000 / rate);
     }
   }
 
-  /** No more faults, and everything that was broken works again. */
-  stop(): void {
+  /** No more faults; resolves when everything that was broken works again. */
+  async stop(): Promise<void> {
     this.#stopped = true;
     for (const undo of [...this.#undo]) undo();
     const { network, broker, instances, spare } = this.#victims;
@@ -82,7 +101,9 @@ export class Nemesis {
       member.process?.thaw();
       member.machine.faults.refuses = undefined;
       member.machine.faults.slowMs = 0;
+      member.process?.share.releaseWallClock();
     }
+    await Promise.all(this.#outlasting);
   }
 
   #next(fault: Fault, meanMs: number): void {
@@ -187,6 +208,33 @@ export class Nemesis {
         process.share.jumpWallClock(byMs);
         return;
       }
+      case 'frozenClocks': {
+        const process = (this.#chance.integer(4) === 0 ? broker : victim).process;
+        note(process?.name ?? 'nobody');
+        process?.share.holdWallClock();
+        this.#undoLater(this.#chance.float() * 4000, () => process?.share.releaseWallClock());
+        return;
+      }
+      case 'absentBrokers':
+        this.#absent(note);
+        return;
+      case 'narrowLines':
+        this.#narrow(victim, note);
+        return;
+      case 'wrongAnswers':
+        note(network.refuseNext(this.#chance));
+        return;
+      case 'movedCoordinators':
+      case 'movedLeaders': {
+        const what = fault === 'movedLeaders' ? 'leaders' : 'coordinators';
+        note(what);
+        network.move(what, this.#chance);
+        this.#undoLater(this.#chance.float() * MOVE_MS_MAX, () => network.moved(what));
+        return;
+      }
+      case 'slowMarkers':
+      case 'forgottenIds':
+        return; // see CONDITIONS
     }
   }
 
@@ -246,6 +294,37 @@ export class Nemesis {
     this.#undoLater(this.#chance.float() * 2 * sessionTimeoutMs, () => {
       for (const [from, to] of chosen) network.unblock(from, to);
     });
+  }
+  /** Killed, and nobody starts it for a minute. */
+  #absent(note: (what: string) => void): void {
+    const { broker, world } = this.#victims;
+    if (!broker.wanted) return;
+    const forMs = ABSENT_MS.least + this.#chance.float() * ABSENT_MS.spread;
+    note(`${Math.round(forMs)} ms`);
+    broker.wanted = false;
+    broker.process?.end('killed');
+    this.#outlasting.add(
+      new Promise((resolve) => {
+        world.time.timers.after(forMs, () => {
+          broker.wanted = true;
+          broker.start();
+          resolve();
+        });
+      }),
+    );
+  }
+  /** What comes to an instance comes slowly, and if its disk is lost as well it has all of its state to fetch. */
+  #narrow(victim: InstanceMember, note: (what: string) => void): void {
+    const bytesPerMs = 4 + this.#chance.float() * 60;
+    const loses = this.#chance.integer(2) === 0;
+    note(`${victim.name} ${bytesPerMs.toFixed(1)} bytes/ms${loses ? ', its disk is lost' : ''}`);
+    const { network } = this.#victims;
+    network.narrow(victim.name, bytesPerMs);
+    if (loses) {
+      victim.process?.onEnd(() => victim.machine.loseDisk());
+      victim.process?.end('killed');
+    }
+    this.#undoLater(this.#chance.float() * NARROW_MS_MAX, () => network.narrow(victim.name, 0));
   }
   #slowBroker(note: (what: string) => void): void {
     const { network, broker } = this.#victims;

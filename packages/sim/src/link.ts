@@ -3,6 +3,7 @@
 // L1 each side hears of the end exactly once.  L2 what has not arrived when a connection breaks is lost, but for what `reset` lets through.
 import { MillraceError, type Socket, type SocketEvents } from '@millrace/core';
 import type { FrameWatch } from './frame-watch.ts';
+import { refuse } from './refusals.ts';
 import type { Aim } from './sim-network.ts';
 import type { SimProcess, World } from './sim-process.ts';
 
@@ -12,6 +13,11 @@ export interface LinkHost {
   isUp(host: string): boolean;
   latencyMs(from: string, to: string): number;
   takeAim(apiKey: number): Aim | undefined;
+  /** Runs it after the delay, or when everything gets through again. */
+  arriveLate(delayMs: number, arrive: () => void): void;
+  refuses(host: string): boolean;
+  takeRefusal(apiKey: number): number | undefined;
+  passageMs(to: string, bytes: number): number;
   /** Turns a bit of what is written between two hosts, if that is its fate. */
   corrupt(one: string, other: string, bytes: Buffer): void;
   gone(link: Link): void;
@@ -32,6 +38,8 @@ export class Link {
   deaf = false;
   /** Something is held on its way to the server. */
   holds = false;
+  /** Pieces of a request that may be refused, until it is whole. */
+  #gathered: Buffer | undefined;
 
   constructor(
     host: LinkHost,
@@ -65,6 +73,21 @@ export class Link {
     });
   }
 
+  /** A whole request that goes on to the server; undefined while it is not whole, or when it has been refused. Its pieces come in one turn. */
+  sift(bytes: Buffer): Buffer | undefined {
+    if (this.#gathered === undefined && !this.host.refuses(this.near.host)) return bytes;
+    const frame = this.#gathered === undefined ? bytes : Buffer.concat([this.#gathered, bytes]);
+    const whole = frame.length >= 4 && frame.length >= 4 + frame.readInt32BE(0);
+    this.#gathered = whole ? undefined : frame;
+    if (!whole) return undefined;
+    const apiKey = frame.readInt16BE(4);
+    const code = this.host.takeRefusal(apiKey);
+    if (code === undefined) return frame;
+    this.host.world.trace.note(this.#name, `request ${apiKey}: refused with ${code}`);
+    this.near.arrive(refuse(frame, code), this.host.latencyMs(this.near.host, this.far.host) + this.host.latencyMs(this.far.host, this.near.host));
+    return undefined;
+  }
+
   /** What the aimed faults make of bytes that the client writes: 'taken' (they are on their way, or never will be), or how long they are held, ms. */
   intercept(bytes: Buffer): 'taken' | number {
     for (const apiKey of this.#requests.push(bytes)) {
@@ -86,7 +109,7 @@ export class Link {
         return 0;
       }
       this.near.fail('cut');
-      this.host.world.time.timers.after(aim.delayMs, () => {
+      this.host.arriveLate(aim.delayMs, () => {
         this.far.arrive(bytes, 0);
         this.far.arrive('end', 1);
       });
@@ -145,15 +168,20 @@ export class End implements Socket {
   write(bytes: Uint8Array, taken?: () => void): boolean {
     if (this.#closed || this.#ending || !this.process.effect('a network write')) return false;
     if (this.peer.process.ended !== undefined) return this.#writeToNobody();
-    const copy = Buffer.from(bytes);
+    let copy: Buffer = Buffer.from(bytes);
     taken?.();
     const { host } = this.#link;
     host.world.trace.bytes(this.process.name, copy);
+    if (this === this.#link.near) {
+      const whole = this.#link.sift(copy);
+      if (whole === undefined) return true;
+      copy = whole;
+    }
     host.corrupt(this.host, this.peer.host, copy);
     const heldMs = this === this.#link.near ? this.#link.intercept(copy) : 0;
     if (heldMs === 'taken') return false;
     if (this === this.#link.far && this.#link.deaf) return true;
-    return this.peer.arrive(copy, heldMs + host.latencyMs(this.host, this.peer.host));
+    return this.peer.arrive(copy, heldMs + host.latencyMs(this.host, this.peer.host) + host.passageMs(this.peer.host, copy.length));
   }
   /** The machine came back without this connection: it says so. One that is still off says nothing. */
   #writeToNobody(): boolean {

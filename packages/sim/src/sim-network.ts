@@ -7,6 +7,7 @@ import { type Chance, type ConnectOptions, type Listener, MillraceError, type Ne
 import { flipBatch } from './flip-batch.ts';
 import { FrameWatch } from './frame-watch.ts';
 import { Link, type LinkHost } from './link.ts';
+import { MOVES, type Move, REFUSALS } from './refusals.ts';
 import type { SimProcess, World } from './sim-process.ts';
 
 /** What happens to the next request of an API that a client writes. */
@@ -21,6 +22,8 @@ export interface Aim {
   readonly delayMs: number;
 }
 
+/** The machine that writes the inputs and looks at the cluster. */
+export const OBSERVER_HOST = 'observer';
 const LATENCY_MS = { least: 0.1, spread: 0.8, slowOnceIn: 200, slowMs: 30 };
 
 export class SimNetwork implements LinkHost {
@@ -33,6 +36,14 @@ export class SimNetwork implements LinkHost {
   /** `from>to` pairs of hosts whose packets do not arrive. */
   readonly #blocked = new Set<string>();
   readonly #slowMs = new Map<string, number>();
+  /** Hosts whose answers come at so many bytes a ms. */
+  readonly #bandwidth = new Map<string, number>();
+  /** Requests that the broker refuses, by API key: the code of the next one. */
+  readonly #refusals = new Map<number, number>();
+  /** What is elsewhere now, and with which code it says so. */
+  readonly #moves = new Map<Move, number>();
+  /** What is still on its way from clients that have gone on: a member that joins now may be a ghost for a session timeout. */
+  readonly #late = new Set<() => void>();
   #aims: Aim[] = [];
   /** Hosts of which the next record batch, sent or received, arrives with a bit turned. */
   readonly #corrupted = new Set<string>();
@@ -65,12 +76,38 @@ export class SimNetwork implements LinkHost {
     if (ms === 0) this.#slowMs.delete(host);
     else this.#slowMs.set(host, ms);
   }
+  /** 0: as wide as any. */
+  narrow(host: string, bytesPerMs: number): void {
+    if (bytesPerMs === 0) this.#bandwidth.delete(host);
+    else this.#bandwidth.set(host, bytesPerMs);
+  }
+  /** The next request of a chosen API is refused; says which, and with what. */
+  refuseNext(chance: Chance): string {
+    const apis = Object.keys(REFUSALS).map(Number);
+    const apiKey = apis[chance.integer(apis.length)] as number;
+    const codes = REFUSALS[apiKey] as readonly number[];
+    const code = codes[chance.integer(codes.length)] as number;
+    this.#refusals.set(apiKey, code);
+    return `${apiKey} with ${code}`;
+  }
+  /** All that goes to coordinators, or to leaders, is refused, until `moved`. */
+  move(what: Move, chance: Chance): void {
+    const { codes } = MOVES[what];
+    this.#moves.set(what, codes[chance.integer(codes.length)] as number);
+  }
+  moved(what: Move): void {
+    this.#moves.delete(what);
+  }
   /** Everything gets through again. */
   heal(): void {
     this.#blocked.clear();
     this.#slowMs.clear();
+    this.#bandwidth.clear();
+    this.#refusals.clear();
+    this.#moves.clear();
     this.#aims = [];
     this.#corrupted.clear();
+    for (const arrive of [...this.#late]) arrive();
     // A side that lost packets for good answers the next one with a reset.
     for (const link of [...this.#links]) if (link.deaf) link.reset(false);
     for (const link of this.#links) if (link.holds) link.release();
@@ -103,6 +140,29 @@ export class SimNetwork implements LinkHost {
     const slow = Math.max(this.#slowMs.get(from) ?? 0, this.#slowMs.get(to) ?? 0);
     const lost = this.#chance.integer(LATENCY_MS.slowOnceIn) === 0 ? LATENCY_MS.slowMs : 0; // a packet that was sent again
     return LATENCY_MS.least + this.#chance.float() * LATENCY_MS.spread + slow * this.#chance.float() + lost;
+  }
+  arriveLate(delayMs: number, arrive: () => void): void {
+    const once = (): void => {
+      if (this.#late.delete(once)) arrive();
+    };
+    this.#late.add(once);
+    this.world.time.timers.after(delayMs, once);
+  }
+  /** Some request might be refused. The machine that writes the inputs is left alone. */
+  refuses(host: string): boolean {
+    return (this.#refusals.size > 0 || this.#moves.size > 0) && host !== OBSERVER_HOST;
+  }
+  /** The code that a request is refused with, if that is its fate. */
+  takeRefusal(apiKey: number): number | undefined {
+    for (const [what, code] of this.#moves) if (MOVES[what].apiKeys.has(apiKey)) return code;
+    const code = this.#refusals.get(apiKey);
+    this.#refusals.delete(apiKey);
+    return code;
+  }
+  /** What the way to a host costs this many bytes, ms. */
+  passageMs(to: string, bytes: number): number {
+    const width = this.#bandwidth.get(to);
+    return width === undefined ? 0 : bytes / width;
   }
   takeAim(apiKey: number): Aim | undefined {
     const at = this.#aims.findIndex((aim) => aim.apiKey === apiKey);

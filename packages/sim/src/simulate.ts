@@ -4,6 +4,7 @@
 //   start ─▶ workload ∥ faults ─▶ everything heals ─▶ drained ─▶ verify + checkers ─▶ clean stop ─▶ rebuilt from the log ─▶ end
 import { type Duration, durationMs, sleep } from '@millrace/core';
 import type { TopicSink, TopicSource } from '@millrace/dsl';
+import type { AppOptions } from '@millrace/runtime';
 import { type Topology, topicName } from '@millrace/topology';
 import { auditLogs } from './checkers/log-audit.ts';
 import { auditOffsets, describeLag, hasOpenTransactions, OffsetWatch } from './checkers/offsets.ts';
@@ -30,8 +31,12 @@ export interface SimulationOptions {
   readonly duration?: Duration;
   /** Virtual time between the last input processed and `verify`, for topologies whose timers go on: none. */
   readonly quiet?: Duration;
+  /** After the last fault everything that was sent is processed within this much virtual time, or K8 has failed: 2 minutes. */
+  readonly patience?: Duration;
   /** Expected count of each per virtual minute; 0 by default. */
   readonly faults?: FaultRates;
+  /** In place of what the seed draws. */
+  readonly tuning?: AppOptions['tuning'];
   workload(simulation: Simulation): void | Promise<void>;
   /** Once faults have stopped and everything has been processed; throw to fail. */
   verify(simulation: Simulation): void | Promise<void>;
@@ -50,6 +55,8 @@ export interface Simulation extends SimStores {
   random(): number;
   /** In virtual time. */
   sleep(duration: Duration): Promise<void>;
+  /** Resolves when everything that was sent is in the log: what is sent then comes later than all of it, whatever was held up on its way. */
+  written(): Promise<void>;
 }
 
 export interface SimulationReport {
@@ -63,8 +70,7 @@ export interface SimulationReport {
   readonly trace: readonly string[];
 }
 
-/** After the last fault everything that was sent is processed within this much virtual time. */
-const LIVENESS_MS = 120_000;
+const LIVENESS = '2 minutes';
 const SETTLE_CHECK_MS = 100;
 /** Of the session timeout. Heartbeats tell the others after a third of it at most; without a word from the leaver it would take two thirds. */
 const HAND_OVER_SHARE = 0.62;
@@ -95,6 +101,8 @@ export async function simulate(topology: Topology, options: SimulationOptions): 
     workers: options.workers ?? 2,
     partitions: options.partitions ?? 4,
     guarantee: options.guarantee ?? 'exactly-once',
+    faults: options.faults ?? {},
+    tuning: options.tuning,
   });
   const run = new SimulationRun(cluster, options);
   let over = false;
@@ -135,6 +143,9 @@ class SimulationRun implements Simulation {
   sleep(duration: Duration): Promise<void> {
     return sleep(this.#cluster.timers, durationMs(duration, 'sleep'));
   }
+  async written(): Promise<void> {
+    while (!this.#cluster.inputs.settled) await sleep(this.#cluster.timers, SETTLE_CHECK_MS / 5);
+  }
   input<K, V>(topic: TopicSink<K, V>): SimInput<K, V> {
     return this.#cluster.inputs.of(topic);
   }
@@ -162,7 +173,7 @@ class SimulationRun implements Simulation {
     watch.start();
     const workload = Promise.resolve(this.#options.workload(this));
     await Promise.all([workload, sleep(cluster.timers, durationMs(this.#options.duration ?? '1 minute', 'duration'))]);
-    this.#nemesis.stop();
+    await this.#nemesis.stop();
     cluster.world.trace.note('world', 'healed');
     await this.#rest();
     await sleep(cluster.timers, durationMs(this.#options.quiet ?? 0, 'quiet'));
@@ -191,8 +202,9 @@ class SimulationRun implements Simulation {
   async #rest(): Promise<void> {
     const cluster = this.#cluster;
     const { clock } = cluster.world.time;
-    const untilMs = clock.monotonicMs() + LIVENESS_MS;
-    const late = (what: string): Error => new Error(`${what} ${LIVENESS_MS / 1000} s of virtual time after the last fault (K8)`);
+    const patienceMs = durationMs(this.#options.patience ?? LIVENESS, 'patience');
+    const untilMs = clock.monotonicMs() + patienceMs;
+    const late = (what: string): Error => new Error(`${what} ${patienceMs / 1000} s of virtual time after the last fault (K8)`);
     while (!cluster.inputs.settled || !cluster.broker.alive) {
       if (cluster.inputs.failure !== undefined) throw cluster.inputs.failure;
       if (clock.monotonicMs() > untilMs) throw late(`${cluster.inputs.sent - cluster.inputs.acknowledged} inputs are not acknowledged`);
@@ -239,7 +251,7 @@ class SimulationRun implements Simulation {
     const leftMs = clock.monotonicMs();
     const tasks = await this.#taskCount();
     while (!this.#areRunning(tasks)) {
-      if (clock.monotonicMs() - leftMs > cluster.sessionTimeoutMs * HAND_OVER_SHARE)
+      if (clock.monotonicMs() - leftMs > cluster.sessionTimeoutMs * HAND_OVER_SHARE + cluster.markerDelayMs)
         throw new Error(`${Math.round(clock.monotonicMs() - leftMs)} ms after ${leaver.name} has left, its tasks do not run elsewhere (K8)`);
       await sleep(cluster.timers, SETTLE_CHECK_MS / 5);
     }

@@ -45,6 +45,10 @@ export interface TimeShare {
   /** As SIGKILL: nothing of it runs ever again. */
   end(): void;
   jumpWallClock(byMs: number): void;
+  /** The wall clock stands still, while timers and the monotonic clock go on. */
+  holdWallClock(): void;
+  /** It shows the right time again, past what it missed. */
+  releaseWallClock(): void;
 }
 
 interface Entry {
@@ -63,6 +67,8 @@ interface Owner {
   frozen: boolean;
   waiting: number;
   wallShiftMs: number;
+  /** What its wall clock shows while it stands still. */
+  heldWallMs: TimestampMs | undefined;
   /** Due while it was frozen. */
   held: Entry[];
 }
@@ -133,8 +139,9 @@ export function virtualTime(options: { readonly startMs?: number } = {}): Virtua
     every: (periodMs, run) => add(owner, periodMs, run, periodMs),
     yield: () => new Promise((resolve) => void add(owner, 0, resolve, undefined)),
   });
+  const wallMsOf = (owner: Owner): TimestampMs => Math.floor(startMs + elapsedMs + wallShiftMs + owner.wallShiftMs) as TimestampMs;
   const clockOf = (owner: Owner): Clock => ({
-    nowMs: () => Math.floor(startMs + elapsedMs + wallShiftMs + owner.wallShiftMs) as TimestampMs,
+    nowMs: () => owner.heldWallMs ?? wallMsOf(owner),
     monotonicMs: () => elapsedMs,
   });
 
@@ -208,13 +215,19 @@ export function virtualTime(options: { readonly startMs?: number } = {}): Virtua
         jumpWallClock(byMs) {
           owner.wallShiftMs += byMs;
         },
+        holdWallClock() {
+          owner.heldWallMs ??= wallMsOf(owner);
+        },
+        releaseWallClock() {
+          owner.heldWallMs = undefined;
+        },
       };
     },
   };
 }
 
 function newOwner(): Owner {
-  return { ended: false, frozen: false, waiting: 0, wallShiftMs: 0, held: [] };
+  return { ended: false, frozen: false, waiting: 0, wallShiftMs: 0, heldWallMs: undefined, held: [] };
 }
 
 function isBefore(left: Entry, right: Entry): boolean {

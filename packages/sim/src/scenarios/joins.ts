@@ -23,6 +23,7 @@ export function streamTable(): Scenario {
     topology: enriching,
     async workload(sim) {
       for (const key of KEYS) sim.input(customers).send(key, `name-of-${key}`, { at: EVENT_TIME_MS });
+      await sim.written();
       await sim.sleep('1s');
       for (let n = 0; n < 120; n++) {
         const key = pick(sim, KEYS);

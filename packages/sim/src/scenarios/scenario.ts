@@ -1,5 +1,6 @@
 // What a scenario is: a topology, what is sent to it, and what must come out, as pure functions over what was sent.
 import type { Duration } from '@millrace/core';
+import type { AppOptions } from '@millrace/runtime';
 import type { Topology } from '@millrace/topology';
 import type { Simulation } from '../simulate.ts';
 
@@ -7,6 +8,7 @@ export interface Scenario {
   readonly topology: Topology;
   /** What timers need to finish after the last input. */
   readonly quiet?: Duration;
+  readonly tuning?: AppOptions['tuning'];
   workload(simulation: Simulation): Promise<void>;
   /** Throws with the first thing that is wrong. `exactly` false: at-least-once, where records may come again but never be missing. */
   verify(simulation: Simulation, exactly: boolean): void;
