@@ -114,7 +114,7 @@ function build(given: Case, likenesses: Likenesses): Topology {
   const parts = { reuse: 'reuseSourceTopics', merge: merging, self: 'singleStoreSelfJoin' } as const;
   const optimize = Object.entries(parts).flatMap(([word, name]) => (optimization === 'all' || optimization.includes(word) ? [name] : []));
   const defaults = { key: serdeNamed(given.config['default.key.serde'] ?? 'bytes'), value: serdeNamed(given.config['default.value.serde'] ?? 'bytes') };
-  const naming = given.config['ensure.explicit.internal.resource.naming'] === 'true' ? 'explicit' : 'generated';
+  const naming = given.config['ensure.explicit.internal.resource.naming'] === 'true' && !likenesses.has('sparesForeignKeys') ? 'explicit' : 'generated';
   return topology('parity', (t) => translate(given, t, likenesses), { optimize, defaults, naming });
 }
 

@@ -17,6 +17,8 @@ export type Likeness =
   | 'listsAboveCogroups'
   /** Where names are demanded, they are of stores too that nothing keeps. */
   | 'demandsUnmadeNames'
+  /** Where names are demanded, foreign-key joins need none. */
+  | 'sparesForeignKeys'
   /** Windows that close are lost when retention hides them first. */
   | 'losesClosed'
   /** A persistent store takes what it hides until its whole segment is gone, and counts nothing. */

@@ -43,6 +43,15 @@ export const RULES: readonly Rule[] = [
     likeness: 'demandsUnmadeNames',
   },
   {
+    name: 'names of foreign-key joins',
+    why: 'where names are demanded, the topics and the store of a foreign-key join may go without',
+    applies: ({ config, topology, expect }) =>
+      config['ensure.explicit.internal.resource.naming'] === 'true' &&
+      expect.error === undefined &&
+      topology.some(({ foreignKey, foreignKeyWithKey, tableJoined }) => (foreignKey ?? foreignKeyWithKey) !== undefined && tableJoined === undefined),
+    likeness: 'sparesForeignKeys',
+  },
+  {
     name: 'lost closed windows',
     why: 'with the retention that a window gets by itself, windows are hidden before they are handed on as final, and never come',
     applies: (given) => given.topology.some(({ op, fn }) => op === 'emitStrategy' && fn === 'onWindowClose'),

@@ -212,8 +212,10 @@ export function finalWindows(chance: Chance): Verdict {
 }
 
 export function cogroups(chance: Chance): Verdict {
-  const input = drawFacts(chance, drawing(chance, { sides: ['left', 'right'], deletes: false, textOf: amounts(chance) }));
+  const how = drawing(chance, { sides: ['left', 'right'], deletes: false, textOf: amounts(chance) });
+  const input = drawFacts(chance, how);
   const rekeyed = chance.isOneIn(2);
+  if (chance.isOneIn(2)) return windowedCogroup(chance, input, how.disorderMs, rekeyed);
   const running = run(
     chance,
     (t) =>
@@ -226,6 +228,29 @@ export function cogroups(chance: Chance): Verdict {
   const signed = input.map((fact) => (fact.side === 'left' ? fact : { ...fact, value: String(-amountOf(fact)) }));
   const rows = [...running.t.store(sums).range()].map(({ key, value }) => `${key} ${value}`);
   return { about: `cogroup${rekeyed ? ', rekeyed' : ''}`, expected: lines(sumBy(signed, ({ key }) => [key])), actual: rows.sort(), running };
+}
+
+function windowedCogroup(chance: Chance, input: readonly Fact[], graceMs: number, rekeyed: boolean): Verdict {
+  const isSession = chance.isOneIn(2);
+  const gap = chance.between(0, 40);
+  const shape = timeShape(chance, graceMs);
+  const running = run(
+    chance,
+    (t) => {
+      const all = grouped(t, left, rekeyed, 'left-by-key')
+        .cogroup<number>({ initial: () => 0, add })
+        .cogroup(grouped(t, right, rekeyed, 'right-by-key'), (sum, value) => sum - Number(value));
+      if (isSession) all.windowedBy(windows.session({ gap, grace: graceMs })).aggregate({ merge: (a, b) => a + b, store: visits });
+      else all.windowedBy(shape.windows).aggregate({ store: perWindow });
+    },
+    input,
+  );
+  const signed = input.map((fact) => (fact.side === 'left' ? fact : { ...fact, value: String(-amountOf(fact)) }));
+  const expected = isSession ? naiveSessions(signed, gap) : sumBy(signed, ({ key, at }) => shape.startsOf(at).map((start) => `${key}@${start}`));
+  const rows = isSession
+    ? [...running.t.store(visits).fetchAll()].map(({ key, value }) => `${sessionId(key)} ${value}`)
+    : [...running.t.store(perWindow).fetchAll()].map(({ key, value }) => `${key.key}@${key.window.start} ${value}`);
+  return { about: `cogroup${rekeyed ? ', rekeyed' : ''}, ${isSession ? `sessions, gap ${gap}` : shape.about}`, expected: lines(expected), actual: rows.sort(), running };
 }
 
 export function regroupedTable(chance: Chance): Verdict {

@@ -117,6 +117,15 @@ const latest = ({ t }: Verdict['running']): string[] =>
     .map(({ key, value }) => `${key} ${value}`)
     .sort();
 
+const versions = (side: Fact['side']) => store.versioned(`${side}-versions`, { key: text, value: text, history: END_HISTORY_MS });
+
+/** The row of the latest time, by key; of several of one time the one that came last. */
+function newest(facts: readonly Fact[], side: Fact['side']): Map<string, string | null> {
+  const rows = new Map<string, Fact>();
+  for (const fact of facts) if (fact.side === side && fact.at >= (rows.get(fact.key)?.at ?? 0)) rows.set(fact.key, fact);
+  return new Map([...rows].map(([key, { value }]) => [key, value]));
+}
+
 const foreignOf = (value: string): string | null => (value.startsWith('none') ? null : value.slice(0, value.indexOf('|')));
 
 export function foreignKeyJoin(chance: Chance): Verdict {
@@ -124,23 +133,25 @@ export function foreignKeyJoin(chance: Chance): Verdict {
   const keys = chance.between(1, 6);
   const textOf = (at: number, side: Fact['side']): string => (side === 'right' ? `v${at}` : chance.isOneIn(6) ? `none${at}` : `k${chance.below(keys + 1)}|${chance.isOneIn(2) ? at : 0}`);
   const input = drawFacts(chance, drawing(chance, { sides: ['left', 'left', 'right'], deletes: true, keys, textOf }));
+  const versioned = chance.isOneIn(3);
   const running = run(
     chance,
     (t) => {
-      const [l, r] = [t.table(left), t.table(right)];
+      const [l, r] = versioned ? [t.table(left, { store: versions('left') }), t.table(right, { store: versions('right') })] : [t.table(left), t.table(right)];
       const options = { on: foreignOf, store: joined };
       (kind === 'inner' ? l.foreignKeyJoin(r, pair, options) : l.leftForeignKeyJoin(r, pair, options)).toStream().to(shown);
     },
     input,
   );
-  const rows = last(input, 'right', ({ value }) => value);
+  const rowsOf = versioned ? newest : (facts: readonly Fact[], side: Fact['side']) => last(facts, side, ({ value }) => value);
+  const rows = rowsOf(input, 'right');
   const expected = new Map<string, string>();
-  for (const [key, value] of last(input, 'left', (fact) => fact.value)) {
+  for (const [key, value] of rowsOf(input, 'left')) {
     if (value === null) continue;
     const row = rows.get(foreignOf(value) ?? '') ?? undefined;
     if (row !== undefined || kind === 'left') expected.set(key, pair(value, row));
   }
-  return { about: `${kind} foreign-key join`, expected: lines(expected), actual: latest(running), running };
+  return { about: `${kind} foreign-key join${versioned ? ' of versioned tables' : ''}`, expected: lines(expected), actual: latest(running), running };
 }
 
 export function streamTableJoin(chance: Chance): Verdict {
