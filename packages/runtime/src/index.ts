@@ -4,7 +4,7 @@ export type { EngineCandidate } from './engines.ts';
 export type { Feed, FeedObserver, FeedOptions, Subscription } from './feed.ts';
 export { GlobalRows } from './global/global-rows.ts';
 export type { HistoryRecord } from './history.ts';
-export type { TaskView } from './instance.ts';
+export type { TaskView } from './instance-parts.ts';
 export type { AppState } from './lifecycle.ts';
 export type { AppOptions, Connection, ErrorPolicies, Overrides, Tuning } from './options.ts';
 export type { OutputLane } from './outbox.ts';

@@ -4,22 +4,21 @@
 // Invariants: a task is with at most one worker; a worker hears member id, generation and tasks in one message;
 //   assignments are taken up one after another.  A task counts as ours in a join from the moment it was assigned until a worker
 //   has let go of it: the leader gives a claimed task to nobody else, so what is claimed too long costs a round, too short a duplicate.
-import type { GroupMember, GroupMetadata, LogAdmin, MemberAssignment, TopicDescription } from '@millrace/client';
-import { errorFromWire, explainError, type Logger, MillraceError, type Ports, sleep, type Timer } from '@millrace/core';
+import type { GroupMember, GroupMetadata, MemberAssignment, TopicDescription } from '@millrace/client';
+import { errorFromWire, explainError, MillraceError, sleep, type Timer } from '@millrace/core';
 import { resolvePatterns, type Topology, topicName } from '@millrace/topology';
 import { spreadOverWorkers } from './assignment/assign.ts';
 import { type AssignmentNews, decodeAssignmentNews, encodeMemberNews, type InstanceNews } from './assignment/wire.ts';
 import { passes } from './commit/failures.ts';
 import { Deliveries } from './deliveries.ts';
 import { GLOBAL_TASK } from './global/global-rows.ts';
-import type { GroupLeader } from './group-leader.ts';
+import type { InstanceParts, TaskView } from './instance-parts.ts';
 import { LearnedOutputs } from './learned-outputs.ts';
-import { type AppSettings, deadLetterTopics, type WorkerFailureDecision } from './options.ts';
+import { deadLetterTopics } from './options.ts';
 import { PatternWatch } from './pattern-watch.ts';
 import { StateCleaner } from './state-cleaner.ts';
-import type { StateDirectory } from './state-directory.ts';
-import type { TaskDatabases } from './task-databases.ts';
 import { type Watch, watchWorker } from './watchdog.ts';
+import { decideOnFailure } from './worker-failure.ts';
 import type { WorkerHost, WorkerHostEvents } from './worker-host.ts';
 import type { SeatPlan, WorkerNews } from './worker-messages.ts';
 
@@ -33,52 +32,6 @@ const CLEAN_EVERY_MS = 60_000;
 const STOP_DEADLINE_MS = 6_000;
 /** A hand-over that is under way when the instance stops gets this long. */
 const TURN_DEADLINE_MS = 1_000;
-
-export interface InstanceParts {
-  readonly topology: Topology;
-  readonly topologyHash: string;
-  readonly settings: AppSettings;
-  readonly directory: StateDirectory;
-  readonly databases: TaskDatabases;
-  readonly admin: LogAdmin;
-  readonly leader: GroupLeader;
-  /** What the topology's patterns stand for at the start: partitions by topic; nothing unless given. */
-  readonly matched?: ReadonlyMap<string, number>;
-  readonly address: () => string | undefined;
-  /** Starts worker `index`; used again when one is replaced. `abandoned`: nobody waits for it any more; it is ended, and the promise rejects. */
-  readonly startWorker: (index: number, events: WorkerHostEvents, abandoned: AbortSignal) => Promise<WorkerHost>;
-  readonly createMember: (hooks: MemberHooks) => GroupMember;
-  readonly transactionalId: (index: number) => string;
-  readonly ports: Pick<Ports, 'clock' | 'timers'>;
-  readonly log: Logger;
-  readonly events: InstanceEvents;
-}
-
-export interface MemberHooks {
-  named(memberId: string): void;
-  userData(): Uint8Array;
-  assigned(group: GroupMetadata, assignment: MemberAssignment): void;
-  lost(reason: Error, fatal: boolean): void;
-}
-
-export interface InstanceEvents {
-  assigned(tasks: readonly string[]): void;
-  revoked(tasks: readonly string[]): void;
-  lost(tasks: readonly string[]): void;
-  /** Every assigned task runs, or not any more. */
-  settledDown(allRunning: boolean): void;
-  news(worker: string, news: WorkerNews): void;
-  blocked(worker: string, blockedMs: number): void;
-  workerFailed(worker: string, error: Error): void;
-  /** The instance cannot go on. */
-  failed(error: Error): void;
-}
-
-export interface TaskView {
-  readonly id: string;
-  readonly state: 'created' | 'restoring' | 'running' | 'suspended' | 'closed';
-  readonly worker: string;
-}
 
 interface Seat {
   readonly index: number;
@@ -607,21 +560,10 @@ export class Instance {
     seat.failures++;
     const times = this.#deliveries.failed(error);
     const hopeless = MillraceError.is(error) && error.response === 'stop';
-    const decision = this.#decideOn(error);
+    const decision = decideOnFailure(this.#parts.settings.errors, error, this.#parts.log);
     if (decision === 'stopApplication') return this.#stopApplication(seat, error);
     if (hopeless || seat.failures >= FAILURES_MAX || times >= FAILURES_MAX || decision === 'stopInstance') throw error;
     await this.#replaceWorker(seat, error, kept);
-  }
-
-  #decideOn(error: Error): WorkerFailureDecision {
-    const { onWorkerFailure = 'restartWorker' } = this.#parts.settings.errors;
-    if (typeof onWorkerFailure !== 'function') return onWorkerFailure;
-    try {
-      return onWorkerFailure(MillraceError.is(error) ? error : new MillraceError('ERR_TASK_FAILED', explainError(error), {}, error));
-    } catch (thrown) {
-      this.#parts.log.error({}, `onWorkerFailure threw, so the instance stops: ${explainError(thrown)}`);
-      return 'stopInstance';
-    }
   }
 
   /** Everybody hears of it with the assignment of the next round, this instance too; it does not wait for that for ever. */
