@@ -203,7 +203,10 @@ export interface GroupMemberHooks {
 
 /** Classic protocol, cooperative: a rebalance never stops what is kept. The runtime revokes and calls `rejoin`. */
 export interface GroupMember {
-  /** The coordinator has not answered for a session timeout (during a join: for as long as that may take on top): others may have what is assigned here. */
+  /**
+   * The coordinator has not answered for a session timeout (during a join of one who still has an assignment: for as long as that may take on top), or nothing
+   * is assigned, or no longer: others may have what was.
+   */
   readonly outOfTouch: boolean;
   start(): void;
   /** Join again: own assignment given up in part, metadata changed, follow-up wanted. Several calls before the join are one. */

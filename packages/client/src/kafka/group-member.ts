@@ -71,6 +71,7 @@ export class KafkaGroupMember implements GroupMember {
   }
 
   get outOfTouch(): boolean {
+    if (!this.#assigned) return true; // a join after that may be parked for long: what was ours is not ours meanwhile
     const { sessionTimeoutMs, rebalanceTimeoutMs } = this.#options;
     const joins = this.#state === 'joining' || this.#state === 'syncing';
     return this.#cluster.ports.clock.monotonicMs() - this.#askedAtMs >= sessionTimeoutMs + (joins ? rebalanceTimeoutMs : 0);
@@ -164,6 +165,7 @@ export class KafkaGroupMember implements GroupMember {
     const assignments = leads ? await this.#assignAll(joined) : [];
     if (this.#is('closed')) return;
     const connection = await this.#coordinator();
+    const askedAtMs = this.#cluster.ports.clock.monotonicMs();
     const body = await connection.request(
       APIS.syncGroup,
       {
@@ -180,7 +182,7 @@ export class KafkaGroupMember implements GroupMember {
     if (this.#is('closed')) return;
     if (body.errorCode !== 0) throw kafkaFailure(body.errorCode, `Syncing group "${groupId}"`, { groupId });
     this.#heard();
-    this.#askedAtMs = this.#heardAtMs;
+    this.#askedAtMs = askedAtMs;
     const assignment = decodeAssignment(body.assignment);
     this.#move('stable');
     this.#assigned = true;
