@@ -7,6 +7,7 @@ import { changeSerde } from './operators/change-serde.ts';
 import { nullKeyFilterOperator } from './operators/null-key-filter.ts';
 import { passThroughOperator } from './operators/pass-through.ts';
 import { type RecordWatcher, watched } from './operators/watched.ts';
+import type { Optimization } from './optimizations.ts';
 import { checkExplicitNames } from './plan/explicit-names.ts';
 import { inOrder, nodeById, type Plan, type PlanNode, type RepartitionPlan, type SinkPlan, type SourceReading } from './plan/nodes.ts';
 import { mergeRepartitions } from './plan/passes/merge-repartitions.ts';
@@ -14,7 +15,6 @@ import { mergeSources } from './plan/passes/merge-sources.ts';
 import { keepNullKeys } from './plan/passes/null-keys.ts';
 import { reuseSourceTopics } from './plan/passes/reuse-source-topics.ts';
 import { joinOverOneStore } from './plan/passes/self-join.ts';
-import type { Optimization } from './stream-builder.ts';
 import type { TopicDeclaration } from './topic.ts';
 
 export interface CompileSettings {

@@ -80,6 +80,7 @@ export type {
   WindowTableOptions,
 } from './operator-options.ts';
 export { DataRecord } from './operators/stream-record.ts';
+export type { Optimization } from './optimizations.ts';
 export type {
   FixedKeyProcessor,
   FixedKeyProcessorContext,
@@ -95,7 +96,7 @@ export type {
   TaskContext,
   ValueTransformerSpec,
 } from './processor.ts';
-export { type Optimization, type TopologyBuilder, type TopologyOptions, topology } from './stream-builder.ts';
+export { type TopologyBuilder, type TopologyOptions, topology } from './stream-builder.ts';
 export type { SuppressBufferOptions, SuppressUntilTime, SuppressUntilWindowClose } from './suppress-options.ts';
 export { type Topic, type TopicDeclaration, type TopicOptions, type TopicSink, type TopicSource, topic, topicDeclaration, topicPattern } from './topic.ts';
 export {

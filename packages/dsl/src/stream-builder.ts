@@ -15,6 +15,7 @@ import type { GlobalTable } from './global-table.ts';
 import type { KStream } from './kstream.ts';
 import type { KTable } from './ktable.ts';
 import type { GlobalStoreOptions, GlobalTableOptions, SourceOptions, TableSourceOptions } from './operator-options.ts';
+import { ALL_OPTIMIZATIONS, KNOWN_OPTIMIZATIONS, type Optimization } from './optimizations.ts';
 import type { ProcessorSpec, StreamRecord } from './processor.ts';
 import { placingErrors } from './script-place.ts';
 import { sourceDeclaration, type TopicSource, topicDeclaration } from './topic.ts';
@@ -36,16 +37,6 @@ export interface TopologyBuilder {
   sourceStore<K, V>(source: TopicSource<K, V>, processor: ProcessorSpec<K, V, never, never>, options?: GlobalStoreOptions): void;
 }
 
-/**
- * - `reuseSourceTopics`: the store of `t.table()` is restored from the table's own topic and has no changelog.
- * - `mergeRepartitions`: repartitions below one key change become one, where every record that passed them passes it.
- * - `singleStoreSelfJoin`: the inner join of a stream with itself keeps one buffer.
- * - `mergeRepartitionsAsKafkaStreams`, never on by itself: merges as Kafka Streams 4.3.1 does with `topology.optimization`, also above `process()`,
- *   `processValues()` and joins with a global table, and past merged streams. Records can so come to a partition of their former key, or be written
- *   before a change of value with the serde that belongs behind it. Only to take over an application that runs like this, with its topics and names.
- */
-export type Optimization = 'reuseSourceTopics' | 'mergeRepartitions' | 'singleStoreSelfJoin' | 'mergeRepartitionsAsKafkaStreams';
-
 export interface TopologyOptions {
   /**
    * True (default): all optimizations but `mergeRepartitionsAsKafkaStreams`. False: none, which is the default of a Java application that is taken
@@ -62,9 +53,6 @@ export interface TopologyOptions {
    */
   readonly onRecord?: (node: string, record: StreamRecord<unknown, unknown>) => void;
 }
-
-const ALL_OPTIMIZATIONS: readonly Optimization[] = ['reuseSourceTopics', 'mergeRepartitions', 'singleStoreSelfJoin'];
-const KNOWN_OPTIMIZATIONS: readonly Optimization[] = [...ALL_OPTIMIZATIONS, 'mergeRepartitionsAsKafkaStreams'];
 
 /**
  * Describes a program. Runs `build` at once; mistakes in the graph throw here, with a code and a place.
