@@ -315,7 +315,7 @@ export class PartitionLog {
   read(offset: number, upTo: number, bytesMax: number, atLeastOne: boolean, lend: Lend = Buffer.allocUnsafe): LogRead {
     if (offset >= upTo || (bytesMax <= 0 && !atLeastOne)) return { bytes: NO_BYTES, nextOffset: offset };
     const { segment, position } = this.#places.find(this.#segments, offset);
-    const run = readRun({ segment, position }, { offset, upTo, bytesMax, atLeastOne }, lend);
+    const run = readRun({ segment, position }, { offset, upTo, logEnd: this.logEnd, bytesMax, atLeastOne }, lend);
     if (run.bytes.length > 0) this.#places.remember(run.nextOffset, { segment, position: position + run.bytes.length }, segment === this.#active);
     return run;
   }

@@ -60,6 +60,33 @@ test('a first offset that goes back is told as damage: a reader would go round i
   expect(codeOf(() => rotten.read(0, 3, 1_000, true))).toBe('ERR_RECORD_BATCH_CORRUPT');
 });
 
+test.each([0, 1, 2])('a first offset past the log end, in batch %i, is told as damage: a reader would wait for ever for what is there', (batch) => {
+  const disk = memoryDisk();
+  const { log } = openLog({ disk });
+  appendValues(log, 'a', 'b', 'c');
+  const size = log.read(0, 1, 1, true).bytes.length;
+  log.close();
+  const file = disk.open(disk.join(DIRECTORY, logFileName(0)), 'open');
+  file.write(Buffer.from([1]), batch * size);
+  file.close();
+  const rotten = openLog({ disk, clean: true }).log;
+  expect(codeOf(() => readAll(rotten))).toBe('ERR_RECORD_BATCH_CORRUPT');
+  expect(codeOf(() => rotten.read(batch, 3, 1, true))).toBe('ERR_RECORD_BATCH_CORRUPT');
+});
+
+test.each([1, 2])('a last offset before the first, in batch %i, is told as damage to a reader that comes anew, not passed over', (batch) => {
+  const disk = memoryDisk();
+  const { log } = openLog({ disk });
+  appendValues(log, 'a', 'b', 'c');
+  const size = log.read(0, 1, 1, true).bytes.length;
+  log.close();
+  const file = disk.open(disk.join(DIRECTORY, logFileName(0)), 'open');
+  file.write(Buffer.from([0x80]), batch * size + 23);
+  file.close();
+  const rotten = openLog({ disk, clean: true }).log;
+  expect(codeOf(() => rotten.read(batch, 3, 1, true))).toBe('ERR_RECORD_BATCH_CORRUPT');
+});
+
 test('an unclean start scans, and cuts the log where it is damaged', () => {
   const { log, damage } = openLog({ disk: withLength(() => -12), clean: false });
   expect(damage).toBeDefined();

@@ -6,7 +6,7 @@
 import { assert } from '@millrace/core';
 import { crc32c, type RecordBatchView } from '@millrace/protocol';
 import { AbortedIndex } from './aborted-index.ts';
-import { BATCH_HEADER, damaged, lastOffsetAt, maxTimestampAt, stepAt } from './batch-header.ts';
+import { BATCH_HEADER, baseOffsetAt, damaged, lastOffsetAt, maxTimestampAt, stepAt } from './batch-header.ts';
 import { indexFileName, logFileName } from './file-names.ts';
 import { INDEX_ENTRIES_MAX, INDEX_INTERVAL_BYTES, SegmentIndex } from './index.ts';
 import type { OpenFiles } from './open-files.ts';
@@ -86,18 +86,23 @@ export class Segment {
     return this.#files.file(this.logPath).read(target, targetStart, Math.min(length, this.sizeBytes - position), position);
   }
 
-  /** Position of the batch that holds `offset`, or of the first one after it; `sizeBytes` when there is none. */
+  /** Position of the batch that holds `offset`, or of the first one after it; `sizeBytes` when there is none. One whose offsets go back is not passed over. */
   positionOf(offset: number): number {
     if (offset >= this.nextOffset) return this.sizeBytes;
     if (offset <= this.baseOffset) return 0;
     let position = this.index.positionForOffset(offset - this.baseOffset);
     const walk = Buffer.allocUnsafe(Math.min(WALK_BYTES, this.sizeBytes - position));
+    let next = this.baseOffset;
     while (position < this.sizeBytes) {
       const held = this.read(walk, 0, walk.length, position);
       if (held < BATCH_HEADER) throw damaged(this.logPath, position, `${held} bytes where a batch should begin`);
       let at = 0;
       while (held - at >= BATCH_HEADER) {
-        if (lastOffsetAt(walk, at) >= offset) return position + at;
+        const first = baseOffsetAt(walk, at);
+        const last = lastOffsetAt(walk, at);
+        if (first < next || last < first) throw damaged(this.logPath, position + at, `a batch of the offsets ${first} to ${last} where ${next} is next`);
+        if (last >= offset) return position + at;
+        next = last + 1;
         at += stepAt(walk, at, this.logPath, position + at, this.sizeBytes - position - at);
       }
       position += at;
