@@ -13,6 +13,11 @@ const FOUND: readonly (readonly [what: string, seed: number, options: ScenarioOp
     1,
     { scenario: 'tableTable', guarantee: 'exactly-once', workers: 2, faults: { slowBroker: 40, networkSplits: 20 } },
   ],
+  [
+    'drained() resolves where timers commit all the time and markers come late',
+    13,
+    { scenario: 'timers', guarantee: 'exactly-once', workers: 3, partitions: 4, faults: { slowMarkers: 1 } },
+  ],
 ];
 
 test.each(Array.from({ length: SEEDS }, (_, at) => at + 1))(

@@ -158,8 +158,11 @@ export interface LogAdmin {
    * knows. Whoever stands beyond has seen records that the log has lost. -1 where the leader knows of no such epoch. Keys are `partitionKey`s.
    */
   epochEnds(questions: readonly (TopicPartition & { readonly leaderEpoch: number })[]): Promise<ReadonlyMap<string, Offset>>;
-  /** Always require-stable: waits out pending transactions. Partitions without a commit are absent. */
-  committedOffsets(groupId: string, partitions: readonly TopicPartition[]): Promise<ReadonlyMap<string, CommittedOffset>>;
+  /**
+   * Partitions without a commit are absent. Waits out transactions that hold offsets of these partitions, as whoever takes them over must;
+   * with `asOfNow` it gives what is committed by now instead: a lower bound, which is there also while one such transaction follows the other.
+   */
+  committedOffsets(groupId: string, partitions: readonly TopicPartition[], asOfNow?: 'asOfNow'): Promise<ReadonlyMap<string, CommittedOffset>>;
   /** Outside a transaction (at-least-once). */
   commitOffsets(group: GroupMetadata, offsets: readonly OffsetToCommit[]): Promise<void>;
   /** Records below the offsets go. Used to purge repartition topics. */

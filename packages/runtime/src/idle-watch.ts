@@ -128,7 +128,7 @@ export class IdleWatch {
     const ends = await this.#endsOf(inputs);
     const starts = await this.#ports.admin.listOffsets(inputs, 'earliest');
     await this.#until(wanted, async () => {
-      const committed = await this.#ports.admin.committedOffsets(this.#host.groupId(), inputs);
+      const committed = await this.#ports.admin.committedOffsets(this.#host.groupId(), inputs, 'asOfNow');
       return inputs.every(({ topic, partition }) => {
         const key = partitionKey(topic, partition);
         const one = committed.get(key);

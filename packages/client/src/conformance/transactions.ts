@@ -64,7 +64,7 @@ export const TRANSACTION_CASES: readonly ConformanceCase[] = [
     const topic = await bench.topic(1);
     const groupId = bench.name('group');
     const producer = await bench.producer(bench.name('tx'));
-    const committed = async () => (await bench.admin.committedOffsets(groupId, [at(topic)])).get(partitionKey(topic, 0));
+    const committed = async (asOfNow?: 'asOfNow') => (await bench.admin.committedOffsets(groupId, [at(topic)], asOfNow)).get(partitionKey(topic, 0));
     const commit = async (offset: number, keep: boolean) => {
       producer.begin();
       await producer.send(topic, 0, batchOf(['x']));
@@ -77,6 +77,7 @@ export const TRANSACTION_CASES: readonly ConformanceCase[] = [
     same(await committed(), { offset: 5, metadata: 'm5' }, 'aborted');
     producer.begin();
     await producer.sendOffsets({ groupId, ...NO_GROUP }, [{ topic, partition: 0, offset: 7 as Offset, leaderEpoch: -1, metadata: '' }]);
+    same(await committed('asOfNow'), { offset: 5, metadata: 'm5' }, 'while the transaction is open');
     await producer.end(true);
     same(await committed(), { offset: 7, metadata: '' }, 'a transaction of offsets alone');
   }),

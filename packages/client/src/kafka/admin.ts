@@ -107,11 +107,11 @@ export class KafkaAdmin implements LogAdmin {
     return listOffsets(this.#cluster, partitions, at === 'earliest' ? EARLIEST : typeof at === 'object' ? at.atMs : LATEST, isolation);
   }
 
-  committedOffsets(groupId: string, partitions: readonly TopicPartition[]): Promise<ReadonlyMap<string, CommittedOffset>> {
+  committedOffsets(groupId: string, partitions: readonly TopicPartition[], asOfNow?: 'asOfNow'): Promise<ReadonlyMap<string, CommittedOffset>> {
     if (partitions.length === 0) return Promise.resolve(new Map());
     const topics = groupByTopic(partitions).map(({ topic, items }) => ({ name: topic, partitionIndexes: items.map(({ partition }) => partition) }));
     return this.#onGroup(groupId, 'Reading committed offsets', async (connection) => {
-      const body = await connection.request(APIS.offsetFetch, { groups: [{ groupId, topics }], requireStable: true });
+      const body = await connection.request(APIS.offsetFetch, { groups: [{ groupId, topics }], requireStable: asOfNow === undefined });
       const group = body.groups[0];
       if (group === undefined || (group.errorCode !== 0 && group.errorCode !== GROUP_NOT_FOUND))
         throw kafkaFailure(group?.errorCode ?? -1, `Reading committed offsets of group "${groupId}"`, { groupId });

@@ -90,6 +90,8 @@ describe('requests of the admin port', () => {
     expect(broker.seen('offsetCommit')[0]?.body).toMatchObject({ generationIdOrMemberEpoch: 1, memberId: 'm', groupInstanceId: 'i' });
     await broker.run(admin.committedOffsets('g', partitions));
     expect(broker.seen('offsetFetch')[0]?.body.requireStable).toBe(true);
+    await broker.run(admin.committedOffsets('g', partitions, 'asOfNow'));
+    expect(broker.seen('offsetFetch')[1]?.body.requireStable).toBe(false);
   });
 
   test('pending offsets of another owner are waited for, not skipped', async () => {
