@@ -13,6 +13,7 @@ import { checkLeftovers, checkOwnership, checkRest } from './checkers/rest.ts';
 import { Cluster } from './cluster.ts';
 import { type FaultRates, Nemesis } from './faults.ts';
 import type { RawTopic } from './log-reader.ts';
+import type { InstanceMember } from './members.ts';
 import type { SimInput } from './sim-input.ts';
 import { outputOf, type SimOutput } from './sim-output.ts';
 import { type SimStores, viewOf } from './sim-stores.ts';
@@ -216,7 +217,8 @@ class SimulationRun implements Simulation {
         const apps = wanted.map((member) => member.app);
         if (apps.every((app) => app?.state === 'running')) {
           const signal = this.#deadline(untilMs);
-          await Promise.all(apps.flatMap((app) => (app === undefined ? [] : [app.drained({ signal })])));
+          const drained = Promise.all(apps.flatMap((app) => (app === undefined ? [] : [app.drained({ signal })])));
+          await Promise.race([drained, ...wanted.map(endOf)]);
           const same = wanted.every((member, at) => member.app === apps[at] && member.app?.state === 'running');
           if (same && (await this.#everyTaskRuns())) return;
         }
@@ -307,6 +309,11 @@ class SimulationRun implements Simulation {
   failed(error: unknown): SimulationFailed {
     return new SimulationFailed(this.report(), error);
   }
+}
+
+/** Rejects when the process ends: it never answers what was asked of it. */
+function endOf({ name, process }: InstanceMember): Promise<never> {
+  return new Promise((_, reject) => process?.onEnd((how) => reject(new Error(`${name}: ${how}`))));
 }
 
 function topologyHasStores(cluster: Cluster): boolean {

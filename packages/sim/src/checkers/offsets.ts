@@ -37,7 +37,7 @@ export class OffsetWatch {
   }
   async #look(): Promise<void> {
     const cluster = this.#cluster;
-    for (const [key, { offset }] of await cluster.admin.committedOffsets(cluster.topology.name, this.#inputs ?? (await this.#findInputs()))) {
+    for (const [key, { offset }] of await cluster.admin.committedOffsets(cluster.topology.name, this.#inputs ?? (await this.#findInputs()), 'asOfNow')) {
       const before = this.#seen.get(key) ?? 0;
       if (offset < before) this.#wrong ??= new Error(`the committed offset of ${key} went back from ${before} to ${offset} (K7)`);
       this.#seen.set(key, offset);
@@ -57,7 +57,7 @@ export class OffsetWatch {
 export async function auditOffsets(cluster: Cluster, topics: ReadonlyMap<string, RawTopic>): Promise<void> {
   const counts = new Map([...topics].map(([name, { partitions }]) => [name, partitions]));
   const inputs = inputsOf(cluster, counts);
-  const committed = await cluster.eventually(() => cluster.admin.committedOffsets(cluster.topology.name, inputs));
+  const committed = await cluster.eventually(() => cluster.admin.committedOffsets(cluster.topology.name, inputs, 'asOfNow'));
   for (const { topic, partition } of inputs) {
     const end = topics.get(topic)?.ends[partition]?.lastStable ?? 0;
     const offset = committed.get(partitionKey(topic, partition))?.offset ?? 0;
@@ -73,7 +73,7 @@ export async function describeLag(cluster: Cluster): Promise<string> {
   const [ends, stable, committed] = [
     await admin.listOffsets(inputs, 'latest'),
     await admin.listOffsets(inputs, 'latestStable'),
-    await admin.committedOffsets(topology.name, inputs),
+    await admin.committedOffsets(topology.name, inputs, 'asOfNow'),
   ];
   return inputs
     .flatMap(({ topic, partition }) => {
