@@ -70,6 +70,8 @@ export class TopologyDriver implements TaskHost {
   /** The virtual wall clock, ms. */
   turnMs: number;
   readonly #options: DriverOptions;
+  /** Asked for each record. */
+  readonly #readsPatterns: boolean;
   /** With topics in place of patterns, as far as they exist. */
   #topology: Topology;
   #counts: ReadonlyMap<string, number> = new Map();
@@ -92,6 +94,7 @@ export class TopologyDriver implements TaskHost {
   /** Throws ERR_PARTITION_COUNT where joined topics differ. */
   constructor(options: DriverOptions) {
     this.#options = options;
+    this.#readsPatterns = hasPatterns(options.topology);
     this.applicationId = options.applicationId;
     this.#topology = options.topology;
     this.errors = options.errors;
@@ -259,7 +262,7 @@ export class TopologyDriver implements TaskHost {
 
   /** A topic that a pattern matches is there once a test speaks of it, as if somebody had made it just now. Internal ones match nothing. */
   #appear(topic: string): void {
-    if (!hasPatterns(this.#options.topology) || this.#feeds.has(topic) || this.#isInternal(topic)) return;
+    if (!this.#readsPatterns || this.#feeds.has(topic) || this.#isInternal(topic)) return;
     if (matchTopics(this.#options.topology, [topic]).length > 0) this.#read([...namedTopics(this.#options), ...this.#feeds.keys(), topic]);
   }
 
