@@ -1,5 +1,5 @@
 // Files that have rotted under a clean mark: nobody scans them at the start, so reading must find out.
-import { type Disk, MillraceError, memoryDisk } from '@millrace/core';
+import { type Disk, type DiskFile, MillraceError, memoryDisk } from '@millrace/core';
 import { crc32c } from '@millrace/protocol';
 import { expect, test } from 'vitest';
 import { appendValues, DIRECTORY, openLog, readAll } from '../testing/log-fixture.ts';
@@ -7,21 +7,27 @@ import { logFileName } from './file-names.ts';
 import { ProducerState } from './producer-state.ts';
 import { decodeSnapshot, encodeSnapshot } from './snapshot.ts';
 
-/** A log of three batches, closed cleanly, with another length in the second one. */
-function withLength(length: (was: number) => number): Disk {
+/** A log of three batches of one size, closed cleanly, whose file `rot` then changes. */
+function rottenDisk(rot: (file: DiskFile, batchBytes: number) => void): Disk {
   const disk = memoryDisk();
   const { log } = openLog({ disk });
   appendValues(log, 'a', 'b', 'c');
-  const second = log.read(0, 1, 1, true).bytes.length;
+  const batchBytes = log.read(0, 1, 1, true).bytes.length;
   log.close();
   const file = disk.open(disk.join(DIRECTORY, logFileName(0)), 'open');
-  const field = Buffer.alloc(4);
-  file.read(field, 0, 4, second + 8);
-  field.writeInt32BE(length(field.readInt32BE(0)));
-  file.write(field, second + 8);
+  rot(file, batchBytes);
   file.close();
   return disk;
 }
+
+/** With another length in the second batch. */
+const withLength = (length: (was: number) => number): Disk =>
+  rottenDisk((file, batchBytes) => {
+    const field = Buffer.alloc(4);
+    file.read(field, 0, 4, batchBytes + 8);
+    field.writeInt32BE(length(field.readInt32BE(0)));
+    file.write(field, batchBytes + 8);
+  });
 const codeOf = (run: () => unknown): string => {
   try {
     run();
@@ -46,14 +52,7 @@ test.each<[string, (was: number) => number]>([
 });
 
 test('a first offset that goes back is told as damage: a reader would go round in a circle', () => {
-  const disk = memoryDisk();
-  const { log } = openLog({ disk });
-  appendValues(log, 'a', 'b', 'c');
-  const second = log.read(0, 1, 1, true).bytes.length;
-  log.close();
-  const file = disk.open(disk.join(DIRECTORY, logFileName(0)), 'open');
-  file.write(Buffer.alloc(8), second); // its checksum does not cover it
-  file.close();
+  const disk = rottenDisk((file, batchBytes) => file.write(Buffer.alloc(8), batchBytes)); // its checksum does not cover it
   const rotten = openLog({ disk, clean: true }).log;
   expect(codeOf(() => readAll(rotten))).toBe('ERR_RECORD_BATCH_CORRUPT');
   expect(rotten.read(0, 3, 1, true).nextOffset).toBe(1);
@@ -61,28 +60,14 @@ test('a first offset that goes back is told as damage: a reader would go round i
 });
 
 test.each([0, 1, 2])('a first offset past the log end, in batch %i, is told as damage: a reader would wait for ever for what is there', (batch) => {
-  const disk = memoryDisk();
-  const { log } = openLog({ disk });
-  appendValues(log, 'a', 'b', 'c');
-  const size = log.read(0, 1, 1, true).bytes.length;
-  log.close();
-  const file = disk.open(disk.join(DIRECTORY, logFileName(0)), 'open');
-  file.write(Buffer.from([1]), batch * size);
-  file.close();
+  const disk = rottenDisk((file, batchBytes) => file.write(Buffer.from([1]), batch * batchBytes));
   const rotten = openLog({ disk, clean: true }).log;
   expect(codeOf(() => readAll(rotten))).toBe('ERR_RECORD_BATCH_CORRUPT');
   expect(codeOf(() => rotten.read(batch, 3, 1, true))).toBe('ERR_RECORD_BATCH_CORRUPT');
 });
 
 test.each([1, 2])('a last offset before the first, in batch %i, is told as damage to a reader that comes anew, not passed over', (batch) => {
-  const disk = memoryDisk();
-  const { log } = openLog({ disk });
-  appendValues(log, 'a', 'b', 'c');
-  const size = log.read(0, 1, 1, true).bytes.length;
-  log.close();
-  const file = disk.open(disk.join(DIRECTORY, logFileName(0)), 'open');
-  file.write(Buffer.from([0x80]), batch * size + 23);
-  file.close();
+  const disk = rottenDisk((file, batchBytes) => file.write(Buffer.from([0x80]), batch * batchBytes + 23));
   const rotten = openLog({ disk, clean: true }).log;
   expect(codeOf(() => rotten.read(batch, 3, 1, true))).toBe('ERR_RECORD_BATCH_CORRUPT');
 });
