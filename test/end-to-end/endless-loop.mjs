@@ -3,6 +3,7 @@
 import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createApp, isMain, serde, topic, topology } from 'millrace';
+import { endsOnWord } from './ends-on-word.mjs';
 
 const { FOLDER: folder, BROKER: broker } = process.env;
 const lines = topic('loop-lines', { key: serde.string(), value: serde.string(), partitions: 1 });
@@ -38,15 +39,5 @@ if (isMain(import.meta)) {
     if (event.kind === 'blocked') console.log('blocked');
     if (event.kind === 'workerFailed') console.log(event.error.code);
   });
-  await app.start();
-  await app.waitFor('running');
-  console.log('ready');
-  process.stdin.once('data', async () => {
-    await app.drained();
-    const values = [];
-    for await (const { value } of app.history(out)) values.push(value);
-    console.log(values.join(' '));
-    await app.close();
-    process.exit(0);
-  });
+  await endsOnWord(app, out);
 }

@@ -3,6 +3,7 @@
 import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createApp, isMain, serde, store, topic, topology } from 'millrace';
+import { endsOnWord } from './ends-on-word.mjs';
 
 const { FOLDER: folder, BROKER: broker, WORKERS: workers } = process.env;
 const lines = topic(`hog-lines-${workers}`, { key: serde.string(), value: serde.string(), partitions: 1 });
@@ -36,15 +37,5 @@ if (isMain(import.meta)) {
   app.events.subscribe((event) => {
     if (event.kind === 'workerFailed') console.log(`${event.error.code}: ${event.error.message}`);
   });
-  await app.start();
-  await app.waitFor('running');
-  console.log('ready');
-  process.stdin.once('data', async () => {
-    await app.drained();
-    const values = [];
-    for await (const { value } of app.history(out)) values.push(value);
-    console.log(values.join(' '));
-    await app.close();
-    process.exit(0);
-  });
+  await endsOnWord(app, out);
 }

@@ -46,7 +46,7 @@ async function run(
     said.push(line);
     if (line !== 'ready') continue;
     await onReady();
-    child.stdin.write('go\\n');
+    child.stdin.write('go\n');
   }
   const [code, signal] = await ended;
   return { code, signal, said };
