@@ -77,6 +77,19 @@ describe('requests and answers', () => {
     expect(connection.closed).toBe(true);
   });
 
+  test('a request with little time is given up in time though one with much time went before it, answered or not', async () => {
+    const broker = await new ScriptedBroker().listen();
+    const connection = await open(broker);
+    await broker.run(connection.request(APIS.heartbeat, HEARTBEAT, { timeoutMs: 65_000 })); // as a join that may be parked
+    broker.network.hold();
+    const parked = failureOf(connection.request(APIS.heartbeat, HEARTBEAT, { timeoutMs: 65_000 }));
+    const startedMs = broker.time.clock.monotonicMs();
+    const failure = await broker.run(failureOf(connection.request(APIS.heartbeat, HEARTBEAT, { timeoutMs: 1_000 })));
+    expect([failure.code, broker.time.clock.monotonicMs() - startedMs]).toEqual(['ERR_TIMEOUT', 1_000]);
+    await broker.run(failureOf(connection.request(APIS.heartbeat, HEARTBEAT, { timeoutMs: 1_000 })));
+    expect([(await parked).code, connection.closed]).toEqual(['ERR_CONNECTION', true]);
+  });
+
   test('a connection at rest has no timer', async () => {
     const broker = await new ScriptedBroker().listen();
     const connection = await open(broker);

@@ -2,7 +2,7 @@
 // Owns: the socket, what awaits an answer, the versions agreed on.  Never: retries, knows what a request means, chooses a broker.
 // C1 correlation ids wrap after 2^31-1 and are never given to two living requests.
 // C2 an answer that comes after its request timed out is dropped and the connection goes on; one that was never asked for ends it.
-// C3 one timer per connection, armed only while something awaits an answer.
+// C3 one timer per connection, armed only while something awaits an answer, for the earliest deadline of all or before.
 // C4 two time-outs in a row without a single byte between them: the other side is gone though TCP has not noticed, and the connection ends.
 // C5 every rejection says whether the request was written (`wasSent`): an unsent one may be repeated blindly.
 // C6 a login that runs out is renewed before it does; what is to be sent meanwhile waits, in order. Source: KIP-368.
@@ -62,6 +62,8 @@ export class BrokerConnection implements SocketEvents, FrameSink {
   #versions: BrokerVersions | undefined;
   #nextCorrelationId: number;
   #timer: Timer | undefined;
+  /** When it rings; infinity without one. */
+  #timerAtMs = Number.POSITIVE_INFINITY;
   #corked = false;
   /** Times at which requests expired since the last byte came. */
   #silentTimeouts = 0;
@@ -186,7 +188,7 @@ export class BrokerConnection implements SocketEvents, FrameSink {
       });
     }
     for (const piece of pieces) socket.write(piece);
-    if (this.#timer === undefined) this.#armTimer();
+    if (deadlineMs < this.#timerAtMs) this.#armTimer(deadlineMs);
     return latch.promise;
   }
 
@@ -242,15 +244,18 @@ export class BrokerConnection implements SocketEvents, FrameSink {
 
   // ---- time and end -------------------------------------------------------------------------------------------------
 
-  #armTimer(): void {
-    let earliest = Number.POSITIVE_INFINITY;
-    for (const pending of this.#pending.values()) earliest = Math.min(earliest, pending.deadlineMs);
-    if (earliest === Number.POSITIVE_INFINITY) return;
-    const delayMs = Math.max(1, Math.ceil(earliest - this.#ports.clock.monotonicMs()));
+  /** The one that is armed for later is not waited for: a heartbeat has a second, the join before it had minutes. */
+  #armTimer(atMs: number): void {
+    this.#timer?.cancel();
+    this.#timerAtMs = atMs;
+    const delayMs = Math.max(1, Math.ceil(atMs - this.#ports.clock.monotonicMs()));
     this.#timer = this.#ports.timers.after(delayMs, () => {
       this.#timer = undefined;
+      this.#timerAtMs = Number.POSITIVE_INFINITY;
       this.#expire();
-      if (this.#closeReason === undefined) this.#armTimer();
+      let earliestMs = Number.POSITIVE_INFINITY;
+      for (const pending of this.#pending.values()) earliestMs = Math.min(earliestMs, pending.deadlineMs);
+      if (earliestMs !== Number.POSITIVE_INFINITY) this.#armTimer(earliestMs); // #expire may have ended the connection; then nothing is pending
     });
   }
 
