@@ -18,6 +18,32 @@ const FOUND: readonly (readonly [what: string, seed: number, options: ScenarioOp
     13,
     { scenario: 'timers', guarantee: 'exactly-once', workers: 3, partitions: 4, faults: { slowMarkers: 1 } },
   ],
+  [
+    'stores are looked at while all tasks run, though a rebalance begins right before',
+    463,
+    {
+      scenario: 'counts',
+      guarantee: 'exactly-once',
+      workers: 1,
+      partitions: 1,
+      faults: {
+        powerLosses: 25,
+        restarts: 18,
+        rebalances: 23,
+        zombies: 28,
+        networkSplits: 18,
+        cuts: 23,
+        corruptBatches: 10,
+        slowBroker: 5,
+        fullDisks: 9,
+        slowDisks: 4,
+        clockJumps: 8,
+        movedCoordinators: 3,
+        movedLeaders: 9,
+        narrowLines: 8,
+      },
+    },
+  ],
 ];
 
 test.each(Array.from({ length: SEEDS }, (_, at) => at + 1))(
