@@ -18,6 +18,10 @@ export interface RetryOptions {
 
 const FIRST_WAIT_MS = 50;
 const WAIT_MS_MAX = 1_000;
+/** While the coordinator writes the markers of a transaction that is over: tasks stand still until then, and it is never long. */
+const MARKERS_WAIT_MS_MAX = 200;
+const CONCURRENT_TRANSACTIONS = 51;
+const UNSTABLE_OFFSET_COMMIT = 88;
 
 /** What to do about an error: from the table for an answer of a broker, `refresh` for a failure on the way. */
 export function reactionTo(error: unknown): Reaction {
@@ -44,7 +48,7 @@ export async function withRetries<T>(
       const reaction = reactionTo(error);
       if (reaction === 'fail' || cluster.closed) throw error;
       if (options.repeatSent === false && wasSent(error)) throw error;
-      const waitMs = backoffMs(chance, count, options.firstWaitMs ?? FIRST_WAIT_MS, WAIT_MS_MAX);
+      const waitMs = backoffMs(chance, count, options.firstWaitMs ?? FIRST_WAIT_MS, waitsForMarkers(error) ? MARKERS_WAIT_MS_MAX : WAIT_MS_MAX);
       if (clock.monotonicMs() + waitMs > deadlineMs) throw tooLong(error, options.what);
       onFailure?.(reaction);
       await sleep(timers, waitMs, cluster.closing);
@@ -76,6 +80,11 @@ async function findUnsent(cluster: KafkaCluster, kind: CoordinatorKind, key: str
     if (!MillraceError.is(error) || error.where.sent !== 1) throw error;
     throw new MillraceError(error.code, error.message, { ...error.where, sent: 0 }, error);
   }
+}
+
+function waitsForMarkers(error: unknown): boolean {
+  const code = kafkaCodeOf(error);
+  return code === CONCURRENT_TRANSACTIONS || code === UNSTABLE_OFFSET_COMMIT;
 }
 
 function tooLong(error: unknown, what: string): unknown {
