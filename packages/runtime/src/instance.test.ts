@@ -16,6 +16,10 @@ interface FakeWorker {
   readonly seat: number;
   readonly plans: SeatPlan[];
   answer: Answer;
+  /** How often it was told that the membership is lost. */
+  losses: number;
+  /** What its last commit waits for when it is to stop. */
+  lastCommit: Promise<void>;
   terminated: boolean;
   events: WorkerHostEvents;
 }
@@ -41,7 +45,7 @@ function rig(workers: number, errors: ErrorPolicies = {}) {
           reject(new MillraceError('ERR_CLOSED', 'given up'));
         });
       });
-    const worker: FakeWorker = { seat, plans: [], answer: 'takes', terminated: false, events };
+    const worker: FakeWorker = { seat, plans: [], answer: 'takes', losses: 0, lastCommit: Promise.resolve(), terminated: false, events };
     started.push(worker);
     return {
       async assign(plan) {
@@ -53,11 +57,11 @@ function rig(workers: number, errors: ErrorPolicies = {}) {
           throw error;
         }
       },
-      lost: async () => {},
+      lost: async () => void worker.losses++,
       ping: async () => {},
       settle: async () => {},
       read: async () => [],
-      stop: async () => {},
+      stop: () => worker.lastCommit,
       terminate: async () => {
         worker.terminated = true;
       },
@@ -122,7 +126,7 @@ function rig(workers: number, errors: ErrorPolicies = {}) {
     },
   };
   const instance = new Instance(parts);
-  const group = (generation: number): GroupMetadata => ({ groupId: 'claims', memberId: 'm', generation, instanceId: undefined });
+  const group = (generation: number, memberId: string): GroupMetadata => ({ groupId: 'claims', memberId, generation, instanceId: undefined });
   const news = (tasks: readonly string[], vanished: readonly string[]): AssignmentNews => ({
     tasks,
     vanished,
@@ -138,8 +142,8 @@ function rig(workers: number, errors: ErrorPolicies = {}) {
     started,
     failures,
     rejoins,
-    assigned: (generation: number, tasks: readonly string[], vanished: readonly string[] = []) =>
-      hooks?.assigned(group(generation), { partitions: [], userData: encodeAssignmentNews(news(tasks, vanished)) }),
+    assigned: (generation: number, tasks: readonly string[], vanished: readonly string[] = [], memberId = 'm') =>
+      hooks?.assigned(group(generation, memberId), { partitions: [], userData: encodeAssignmentNews(news(tasks, vanished)) }),
     known: () => decodeMemberNews(hooks?.userData() ?? Buffer.alloc(0), 'm').known,
     lost: () => hooks?.lost(new Error('gone'), false),
     claimed: () => decodeMemberNews(hooks?.userData() ?? Buffer.alloc(0), 'm').owned,
@@ -188,6 +192,58 @@ describe('what a join claims', () => {
     expect(started[0]?.plans.flatMap(({ tasks }) => tasks.map(({ id }) => id))).not.toContain('0_0');
     expect(claimed()).toEqual(['0_1']);
     await instance.close(true);
+  });
+});
+
+describe('a worker whose last commit is under way while the instance stops', () => {
+  /** It has a task, and its last commit waits. */
+  async function stopping() {
+    const all = rig(1);
+    await all.instance.start();
+    all.assigned(1, ['0_0']);
+    await all.settled(['0_0']);
+    const worker = all.started[0] as FakeWorker;
+    let commitEnds = (): void => {};
+    worker.lastCommit = new Promise((resolve) => {
+      commitEnds = resolve;
+    });
+    return { ...all, worker, commitEnds };
+  }
+  const generations = ({ plans }: FakeWorker) => plans.map(({ group }) => group.generation);
+
+  test('hears of the next generation, with the tasks it has', async () => {
+    const { instance, assigned, worker, commitEnds } = await stopping();
+    const closed = instance.close(true);
+    assigned(2, []);
+    expect(worker.plans.at(-1)).toMatchObject({ group: { generation: 2 }, tasks: [{ id: '0_0' }] });
+    commitEnds();
+    await closed;
+    expect(worker.losses).toBe(0);
+  });
+
+  test('hears that the membership is lost, and nothing of the next one: its tasks may have gone on elsewhere', async () => {
+    const { instance, assigned, lost, worker, commitEnds } = await stopping();
+    const closed = instance.close(true);
+    const before = generations(worker);
+    lost();
+    expect(worker.losses).toBe(1);
+    assigned(3, [], [], 'another');
+    assigned(4, ['0_0'], [], 'another'); // somebody else had it meanwhile
+    expect(generations(worker)).toEqual(before);
+    commitEnds();
+    await closed;
+  });
+
+  test('hears of a loss that came just before the stop, too', async () => {
+    const { instance, assigned, lost, worker, commitEnds } = await stopping();
+    const before = generations(worker);
+    lost();
+    const closed = instance.close(true);
+    expect(worker.losses).toBe(1);
+    assigned(3, ['0_0'], [], 'another');
+    expect(generations(worker)).toEqual(before);
+    commitEnds();
+    await closed;
   });
 });
 

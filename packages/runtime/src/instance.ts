@@ -56,6 +56,8 @@ export class Instance {
   #heard: readonly AssignmentNews[] = [];
   /** Grows when membership is lost: what was assigned before is void. */
   #membership = 0;
+  /** Membership is lost, and workers may still have what they had under it. */
+  #losing = false;
   /** False until the first assignment of this process has been taken up. */
   #tookUp = false;
   #vanished: readonly string[] = [];
@@ -129,6 +131,8 @@ export class Instance {
         this.#claimed = new Set();
         this.#heard = [];
         this.#membership++;
+        this.#losing = true;
+        if (this.#closing) this.#tellStoppingWorkersOfLoss();
         this.#inTurn(() => this.#lose(reason, fatal));
       },
     });
@@ -187,6 +191,7 @@ export class Instance {
   /** Finish, commit, settle, close, leave. Idempotent. */
   async close(leave: boolean): Promise<void> {
     this.#closing = true;
+    if (this.#losing) this.#tellStoppingWorkersOfLoss();
     this.#abandoned.abort();
     this.#cleaning?.cancel();
     this.#patterns.stop();
@@ -269,7 +274,7 @@ export class Instance {
     }
     for (const task of news.tasks) this.#claimed.add(task);
     this.#heard = [...this.#heard, news];
-    if (this.#closing) this.#tellStoppingWorkers(group);
+    if (this.#closing && !this.#losing) this.#tellStoppingWorkers(group);
     this.#inTurn(async () => {
       if (membership === this.#membership) await this.#takeUp(group, news, membership);
     });
@@ -286,6 +291,14 @@ export class Instance {
       };
       host?.assign(plan).catch(() => undefined); // it ends without taking the plan up
     }
+  }
+
+  /**
+   * No turn comes that would drop their tasks. What they have done and not committed has perhaps been done elsewhere by now: they must not commit
+   * it as the member that this instance becomes next, so of that one they hear nothing.
+   */
+  #tellStoppingWorkersOfLoss(): void {
+    for (const { host } of this.#seats) host?.lost().catch(() => undefined); // it has ended
   }
 
   async #takeUp(group: GroupMetadata, news: AssignmentNews, membership: number): Promise<void> {
@@ -468,6 +481,7 @@ export class Instance {
     this.#parts.log.warn({ tasks: tasks.length }, `membership lost: ${explainError(reason)}`);
     this.#parts.events.settledDown(false);
     await Promise.all(this.#seats.map((seat) => this.#dropTasks(seat)));
+    this.#losing = false;
     this.#taskStates.clear();
     this.#parts.events.lost(tasks);
     if (fatal) throw reason;
