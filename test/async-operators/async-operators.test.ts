@@ -1,6 +1,8 @@
 // Asynchronous operators in a real worker over the memory log: what a commit, a crash, a hand-over and a failure make of calls under way.
+import type { Offset } from '@millrace/core';
 import { type AsyncContext, type AsyncOptions, deadLetter, serde, store, topic, topology } from 'millrace';
 import { expect, test } from 'vitest';
+import { decodeOffsetMetadata, encodeOffsetMetadata } from '../../packages/runtime/src/commit/offset-metadata.ts';
 import { MemoryLog } from '../../packages/runtime/src/testing/memory-log.ts';
 import { assignmentOf, Disk, type Rig, refuse, startRig, until } from '../../packages/runtime/src/testing/worker-rig.ts';
 
@@ -301,6 +303,24 @@ test('a call that does not listen to its signal holds its place until it ends, a
   await until(() => world.values().length === 4);
   world.answer('d');
   await until(() => inputAt(rig) === 4 && stray() === 0);
+  await rig.worker.stop(10_000);
+});
+
+test('committed offsets that still tell of calls, all of which have been answered, are committed again without them', async () => {
+  // At-least-once: the answers were written, and the commit that would have said so was refused.
+  const log = logOf(['a', 'a1']);
+  log.committed.set('in-0', {
+    topic: 'in',
+    partition: 0,
+    offset: 1 as Offset,
+    leaderEpoch: 0,
+    metadata: encodeOffsetMetadata({ partitionTime: 1000, processors: new Map(), pendingOutside: 1 }),
+  });
+  const world = new World();
+  const rig = startRig({ log, topology: calling(world) });
+  await rig.worker.assign(assignmentOf(log, ['0_0']));
+  await until(() => decodeOffsetMetadata(log.committed.get('in-0')?.metadata ?? '').pendingOutside === undefined);
+  expect([inputAt(rig), world.values()]).toEqual([1, []]);
   await rig.worker.stop(10_000);
 });
 

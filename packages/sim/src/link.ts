@@ -14,7 +14,7 @@ export interface LinkHost {
   latencyMs(from: string, to: string): number;
   takeAim(apiKey: number): Aim | undefined;
   /** Runs it after the delay, or when everything gets through again. */
-  arriveLate(delayMs: number, arrive: () => void): void;
+  arriveLate(apiKey: number, delayMs: number, arrive: () => void): void;
   refuses(host: string): boolean;
   takeRefusal(apiKey: number): number | undefined;
   passageMs(to: string, bytes: number): number;
@@ -109,7 +109,7 @@ export class Link {
         return 0;
       }
       this.near.fail('cut');
-      this.host.arriveLate(aim.delayMs, () => {
+      this.host.arriveLate(apiKey, aim.delayMs, () => {
         this.far.arrive(bytes, 0);
         this.far.arrive('end', 1);
       });

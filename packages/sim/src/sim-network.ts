@@ -44,6 +44,7 @@ export class SimNetwork implements LinkHost {
   readonly #moves = new Map<Move, number>();
   /** What is still on its way from clients that have gone on: a member that joins now may be a ghost for a session timeout. */
   readonly #late = new Set<() => void>();
+  readonly #lateArrivals = new Map<number, number>();
   #aims: Aim[] = [];
   /** Hosts of which the next record batch, sent or received, arrives with a bit turned. */
   readonly #corrupted = new Set<string>();
@@ -123,6 +124,10 @@ export class SimNetwork implements LinkHost {
   cut(host: string): void {
     for (const link of [...this.#links]) if (link.near.host === host || link.far.host === host) link.reset(this.#chance.float() < 0.5);
   }
+  /** Requests of an API that have arrived so far after their client had gone on. */
+  lateArrivals(apiKey: number): number {
+    return this.#lateArrivals.get(apiKey) ?? 0;
+  }
   /** Connections that involve a host. */
   linksOf(host: string): number {
     return [...this.#links].filter((link) => link.near.host === host || link.far.host === host).length;
@@ -141,9 +146,11 @@ export class SimNetwork implements LinkHost {
     const lost = this.#chance.integer(LATENCY_MS.slowOnceIn) === 0 ? LATENCY_MS.slowMs : 0; // a packet that was sent again
     return LATENCY_MS.least + this.#chance.float() * LATENCY_MS.spread + slow * this.#chance.float() + lost;
   }
-  arriveLate(delayMs: number, arrive: () => void): void {
+  arriveLate(apiKey: number, delayMs: number, arrive: () => void): void {
     const once = (): void => {
-      if (this.#late.delete(once)) arrive();
+      if (!this.#late.delete(once)) return;
+      this.#lateArrivals.set(apiKey, this.lateArrivals(apiKey) + 1);
+      arrive();
     };
     this.#late.add(once);
     this.world.time.timers.after(delayMs, once);

@@ -113,9 +113,11 @@ async function startTask(
     if (identity !== own) writeIdentity(task, own); // now that all of its stores are its own
     if (!isTakenOver) refuseExpiredOffsets(task, committed, hasRows, options);
     task.progress.clear();
+    task.pendingTold = 0;
     for (const queue of task.group.queues) {
       const key = partitionKey(queue.topic, queue.partition);
-      const { partitionTime, processors } = decodeOffsetMetadata(committed.get(key)?.metadata ?? '');
+      const { partitionTime, processors, pendingOutside = 0 } = decodeOffsetMetadata(committed.get(key)?.metadata ?? '');
+      task.pendingTold = Math.max(task.pendingTold, pendingOutside);
       queue.start(positions.get(key) ?? 0, partitionTime);
       for (const [name, value] of processors) task.progress.set(name, Math.max(value, task.progress.get(name) ?? value));
     }

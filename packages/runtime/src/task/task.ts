@@ -124,6 +124,11 @@ export class Task implements GraphHost, QueueHost, SinkHost {
   readonly distrusted = new Set<string>();
   /** The record that an earlier life of this task, here or in another worker, failed at. */
   failedBefore: FailedRecord | undefined;
+  /**
+   * Records waiting for an answer from outside, as the offsets tell that are committed now. Their answers may have come since, and what that
+   * made been written, without a commit that says so (at-least-once): the task is committed again then, though no input moves.
+   */
+  pendingTold = 0;
   /** What operators keep beside the input offsets: last emit times by store. */
   readonly progress = new Map<string, number>();
   /** Drops not yet told, by `node\nreason`. */
@@ -404,7 +409,7 @@ export class Task implements GraphHost, QueueHost, SinkHost {
   /** True if this task took part in the open span. */
   get touched(): boolean {
     if (!this.alive) return false;
-    if (this.records > 0 || this.fired > 0 || this.stores.dirty) return true;
+    if (this.records > 0 || this.fired > 0 || this.stores.dirty || this.pendingTold !== this.pendingOutside) return true;
     const { queues } = this.group;
     for (let index = 0; index < queues.length; index++) if (queues[index]?.position !== this.#closedPositions[index]) return true;
     return false;
@@ -425,6 +430,7 @@ export class Task implements GraphHost, QueueHost, SinkHost {
   spanClosed(): void {
     this.records = 0;
     this.fired = 0;
+    this.pendingTold = this.pendingOutside;
     if (this.progress.size > 0) this.#closedProgress = new Map(this.progress);
     this.#rememberPositions();
   }
