@@ -38,4 +38,5 @@ export { readSafeInteger, writeSafeInteger } from './serde/numbers.ts';
 export { type DirectForm, decodeWith, type ErasedSerde, encodeWith, type Serde, type SerdeInfo } from './serde/serde.ts';
 export type { Thread, ThreadEvents, ThreadSide, Threads } from './threads.ts';
 export { sleep, type Timer, type Timers } from './timers.ts';
+export { whenAborted } from './when-aborted.ts';
 export type { Window, Windowed } from './windowed.ts';

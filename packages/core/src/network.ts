@@ -41,6 +41,8 @@ export interface ConnectOptions {
   readonly timeoutMs: number;
   /** undefined: plain TCP. Otherwise node:tls ConnectionOptions. */
   readonly tls?: object | undefined;
+  /** Aborted before the connection stands: the attempt fails at once, and nothing of it is left. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 export interface Listener {
@@ -68,7 +70,7 @@ export interface ListenOptions {
 
 export interface Network {
   /**
-   * Rejects with ERR_CONNECTION (refused, unreachable, timed out), naming host and port, and with ERR_AUTHENTICATION when the other side's
+   * Rejects with ERR_CONNECTION (refused, unreachable, timed out, given up), naming host and port, and with ERR_AUTHENTICATION when the other side's
    * certificate is not to be trusted.
    */
   connect(options: ConnectOptions, events: SocketEvents): Promise<Socket>;

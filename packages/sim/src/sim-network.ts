@@ -3,7 +3,7 @@
 // the length and the API key at the head of a frame.
 // N1 the bytes of one direction arrive in the order written, or not at all.  N2 a chunk is copied when written.
 // N3 what a process wrote before it died may still arrive; what comes for a dead process is lost.
-import { type Chance, type ConnectOptions, type Listener, MillraceError, type Network, type Socket, type SocketEvents } from '@millrace/core';
+import { type Chance, type ConnectOptions, type Listener, MillraceError, type Network, type Socket, type SocketEvents, whenAborted } from '@millrace/core';
 import { flipBatch } from './flip-batch.ts';
 import { FrameWatch } from './frame-watch.ts';
 import { Link, type LinkHost } from './link.ts';
@@ -192,21 +192,28 @@ export class SimNetwork implements LinkHost {
     const { host, port } = options;
     return new Promise((resolve, reject) => {
       if (!process.effect(`connect ${host}:${port}`)) return;
-      const fail = (what: string): void =>
+      const fail = (what: string): void => {
+        over();
         reject(
           new MillraceError('ERR_CONNECTION', `Could not connect to ${host}:${port}: ${what}. Check the address and that a broker runs there.`, { host, port }),
         );
-      if (!this.reaches(process.host, host) || !this.reaches(host, process.host)) {
-        process.timers.after(options.timeoutMs, () => fail(`no answer within ${options.timeoutMs} ms`));
-        return;
-      }
-      process.timers.after(this.latencyMs(process.host, host), () => {
+      };
+      const arrive = (): void => {
         const listener = this.#listeners.get(`${host}:${port}`);
-        if (listener === undefined || listener.owner.ended !== undefined) return fail('nothing listens there');
+        if (listener === undefined || listener.owner.ended !== undefined) return void fail('nothing listens there');
         const link = new Link(this, process, listener.owner, { host, port, clientPort: this.#nextPort++ }, new FrameWatch());
         this.#links.add(link);
         link.open(events, listener.accept);
+        over();
         resolve(link.near);
+      };
+      const attempt =
+        this.reaches(process.host, host) && this.reaches(host, process.host)
+          ? process.timers.after(this.latencyMs(process.host, host), arrive)
+          : process.timers.after(options.timeoutMs, () => fail(`no answer within ${options.timeoutMs} ms`));
+      const over = whenAborted(options.signal, () => {
+        attempt.cancel();
+        fail('it was given up');
       });
     });
   }

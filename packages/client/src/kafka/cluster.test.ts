@@ -44,6 +44,24 @@ describe('the first contact', () => {
   );
 });
 
+describe('closing', () => {
+  const sasl = { mechanism: 'plain', username: 'ada', password: 'hunter2', plainWithoutTls: true } as const;
+  test.each<[string, (broker: ScriptedBroker) => unknown]>([
+    ['connects', (broker) => broker.network.hold()],
+    ['agrees on versions', (broker) => broker.script('apiVersions', () => 'drop')],
+    ['logs in', (broker) => broker.script('saslHandshake', () => 'drop')],
+  ])('while it %s rejects what waits at once and leaves nothing that keeps the process alive', async (_step, stall) => {
+    const broker = await new ScriptedBroker().listen();
+    stall(broker);
+    const cluster = new KafkaCluster({ ...broker.connection, sasl }, broker.ports);
+    const failure = failureOf(cluster.start());
+    await broker.time.advance(10);
+    cluster.close();
+    expect((await broker.run(failure, 0)).code).toBe('ERR_CLOSED');
+    await broker.time.runUntilIdle(0);
+  });
+});
+
 describe('metadata', () => {
   test('several wishes for a refresh at once are one request', async () => {
     const broker = await new ScriptedBroker().listen();

@@ -216,7 +216,8 @@ export class KafkaCluster {
       if (this.closed) throw new MillraceError('ERR_CLOSED', 'The client is closed.', { sent: 0 });
       let opening = this.#connections.get(key);
       if (opening === undefined) {
-        opening = BrokerConnection.open(address, this.options, this.ports, purpose === 'fetch' || purpose === 'fetch-extra' ? this.#pool : undefined);
+        const pool = purpose === 'fetch' || purpose === 'fetch-extra' ? this.#pool : undefined;
+        opening = BrokerConnection.open(address, this.options, this.ports, { pool, signal: this.closing });
         this.#connections.set(key, opening);
         opening.catch(() => this.#forget(key, opening));
       }
@@ -286,7 +287,7 @@ export class KafkaCluster {
     this.#coordinators.delete(`${kind}/${key}`);
   }
 
-  /** Closes every connection; what waits on one is rejected. */
+  /** Closes every connection, also those that are just being made; what waits on one is rejected. */
   close(): void {
     this.#closing.abort();
     for (const opening of this.#connections.values()) {

@@ -11,7 +11,7 @@ const ADDRESS = { host: 'broker', port: 9092 };
 const HEARTBEAT = { groupId: 'g', generationId: 1, memberId: 'm' };
 
 async function open(broker: ScriptedBroker, firstCorrelationId = 0, pool?: FramePool): Promise<BrokerConnection> {
-  return broker.run(BrokerConnection.open(ADDRESS, broker.connection, broker.ports, pool, firstCorrelationId));
+  return broker.run(BrokerConnection.open(ADDRESS, broker.connection, broker.ports, { pool, firstCorrelationId }));
 }
 async function failureOf(promise: Promise<unknown>): Promise<MillraceError> {
   const error: unknown = await promise.then(

@@ -6,7 +6,7 @@
 // C4 two time-outs in a row without a single byte between them: the other side is gone though TCP has not noticed, and the connection ends.
 // C5 every rejection says whether the request was written (`wasSent`): an unsent one may be repeated blindly.
 // C6 a login that runs out is renewed before it does; what is to be sent meanwhile waits, in order. Source: KIP-368.
-import { assert, MillraceError, type Ports, type Socket, type SocketEvents, type Timer } from '@millrace/core';
+import { assert, MillraceError, type Ports, type Socket, type SocketEvents, type Timer, whenAborted } from '@millrace/core';
 import { APIS, type Api, correlationIdOf, decodeResponse, encodeRequestPieces, type RequestInput, type ResponseBody } from '@millrace/protocol';
 import type { ConnectionOptions } from '../port.ts';
 import { FrameAssembler, type FrameSink } from './frame-assembler.ts';
@@ -20,6 +20,15 @@ export type ConnectionPorts = Pick<Ports, 'clock' | 'timers' | 'chance' | 'netwo
 export interface BrokerAddress {
   readonly host: string;
   readonly port: number;
+}
+
+export interface OpenOptions {
+  /** Where received frames come from (fetching). */
+  readonly pool?: FramePool | undefined;
+  /** Default 0. */
+  readonly firstCorrelationId?: number | undefined;
+  /** Aborted before the connection is open: it is given up at once. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 export interface RequestOptions {
@@ -80,25 +89,23 @@ export class BrokerConnection implements SocketEvents, FrameSink {
   }
 
   /**
-   * Connects, agrees on versions, logs in. `pool`: received frames come from it (fetching). Rejects with ERR_CONNECTION (nobody there, or closed at once),
-   * ERR_PROTOCOL (not Kafka), ERR_BROKER_VERSION, ERR_AUTHENTICATION; all within `connectionTimeoutMs`.
+   * Connects, agrees on versions, logs in. Rejects with ERR_CONNECTION (nobody there, closed at once, given up), ERR_PROTOCOL (not Kafka),
+   * ERR_BROKER_VERSION, ERR_AUTHENTICATION; all within `connectionTimeoutMs`.
    */
-  static async open(
-    address: BrokerAddress,
-    options: ConnectionOptions,
-    ports: ConnectionPorts,
-    pool?: FramePool,
-    firstCorrelationId = 0,
-  ): Promise<BrokerConnection> {
+  static async open(address: BrokerAddress, options: ConnectionOptions, ports: ConnectionPorts, opening: OpenOptions = {}): Promise<BrokerConnection> {
+    const { pool, firstCorrelationId = 0, signal } = opening;
     const connection = new BrokerConnection(address, options, ports, pool, firstCorrelationId);
     const tls = options.ssl === undefined || options.ssl === false ? undefined : options.ssl === true ? {} : options.ssl;
-    connection.#socket = await ports.network.connect({ ...address, timeoutMs: options.connectionTimeoutMs, tls }, connection);
+    connection.#socket = await ports.network.connect({ ...address, timeoutMs: options.connectionTimeoutMs, tls, signal }, connection);
+    const over = whenAborted(signal, () => connection.close());
     try {
       connection.#versions = await negotiateVersions(connection, options.connectionTimeoutMs);
       await connection.#logIn();
     } catch (error) {
       connection.close();
-      throw handshakeFailure(error, address, options);
+      throw signal?.aborted === true ? error : handshakeFailure(error, address, options);
+    } finally {
+      over();
     }
     return connection;
   }

@@ -377,6 +377,18 @@ describe('trouble', () => {
     expect(records(await next(broker, consumer))).toEqual(['1=b']);
   });
 
+  test('whenever it is closed while it looks for a broker that is away, it leaves no timer', async () => {
+    for (let afterMs = 0; afterMs < 2_000; afterMs += 25) {
+      const broker = new ScriptedBroker();
+      const consumer = createConsumer(broker.connection, { isolation: 'read_committed' }, broker.ports);
+      consumer.assign([at(0)]);
+      await broker.time.advance(afterMs);
+      await consumer.close();
+      await broker.time.advance(0);
+      await broker.time.runUntilIdle(0);
+    }
+  });
+
   test('no broker at all is told by a poll, after the connection timeout, with the address and what to try; later it works', async () => {
     const broker = new ScriptedBroker();
     broker.topic('t');

@@ -43,6 +43,7 @@ export class KafkaConsumer implements LogConsumer {
   #assignment = 0;
   #pumpQueued = false;
   #retryTimer: Timer | undefined;
+  #refreshTimer: Timer | undefined;
   #refreshing = false;
   #refreshFailures = 0;
   #started = false;
@@ -117,6 +118,7 @@ export class KafkaConsumer implements LogConsumer {
     this.#closed = true;
     for (const [key, cursor] of this.#cursors) this.#retire(key, cursor);
     this.#retryTimer?.cancel();
+    this.#refreshTimer?.cancel();
     this.#cluster.close();
     this.#queue.wake();
     return Promise.resolve();
@@ -430,12 +432,11 @@ export class KafkaConsumer implements LogConsumer {
         this.#pumpSoon();
       },
       (error: unknown) => {
+        if (this.#closed) return;
         this.#refreshFailures++;
-        if (!this.#started && !this.#closed) {
-          this.#queue.fail(error instanceof Error ? error : new Error(String(error)));
-        }
+        if (!this.#started) this.#queue.fail(error instanceof Error ? error : new Error(String(error)));
         const { timers, chance } = this.#cluster.ports;
-        timers.after(backoffMs(chance, this.#refreshFailures, BACKOFF_FIRST_MS, BACKOFF_MS_MAX), () => {
+        this.#refreshTimer = timers.after(backoffMs(chance, this.#refreshFailures, BACKOFF_FIRST_MS, BACKOFF_MS_MAX), () => {
           this.#refreshing = false;
           this.#pumpSoon();
         });

@@ -101,6 +101,19 @@ test('held: nothing gets through, new connections time out; after release the by
   expect(log).toEqual(['far got late']);
 });
 
+test('an attempt that is given up leaves no timer, whether the way is held or only long', async () => {
+  const time = virtualTime();
+  const network = memoryNetwork(time.timers);
+  network.delay(10, 1);
+  network.hold(2);
+  const giveUp = new AbortController();
+  const attempts = [1, 2].map((port) => network.connect({ host: 'broker', port, timeoutMs: 100, signal: giveUp.signal }, events([], 'near')));
+  const failures = Promise.allSettled(attempts);
+  giveUp.abort();
+  expect((await failures).map(({ status }) => status)).toEqual(['rejected', 'rejected']);
+  await time.runUntilIdle(0);
+});
+
 test('the same seed of events gives the same history', async () => {
   const history = async (): Promise<string[]> => {
     const time = virtualTime({ startMs: 1_000_000 });

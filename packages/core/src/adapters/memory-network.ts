@@ -6,6 +6,7 @@
 import { MillraceError } from '../errors.ts';
 import type { Listener, ListenOptions, Network, Socket, SocketEvents } from '../network.ts';
 import type { Timers } from '../timers.ts';
+import { whenAborted } from '../when-aborted.ts';
 
 /** Which connections a fault concerns: those to that listening port; undefined: all. */
 export type PortChoice = number | undefined;
@@ -46,19 +47,20 @@ export function memoryNetwork(timers: Timers): MemoryNetwork {
     connect: (options, events) =>
       new Promise((resolve, reject) => {
         const { host, port } = options;
-        const fail = (what: string): void =>
+        const fail = (what: string): void => {
+          over();
           reject(
             new MillraceError('ERR_CONNECTION', `Could not connect to ${host}:${port}: ${what}. Check the address and that a broker runs there.`, {
               host,
               port,
             }),
           );
-        if (isHeld(port)) return void timers.after(options.timeoutMs, () => fail(`no answer within ${options.timeoutMs} ms`));
-        timers.after(delayFor(port), () => {
+        };
+        const arrive = (): void => {
           const listener = listeners.get(port);
-          if (listener === undefined) return fail('nothing listens there');
+          if (listener === undefined) return void fail('nothing listens there');
           const release = listener.admit === undefined ? () => {} : listener.admit('127.0.0.1');
-          if (release === undefined) return fail('the other side closed it');
+          if (release === undefined) return void fail('the other side closed it');
           const clientPort = nextClientPort++;
           const near = new End(route, host, port);
           const far = new End(route, '127.0.0.1', clientPort);
@@ -66,7 +68,15 @@ export function memoryNetwork(timers: Timers): MemoryNetwork {
           links.add(link);
           near.join(link, far, events);
           far.join(link, near, listener.accept(far));
+          over();
           resolve(near);
+        };
+        const attempt = isHeld(port)
+          ? timers.after(options.timeoutMs, () => fail(`no answer within ${options.timeoutMs} ms`))
+          : timers.after(delayFor(port), arrive);
+        const over = whenAborted(options.signal, () => {
+          attempt.cancel();
+          fail('it was given up');
         });
       }),
     async listen(options, accept): Promise<Listener> {

@@ -142,6 +142,24 @@ describe.each(networks)('$name', ({ network }) => {
     expect(error.retriable).toBe(true);
   });
 
+  test('an attempt that is given up fails at once, before it began or while it is made; a connection that stands goes on', async () => {
+    const { near, farSide, listener } = await connected(network);
+    const giveUp = new AbortController();
+    const options = { host: '127.0.0.1', port: listener.port, timeoutMs: 5000, signal: giveUp.signal };
+    const standing = await network.connect(options, new Side());
+    const attempt = failureOf(network.connect(options, new Side()));
+    giveUp.abort();
+    for (const error of [await attempt, await failureOf(network.connect(options, new Side()))]) {
+      expect(error.code).toBe('ERR_CONNECTION');
+      expect(error.message).toMatch(/given up/);
+    }
+    standing.write(Buffer.from('hello'));
+    await farSide.until(() => farSide.bytes.length === 5);
+    near.destroy();
+    standing.destroy();
+    await listener.close();
+  });
+
   test('a port in use is refused with ERR_PORT_IN_USE and is free again after close', async () => {
     const first = await network.listen({ host: '127.0.0.1', port: 0 }, () => new Side());
     const error = await failureOf(network.listen({ host: '127.0.0.1', port: first.port }, () => new Side()));

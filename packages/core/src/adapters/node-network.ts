@@ -5,6 +5,7 @@ import * as net from 'node:net';
 import * as tls from 'node:tls';
 import { MillraceError } from '../errors.ts';
 import type { ConnectOptions, Listener, ListenOptions, Network, Socket, SocketEvents } from '../network.ts';
+import { whenAborted } from '../when-aborted.ts';
 
 /** Bytes in the write buffer above which `write` returns false. */
 const WRITE_MARK = 256 * 1024;
@@ -20,12 +21,14 @@ function connect(options: ConnectOptions, events: SocketEvents): Promise<Socket>
         ? net.connect(plain)
         : withTlsAdvice(() => tls.connect({ ...plain, ...(net.isIP(host) === 0 ? { servername: host } : {}), ...options.tls }));
     const fail = (error: Error): void => {
+      over();
       raw.destroy();
       reject(error);
     };
     const onError = (cause: Error): void => fail(connectFailure(host, port, cause));
     const onTimeout = (): void => fail(connectFailure(host, port, undefined, options.timeoutMs));
     const onReady = (): void => {
+      over();
       raw.setTimeout(0);
       raw.off('timeout', onTimeout);
       raw.off('error', onError);
@@ -35,6 +38,7 @@ function connect(options: ConnectOptions, events: SocketEvents): Promise<Socket>
       resolve(socket);
     };
     const onEarlyClose = (): void => fail(connectFailure(host, port, new Error('the connection closed while it was being set up')));
+    const over = whenAborted(options.signal, () => raw.destroy(new Error('it was given up')));
     raw.setTimeout(options.timeoutMs, onTimeout);
     raw.on('error', onError);
     raw.on('close', onEarlyClose);

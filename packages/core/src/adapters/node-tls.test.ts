@@ -150,6 +150,23 @@ test('connections are admitted before the handshake, and given back when they en
   expect(await echo(listener.port, { ca: CA })).toBe('hello');
 });
 
+test('a handshake that is given up while the other side is silent ends its connection at once', async () => {
+  const over: (() => void)[] = [];
+  const server = net.createServer((raw) => void raw.resume().once('close', () => over.shift()?.()));
+  opened.push({ close: () => new Promise((done) => void server.close(() => done())) });
+  await new Promise<void>((resolve) => void server.listen(0, '127.0.0.1', resolve));
+  const ended = new Promise<void>((resolve) => void over.push(resolve));
+  const accepted = new Promise((resolve) => void server.once('connection', resolve));
+  const giveUp = new AbortController();
+  const { port } = server.address() as net.AddressInfo;
+  const options = { host: '127.0.0.1', port, timeoutMs: 60_000, tls: {}, signal: giveUp.signal };
+  const attempt = failure(nodeNetwork.connect(options, { onData() {}, onClose() {} }));
+  await accepted;
+  giveUp.abort();
+  expect((await attempt).code).toBe('ERR_CONNECTION');
+  await ended;
+});
+
 test('a connection that never shakes hands is closed in time, and given back', async () => {
   let freed: () => void = () => {};
   const released = new Promise<void>((resolve) => {
