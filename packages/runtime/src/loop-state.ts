@@ -15,7 +15,8 @@ import { Outbox } from './outbox.ts';
 import { Purge } from './purge.ts';
 import { Restorer } from './restore/restorer.ts';
 import type { OutputRule } from './task/output-rule.ts';
-import type { StepBudget, Task, TaskHost } from './task/task.ts';
+import type { Task } from './task/task.ts';
+import type { StepBudget, TaskHost } from './task/task-host.ts';
 import { UserMetrics } from './user-metrics.ts';
 import type { WorkerAssignment, WorkerOptions, WorkerPorts } from './worker-ports.ts';
 
@@ -481,10 +482,10 @@ export class LoopState {
 
   #tellDrops(): void {
     for (const task of this.tasks.values()) {
-      for (const [key, count] of task.drops) {
+      for (const [key, count] of task.failures.drops) {
         const split = key.indexOf('\n');
         if (count > 0) this.ports.events.dropped(task.id, key.slice(0, split), key.slice(split + 1), count);
-        task.drops.set(key, 0);
+        task.failures.drops.set(key, 0);
       }
     }
   }

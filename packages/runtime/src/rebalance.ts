@@ -72,11 +72,11 @@ function releaseLeaving(state: LoopState): void {
 function renew(state: LoopState, outdated: ReadonlySet<Task>): void {
   const renewed: Task[] = [];
   for (const old of outdated) {
-    const { id, partition, failedBefore, subtopology } = old;
+    const { id, partition, failures, subtopology } = old;
     if (old.state === 'closed') continue;
     const now = state.topology.subtopologies.find((one) => one.id === subtopology.id) ?? subtopology;
     const task = openTask(state, id, now, partition, old.handOver());
-    task.failedBefore = failedBefore;
+    task.failures.failedBefore = failures.failedBefore;
     state.tasks.set(id, task);
     renewed.push(task);
   }
@@ -108,7 +108,7 @@ async function createTasks(state: LoopState, wanted: readonly TaskAssignment[], 
       continue;
     }
     const task = openTask(state, id, subtopology, partition, database);
-    task.failedBefore = failedBefore;
+    task.failures.failedBefore = failedBefore;
     state.tasks.set(id, task);
     created.push(task);
   }

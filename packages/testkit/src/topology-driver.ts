@@ -163,7 +163,7 @@ export class TopologyDriver implements TasksHost {
   /** Records dropped so far, by node and reason. */
   get drops(): readonly { readonly node: string; readonly reason: string; readonly count: number }[] {
     const ofTasks = this.tasks.flatMap((task) =>
-      [...task.drops].map(([key, count]) => {
+      [...task.failures.drops].map(([key, count]) => {
         const [node = '', reason = ''] = key.split('\n');
         return { node, reason, count };
       }),

@@ -1,5 +1,5 @@
 // One task: a subtopology at work on one partition. Feeds records through the graph, synchronously, depth first.
-// Owns: queues, stores, timers, graph; what it did since the last close.  Never: awaits, sends, commits.
+// Owns: queues, stores, timers, graph; what it did since the last close.  Never: awaits, sends, commits, judges a failure.
 // A task has lives: `revive` begins one (new processors, positions as committed), `drop` ends it with nothing kept but the disk.
 //
 //   created ─→ restoring ─revive→ running ─suspend→ suspended ─→ closed
@@ -11,36 +11,29 @@ import {
   type DropReason,
   type EarlierRecord,
   type ErrorPolicy,
-  type Failure,
   idleAfterOf,
-  isDeadLetter,
   type OutsideWork,
   type Punctuation,
   type SinkNode,
   type SourceNode,
-  type SourcePosition,
   type Subtopology,
-  type Topology,
   topicName,
 } from '@millrace/topology';
-import type { FailedRecord } from '../deliveries.ts';
-import type { ErrorPolicies } from '../options.ts';
 import type { OutputLane } from '../outbox.ts';
-import type { UserMetrics } from '../user-metrics.ts';
-import type { TaskState, WorkerEvents } from '../worker-ports.ts';
+import type { TaskState } from '../worker-ports.ts';
 import { createChoosingSink } from './choosing-sink.ts';
 import { TaskCursor } from './cursor.ts';
-import { writeDeadLetter } from './dead-letter.ts';
 import { createDecoder } from './decode.ts';
-import { decideFailure, isForPolicy, taskFailed } from './error-policy.ts';
 import { createGraph, type GraphHost, sourcesOf, type TaskGraph } from './graph.ts';
 import { IdleClock } from './idle-clock.ts';
 import type { OutputRule } from './output-rule.ts';
-import { Outside, type OutsidePorts } from './outside.ts';
-import { type LogEnds, PartitionGroup } from './partition-group.ts';
+import { Outside } from './outside.ts';
+import { PartitionGroup } from './partition-group.ts';
 import { Punctuations } from './punctuations.ts';
 import { type QueueHost, RecordQueue } from './record-queue.ts';
 import { createSink, RECORD_BYTES_MAX, type SinkHost } from './sink.ts';
+import { earlierRecord, type FailureHost, TaskFailures } from './task-failures.ts';
+import type { StepBudget, TaskHost } from './task-host.ts';
 import { TaskStores } from './task-stores.ts';
 
 export const TASK_MOVES: Readonly<Record<TaskState, readonly TaskState[]>> = {
@@ -51,48 +44,6 @@ export const TASK_MOVES: Readonly<Record<TaskState, readonly TaskState[]>> = {
   closed: [],
 };
 
-/** What all tasks of a worker share. */
-export interface TaskHost {
-  readonly applicationId: string;
-  readonly topology: Topology;
-  readonly errors: ErrorPolicies;
-  readonly idleWaitMs: number;
-  /** See Tuning; any unless given. */
-  readonly timestampAheadMaxMs?: number;
-  readonly log: Logger;
-  readonly events: Pick<WorkerEvents, 'taskState' | 'failure'>;
-  readonly ends: LogEnds;
-  /** Wall clock as of this turn. */
-  readonly turnMs: number;
-  monotonicMs(): number;
-  /** See NodeContext; a second unless given. */
-  readonly emitIntervalMs?: number;
-  /** Does this store log every write, as Kafka Streams without its cache? None does unless given. */
-  logsEveryWrite?(store: string): boolean;
-  lane(topic: string, partition: number): OutputLane;
-  partitionsOf(topic: string): number;
-  /** Largest batch of one record that a topic takes, bytes; undefined: not known to be less than usual. */
-  readonly recordBytesMax?: (topic: string) => number | undefined;
-  /** What else an output topic is known not to take. */
-  readonly outputRule?: (topic: string) => OutputRule | undefined;
-  requestCommit(): void;
-  /** Stores that every instance holds whole, for reading; undefined for a name that is not one. */
-  readonly globalStore?: (name: string) => unknown;
-  /** For user code; unless given, nobody sees what it counts. */
-  readonly userMetrics?: Pick<UserMetrics, 'of' | 'forget'>;
-  /** A folder for files of a task's own. */
-  readonly stateDirOf?: (taskId: string) => string;
-  /** For nodes that work outside the turn; a host without it cannot run them. */
-  readonly outside?: OutsidePorts;
-}
-
-/** How much a task may do before others, and sockets, get their turn. */
-export interface StepBudget {
-  readonly records: number;
-  /** Monotonic ms. */
-  readonly deadlineMs: number;
-}
-
 const EMIT_INTERVAL_MS = 1000;
 /** Progress beside that of operators: the stream time that silence has moved the task to. No operator can have the name. */
 const IDLE_TIME = '$idle';
@@ -102,7 +53,7 @@ const EXPIRED_PER_TURN = 1000;
 /** The clock is looked at once in so many records. */
 const CLOCK_EVERY = 31;
 
-export class Task implements GraphHost, QueueHost, SinkHost {
+export class Task implements GraphHost, QueueHost, SinkHost, FailureHost {
   readonly id: string;
   readonly subtopology: Subtopology;
   readonly partition: number;
@@ -122,8 +73,6 @@ export class Task implements GraphHost, QueueHost, SinkHost {
   life = 0;
   /** Stores that turned out corrupt: they are rebuilt before the next life. */
   readonly distrusted = new Set<string>();
-  /** The record that an earlier life of this task, here or in another worker, failed at. */
-  failedBefore: FailedRecord | undefined;
   /**
    * Records waiting for an answer from outside, as the offsets tell that are committed now. Their answers may have come since, and what that
    * made been written, without a commit that says so (at-least-once): the task is committed again then, though no input moves.
@@ -131,8 +80,7 @@ export class Task implements GraphHost, QueueHost, SinkHost {
   pendingTold = 0;
   /** What operators keep beside the input offsets: last emit times by store. */
   readonly progress = new Map<string, number>();
-  /** Drops not yet told, by `node\nreason`. */
-  readonly drops = new Map<string, number>();
+  readonly failures: TaskFailures;
   #state: TaskState = 'created';
   readonly #host: TaskHost;
   readonly #punctuations = new Punctuations();
@@ -153,6 +101,7 @@ export class Task implements GraphHost, QueueHost, SinkHost {
     this.log = host.log;
     this.emitIntervalMs = host.emitIntervalMs ?? EMIT_INTERVAL_MS;
     this.cursor = new TaskCursor(id);
+    this.failures = new TaskFailures(this, host.events);
     const idleAfterMs = idleAfterOf(host.topology, subtopology);
     this.idle = idleAfterMs === undefined ? undefined : new IdleClock(idleAfterMs);
     this.stores = new TaskStores({
@@ -306,7 +255,7 @@ export class Task implements GraphHost, QueueHost, SinkHost {
         if ((count & CLOCK_EVERY) === 0 && this.#host.monotonicMs() >= budget.deadlineMs) break;
       }
     } catch (error) {
-      throw this.#failed(error, 'process');
+      throw this.failures.unjudged(error, 'process');
     } finally {
       this.records += count;
       this.input = undefined;
@@ -333,7 +282,7 @@ export class Task implements GraphHost, QueueHost, SinkHost {
       this.fired += fired;
       return fired;
     } catch (error) {
-      throw this.#failed(error, 'punctuate');
+      throw this.failures.unjudged(error, 'punctuate');
     }
   }
   /** With `idleAfter`: is there something to process, or does a silence begin or go on? */
@@ -366,7 +315,7 @@ export class Task implements GraphHost, QueueHost, SinkHost {
       this.#graph?.timeMoved(streamTime);
       this.stores.endRows();
     } catch (error) {
-      throw this.#failed(error, 'punctuate');
+      throw this.failures.unjudged(error, 'punctuate');
     }
   }
 
@@ -378,7 +327,7 @@ export class Task implements GraphHost, QueueHost, SinkHost {
       this.fired += applied;
       return applied;
     } catch (error) {
-      throw this.#failed(error, 'async');
+      throw this.failures.unjudged(error, 'async');
     }
   }
   /** Records that went into such work and whose outcome has not been applied. */
@@ -422,7 +371,7 @@ export class Task implements GraphHost, QueueHost, SinkHost {
     try {
       this.#graph?.drain();
     } catch (error) {
-      throw this.#failed(error, 'process');
+      throw this.failures.unjudged(error, 'process');
     }
   }
 
@@ -433,6 +382,11 @@ export class Task implements GraphHost, QueueHost, SinkHost {
     this.pendingTold = this.pendingOutside;
     if (this.progress.size > 0) this.#closedProgress = new Map(this.progress);
     this.#rememberPositions();
+  }
+
+  /** The innermost node at work, as far as is known. */
+  get currentNode(): string {
+    return this.#graph?.currentNode ?? this.id;
   }
 
   // ---- what nodes, queues and sinks ask -----------------------------------------------------------------------------
@@ -450,18 +404,7 @@ export class Task implements GraphHost, QueueHost, SinkHost {
     this.#host.requestCommit();
   }
   drop(node: string, reason: DropReason, detail: string | undefined): void {
-    if (!this.#count(node, reason)) return;
-    const fields = { task: this.id, node, reason, detail, source: this.cursor.source };
-    // An operator that passes something over in its daily work (a row that refers to nothing, say) is no reason to look up.
-    if (reason === 'skipped') this.log.debug(fields, `record dropped: ${reason}`);
-    else this.log.warn(fields, `record dropped: ${reason}`);
-  }
-  /** True the first time. */
-  #count(node: string, reason: DropReason): boolean {
-    const key = `${node}\n${reason}`;
-    const before = this.drops.get(key);
-    this.drops.set(key, (before ?? 0) + 1);
-    return before === undefined;
+    this.failures.drop(node, reason, detail);
   }
   partitionsOf(topic: string): number {
     return this.#host.partitionsOf(topic);
@@ -490,7 +433,20 @@ export class Task implements GraphHost, QueueHost, SinkHost {
   }
 
   judge(policy: ErrorPolicy, stage: 'process' | 'punctuate' | 'async', node: string, error: unknown, earlier?: EarlierRecord): void {
-    this.#judge(policy, stage, node, error, this.input, earlier);
+    this.failures.judge(policy, stage, node, error, this.input, earlier);
+  }
+  judgeProduce(policy: ErrorPolicy, node: string, error: unknown): void {
+    this.failures.judge(policy, 'produce', node, error, this.input);
+  }
+  judgeDecode(queue: RecordQueue, error: unknown): void {
+    this.cursor.source = queue.at;
+    this.cursor.timestamp = queue.reader.timestamp;
+    this.cursor.headers = queue.headers();
+    this.failures.judge(queue.source.onError ?? this.#host.errors.decode ?? 'fail', 'decode', queue.source.name, error, queue);
+  }
+  dropUntimed(queue: RecordQueue, timestamp: number): void {
+    this.cursor.source = queue.at;
+    this.drop(queue.source.name, 'decode', `time ${timestamp}`);
   }
   globalStore(name: string): unknown {
     return this.#host.globalStore?.(name);
@@ -508,49 +464,10 @@ export class Task implements GraphHost, QueueHost, SinkHost {
         this.#outside.woken();
         ports.wake();
       },
-      earlier: () => this.#earlier(),
+      earlier: () => earlierRecord(this),
       standIn: (record, run) => this.#standIn(record, run),
     };
   }
-  judgeProduce(policy: ErrorPolicy, node: string, error: unknown): void {
-    this.#judge(policy, 'produce', node, error, this.input);
-  }
-  judgeDecode(queue: RecordQueue, error: unknown): void {
-    this.cursor.source = queue.at;
-    this.cursor.timestamp = queue.reader.timestamp;
-    this.cursor.headers = queue.headers();
-    this.#judge(queue.source.onError ?? this.#host.errors.decode ?? 'fail', 'decode', queue.source.name, error, queue);
-  }
-  dropUntimed(queue: RecordQueue, timestamp: number): void {
-    this.cursor.source = queue.at;
-    this.drop(queue.source.name, 'decode', `time ${timestamp}`);
-  }
-
-  #judge(policy: ErrorPolicy, stage: Failure['stage'], node: string, error: unknown, queue: RecordQueue | undefined, earlier?: EarlierRecord): void {
-    if (!isForPolicy(error)) throw error;
-    const failure = this.#failureOf(stage, node, error, queue, earlier);
-    const { decision, fault } = decideFailure(policy, failure);
-    if (isDeadLetter(decision)) writeDeadLetter(decision, failure, this);
-    this.#host.events.failure(failure, decision);
-    if (decision === 'fail') throw taskFailed(failure, fault);
-    this.#count(node, isDeadLetter(decision) ? 'deadLetter' : stage === 'decode' ? 'decode' : 'skipped'); // the failure has been told
-  }
-
-  /** An error that came up through the graph unjudged: the innermost node's policy is 'fail'. */
-  #failed(error: unknown, stage: 'process' | 'punctuate' | 'async'): unknown {
-    if (MillraceError.is(error) && error.response === 'rebuild-store') this.distrust(error.where.store);
-    if (!isForPolicy(error)) return error;
-    const failure = this.#failureOf(stage, this.#graph?.currentNode ?? this.id, error, this.input);
-    this.#host.events.failure(failure, 'fail');
-    return taskFailed(failure);
-  }
-
-  /** The record in hand, to be looked at again later. */
-  #earlier(): EarlierRecord {
-    const { timestamp, headers, source } = this.cursor;
-    return { timestamp, headers, source: source === undefined ? undefined : { ...source }, ...rawOf(this.input) };
-  }
-
   #standIn(record: EarlierRecord, run: () => void): void {
     const { cursor } = this;
     this.#resetCursor(record.timestamp);
@@ -558,30 +475,6 @@ export class Task implements GraphHost, QueueHost, SinkHost {
     cursor.source = record.source;
     run();
     this.#resetCursor(Math.max(0, this.group.streamTime));
-  }
-
-  #failureOf(stage: Failure['stage'], node: string, error: unknown, queue: RecordQueue | undefined, earlier?: EarlierRecord): Failure {
-    const { cursor } = this;
-    // A record that waited in a store is not the one in hand: its bytes are not there any more, and others would be a lie.
-    const { rawKey, rawValue } = earlier ?? rawOf(isAt(queue, cursor.source) ? queue : undefined);
-    return {
-      stage,
-      error,
-      node,
-      taskId: this.id,
-      timestamp: cursor.timestamp,
-      headers: cursor.headers,
-      source: cursor.source === undefined ? undefined : { ...cursor.source },
-      rawKey,
-      rawValue,
-      deliveries: this.#timesFailed(cursor.source) + 1,
-    };
-  }
-
-  #timesFailed(source: SourcePosition | undefined): number {
-    const before = this.failedBefore;
-    if (source === undefined || before === undefined) return 0;
-    return before.offset === source.offset && before.partition === source.partition && before.topic === source.topic ? before.times : 0;
   }
 
   #setProgress(to: ReadonlyMap<string, number>): void {
@@ -620,18 +513,4 @@ export class Task implements GraphHost, QueueHost, SinkHost {
       .flatMap((source) => source.topics.map((ref) => ({ topic: topicName(applicationId, ref), source })))
       .filter(({ topic }) => this.partition < this.#host.partitionsOf(topic));
   }
-}
-
-function isAt(queue: RecordQueue | undefined, source: SourcePosition | undefined): boolean {
-  return queue !== undefined && source?.offset === queue.at.offset && source.partition === queue.partition && source.topic === queue.topic;
-}
-
-/** Key and value of the record in hand as they were read, copied. */
-function rawOf(queue: RecordQueue | undefined): { readonly rawKey: Uint8Array | null; readonly rawValue: Uint8Array | null } {
-  const reader = queue?.reader;
-  const copy = (start: number, length: number): Uint8Array | null =>
-    reader === undefined || length < 0 ? null : Buffer.from(reader.buffer.subarray(start, start + length));
-  return reader === undefined
-    ? { rawKey: null, rawValue: null }
-    : { rawKey: copy(reader.keyStart, reader.keyLength), rawValue: copy(reader.valueStart, reader.valueLength) };
 }
