@@ -68,6 +68,25 @@ test('metrics tell what the log holds, and how many groups and open transactions
   expect([metric('groups'), metric('transactions_open')]).toEqual([1, 1]);
 });
 
+test('metrics tell who is in the groups, and for whom a rebalance waits', async () => {
+  const { broker, client } = await start();
+  const metric = (name: string) => broker.metrics().find((sample) => sample.name === name)?.value;
+  const seen = () => ['group_members', 'group_members_promised', 'groups_rebalancing'].map(metric);
+  const protocols = { protocolType: 'consumer', protocols: [{ name: 'p', metadata: Buffer.alloc(0) }] };
+  const asked = { groupId: 'g', sessionTimeoutMs: 10_000, rebalanceTimeoutMs: 10_000, groupInstanceId: null, ...protocols, reason: null };
+  expect(seen()).toEqual([0, 0, 0]);
+  const { memberId } = await client.ask(APIS.joinGroup, 9, { ...asked, memberId: '' });
+  expect(seen()).toEqual([0, 1, 0]);
+  const { generationId } = await client.ask(APIS.joinGroup, 9, { ...asked, memberId });
+  expect(seen()).toEqual([1, 0, 1]);
+  const assignments = [{ memberId, assignment: Buffer.alloc(0) }];
+  const sync = { groupId: 'g', generationId, memberId, groupInstanceId: null, protocolType: 'consumer', protocolName: 'p', assignments };
+  await client.ask(APIS.syncGroup, 5, sync);
+  expect(seen()).toEqual([1, 0, 0]);
+  await client.ask(APIS.leaveGroup, 5, { groupId: 'g', members: [{ memberId, groupInstanceId: null, reason: null }] });
+  expect(seen()).toEqual([0, 0, 0]);
+});
+
 test('the address is one that clients take, an IPv6 host in brackets', async () => {
   expect((await start()).broker.address).toMatch(/^127\.0\.0\.1:\d+$/);
   expect((await start(testPorts(), { advertisedHost: '::1' })).broker.address).toMatch(/^\[::1\]:\d+$/);

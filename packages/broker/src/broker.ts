@@ -97,6 +97,9 @@ export async function startBroker(options: BrokerOptions, ports: Ports): Promise
     groups.start();
     transactions.start();
     metrics.gauge('groups', () => groups.count);
+    metrics.gauge('groups_rebalancing', () => groups.occupancy().rebalancing);
+    metrics.gauge('group_members', () => groups.occupancy().members);
+    metrics.gauge('group_members_promised', () => groups.occupancy().promised);
     metrics.gauge('transactions_open', () => transactions.openCount);
 
     const facts: { -readonly [K in keyof BrokerFacts]: BrokerFacts[K] } = {

@@ -135,6 +135,18 @@ export class GroupCoordinator implements TopicWatcher {
     return this.#groups.size;
   }
 
+  /** Of all groups together: members, ids that were given out and have not joined yet, and groups whose members are being assigned anew. */
+  occupancy(): { readonly members: number; readonly promised: number; readonly rebalancing: number } {
+    let [members, promised, rebalancing] = [0, 0, 0];
+    for (const { state, membership } of this.#groups.values()) {
+      const phase = state.consumer === undefined ? membership.phase : consumerPhase(state.consumer);
+      members += membership.members.size + (state.consumer?.members.size ?? 0);
+      promised += membership.promisedIds.size;
+      if (phase !== 'Stable' && phase !== 'Empty') rebalancing++;
+    }
+    return { members, promised, rebalancing };
+  }
+
   list(): GroupListing[] {
     return [...this.#groups.values()].map(({ state, membership }) => {
       const { groupId, consumer } = state;
