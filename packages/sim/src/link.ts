@@ -20,6 +20,8 @@ export interface LinkHost {
   passageMs(to: string, bytes: number): number;
   /** Turns a bit of what is written between two hosts, if that is its fate. */
   corrupt(one: string, other: string, bytes: Buffer): void;
+  /** Something is held on its way to the server. */
+  holds(link: Link): void;
   gone(link: Link): void;
 }
 
@@ -36,8 +38,6 @@ export class Link {
   readonly #name: string;
   /** The client does not get what the server writes. */
   deaf = false;
-  /** Something is held on its way to the server. */
-  holds = false;
   /** Pieces of a request that may be refused, until it is whole. */
   #gathered: Buffer | undefined;
 
@@ -99,7 +99,7 @@ export class Link {
         return 'taken';
       }
       if (aim.fate === 'hold') {
-        this.holds = true;
+        this.host.holds(this);
         return aim.delayMs;
       }
       this.deaf = true;
@@ -126,7 +126,6 @@ export class Link {
   }
   /** What is held arrives now. */
   release(): void {
-    this.holds = false;
     this.far.hurry();
   }
   pump(): void {

@@ -45,6 +45,8 @@ export class SimNetwork implements LinkHost {
   /** What is still on its way from clients that have gone on: a member that joins now may be a ghost for a session timeout. */
   readonly #late = new Set<() => void>();
   readonly #lateArrivals = new Map<number, number>();
+  /** Connections on which a request is held. Their clients may have gone on or died meanwhile. */
+  readonly #holding = new Set<Link>();
   #aims: Aim[] = [];
   /** Hosts of which the next record batch, sent or received, arrives with a bit turned. */
   readonly #corrupted = new Set<string>();
@@ -111,7 +113,8 @@ export class SimNetwork implements LinkHost {
     for (const arrive of [...this.#late]) arrive();
     // A side that lost packets for good answers the next one with a reset.
     for (const link of [...this.#links]) if (link.deaf) link.reset(false);
-    for (const link of this.#links) if (link.holds) link.release();
+    for (const link of this.#holding) link.release();
+    this.#holding.clear();
     for (const link of this.#links) link.pump();
   }
   aim(aim: Aim): void {
@@ -181,6 +184,9 @@ export class SimNetwork implements LinkHost {
     if (!this.#corrupted.has(struck) || !flipBatch(bytes, this.#chance)) return;
     this.#corrupted.delete(struck);
     this.world.trace.note('network', `a bit of a batch from ${one} to ${other} is turned`);
+  }
+  holds(link: Link): void {
+    this.#holding.add(link);
   }
   gone(link: Link): void {
     this.#links.delete(link);
