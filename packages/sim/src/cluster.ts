@@ -170,6 +170,13 @@ export class Cluster {
     }
   }
 
+  /** Who is in the one group that there is, as the broker sees it; undefined while it is away. */
+  group(): { readonly members: number; readonly promised: number; readonly rebalancing: number } | undefined {
+    const samples = new Map(this.broker.broker?.metrics().map(({ name, value }) => [name, Number(value)]));
+    const [members, promised, rebalancing] = ['group_members', 'group_members_promised', 'groups_rebalancing'].map((name) => samples.get(name));
+    return members === undefined || promised === undefined || rebalancing === undefined ? undefined : { members, promised, rebalancing };
+  }
+
   /** Topics of the topology on the broker, with their partitions: the user's and the internal ones. */
   async topics(): Promise<ReadonlyMap<string, number>> {
     const found = await this.eventually(() => this.admin.describeTopics(undefined));

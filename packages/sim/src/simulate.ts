@@ -1,7 +1,7 @@
 // simulate(): a topology on a whole cluster in one thread, under one seed and a virtual clock.
 // Owns: the order of a simulation (start, workload and faults, rest, verify, end).  Never: touches the machine it runs on.
 //
-//   start ─▶ workload ∥ faults ─▶ everything heals ─▶ drained ─▶ verify + checkers ─▶ clean stop ─▶ rebuilt from the log ─▶ end
+//   start ─▶ workload ∥ faults ─▶ everything heals ─▶ drained, ghosts out of the group ─▶ verify + checkers ─▶ clean stop ─▶ rebuilt from the log ─▶ end
 import { type Duration, durationMs, sleep } from '@millrace/core';
 import type { TopicSink, TopicSource } from '@millrace/dsl';
 import type { AppOptions } from '@millrace/runtime';
@@ -75,6 +75,8 @@ const LIVENESS = '2 minutes';
 const SETTLE_CHECK_MS = 100;
 /** Of the session timeout. Heartbeats tell the others after a third of it at most; without a word from the leaver it would take two thirds. */
 const HAND_OVER_SHARE = 0.62;
+/** One to lose, one more for a ghost whose join was parked until then, and what the others take to hear of both. */
+const GHOST_SESSIONS = 3;
 /** The broker looks for transactions that are too old every second, and ends them then. */
 const ABORT_MS = 5_000;
 /** Virtual time bounds a simulation, and this its steps: past it something spins. A history of ten seconds takes some 5,000. */
@@ -181,6 +183,7 @@ class SimulationRun implements Simulation {
     if ((this.#options.quiet ?? 0) !== 0) await this.#rest();
     watch.stop();
     await this.#transactionsEnd();
+    await this.#ghostsLeave();
     await this.#rest(); // what they held back has been passed over, too
     this.#topics = await cluster.read();
     const exactlyOnce = (this.#options.guarantee ?? 'exactly-once') === 'exactly-once';
@@ -248,8 +251,7 @@ class SimulationRun implements Simulation {
     const { clock } = cluster.world.time;
     const alive = cluster.members.filter((member) => member.wanted && member.alive);
     const [leaver] = alive.filter(({ app }) => (app?.tasks().length ?? 0) > 0);
-    // One that has left while it joined is a member until its session runs out, and the time it takes is not the leaver's.
-    if (leaver === undefined || alive.length < 2 || cluster.spare.starts > 0) return;
+    if (leaver === undefined || alive.length < 2) return;
     leaver.wanted = false;
     await leaver.stop('leave');
     const leftMs = clock.monotonicMs();
@@ -258,6 +260,24 @@ class SimulationRun implements Simulation {
       if (clock.monotonicMs() - leftMs > cluster.sessionTimeoutMs * HAND_OVER_SHARE + cluster.markerDelayMs)
         throw new Error(`${Math.round(clock.monotonicMs() - leftMs)} ms after ${leaver.name} has left, its tasks do not run elsewhere (K8)`);
       await sleep(cluster.timers, SETTLE_CHECK_MS / 5);
+    }
+  }
+
+  /**
+   * Who died as a member, or was promised an id by a request that came late, is in the group until its session is over, and a rebalance waits for it:
+   * that is the time of a fault, and not of the instance that leaves in order later. It ends within a few sessions (K8).
+   */
+  async #ghostsLeave(): Promise<void> {
+    const cluster = this.#cluster;
+    const { clock } = cluster.world.time;
+    const untilMs = clock.monotonicMs() + GHOST_SESSIONS * cluster.sessionTimeoutMs + cluster.transactionTimeoutMs;
+    for (;;) {
+      const group = cluster.group();
+      const alive = cluster.members.filter((member) => member.wanted).length;
+      if (group?.members === alive && group.promised === 0 && group.rebalancing === 0) return;
+      if (clock.monotonicMs() > untilMs)
+        throw new Error(`long after the last fault ${alive} instances are alive, and the group has ${JSON.stringify(group)} (K8)`);
+      await sleep(cluster.timers, SETTLE_CHECK_MS);
     }
   }
 
