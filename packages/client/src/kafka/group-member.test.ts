@@ -210,6 +210,41 @@ describe('staying', () => {
     expect(broker.seen('leaveGroup').length).toBe(3);
   });
 
+  const told = (memberId: string) => ({ errorCode: 79, protocolName: null, leader: '', memberId, members: [] });
+
+  test('closing before the first join is answered waits for the id that the answer brings, and leaves with it', async () => {
+    const { broker, member } = await setUp();
+    broker.script('joinGroup', () => ({ after: 500, answer: told('late') }));
+    member.start();
+    await broker.time.advance(100);
+    await broker.run(member.close(true), 600);
+    expect(broker.seen('leaveGroup').map(({ body }) => body.members[0].memberId)).toEqual(['late']);
+    expect(broker.seen('joinGroup').length).toBe(1);
+  });
+
+  test('an answer that does not come holds up the close for no longer than a farewell may take; without a farewell not at all', async () => {
+    for (const [leave, msMax] of [
+      [true, 2_100],
+      [false, 10],
+    ] as const) {
+      const { broker, member } = await setUp();
+      broker.script('joinGroup', () => 'drop');
+      member.start();
+      await broker.time.advance(100);
+      await broker.run(member.close(leave), msMax);
+      expect(broker.seen('leaveGroup')).toEqual([]);
+    }
+  });
+
+  test('a static member that is closed for good before its first join is answered leaves by its instance id', async () => {
+    const { broker, member } = await setUp({ instanceId: 'i-1' });
+    broker.script('joinGroup', () => 'drop');
+    member.start();
+    await broker.time.advance(100);
+    await broker.run(member.close(true), 100);
+    expect(broker.seen('leaveGroup').map(({ body }) => body.members[0])).toMatchObject([{ memberId: '', groupInstanceId: 'i-1' }]);
+  });
+
   test('closing while a join is parked leaves the group all the same, on a connection of its own', async () => {
     const { broker, member, events, until } = await setUp();
     member.start();

@@ -61,6 +61,8 @@ export class KafkaGroupMember implements GroupMember {
   /** When the last request was sent that the coordinator has answered: from then on, or later, it counts the session. */
   #askedAtMs = 0;
   #failures = 0;
+  /** A join has been sent, and its answer may come. */
+  #joins = false;
   #running: Promise<void> | undefined;
   #sleeping: Latch<void> | undefined;
 
@@ -95,6 +97,7 @@ export class KafkaGroupMember implements GroupMember {
     this.#move('closed');
     this.#wake();
     if (leave && memberId !== '') await this.#leave(memberId);
+    else if (leave && this.#joins) await this.#leaveUnnamed();
     this.#cluster.close();
     await this.#running;
   }
@@ -131,7 +134,8 @@ export class KafkaGroupMember implements GroupMember {
     this.#rejoinReason = '';
     const { groupId, instanceId, sessionTimeoutMs, rebalanceTimeoutMs, protocolName, topics } = this.#options;
     const connection = await this.#coordinator();
-    const body = await connection.request(
+    this.#joins = true;
+    const answered = connection.request(
       APIS.joinGroup,
       {
         groupId,
@@ -145,6 +149,9 @@ export class KafkaGroupMember implements GroupMember {
       },
       { timeoutMs: rebalanceTimeoutMs + JOIN_MARGIN_MS },
     );
+    const body = await answered.finally(() => {
+      this.#joins = false;
+    });
     if (this.#is('closed')) return this.#leaveAfterAll(body.memberId);
     if (body.errorCode === MEMBER_ID_REQUIRED) {
       this.#memberId = body.memberId;
@@ -323,6 +330,20 @@ export class KafkaGroupMember implements GroupMember {
     const { errorCode } = await connection.request(APIS.leaveGroup, { groupId, members }, { timeoutMs });
     // Whoever is not known has left.
     if (errorCode !== 0 && responseTo(errorCode).reaction !== 'fail') throw kafkaFailure(errorCode, `Leaving group "${groupId}"`, { groupId });
+  }
+
+  /**
+   * The first join is still under way. A static member is known by its instance id. Any other is about to be told its id, at once: the coordinator
+   * holds the place, and the next rebalance, for whoever it has given one.
+   */
+  async #leaveUnnamed(): Promise<void> {
+    if (this.#options.instanceId !== undefined) return this.#leave('');
+    const over = new AbortController();
+    try {
+      await Promise.race([this.#running, sleep(this.#cluster.ports.timers, LEAVE_MS, over.signal)]); // the loop ends with #leaveAfterAll
+    } finally {
+      over.abort();
+    }
   }
 
   /** A join was answered after `close`: whoever joined must also leave, or the group waits for a ghost. */
