@@ -3,7 +3,7 @@
 import { createHeaders, serde } from '@millrace/core';
 import { store, topic, topology } from '@millrace/dsl';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { AppRig, asTable } from './app-rig.ts';
+import { AppRig, asTable, type RigAppOptions } from './app-rig.ts';
 
 const rig = new AppRig();
 beforeAll(() => rig.start());
@@ -54,23 +54,23 @@ const lastOf = (name: string) =>
   });
 const rowOf = (key: string, round: number, bytes: number): string => `${key}|${round}|`.padEnd(bytes, 'x');
 
-test('values of 900,000 bytes pass repartition, store and changelog, larger than every buffer, and come back after a restart without a disk', async () => {
-  await makeTopics('large-in', 'large-out');
-  const app = await rig.app(lastOf('large'), { ...small, disk: 'large' });
+/** Values of three keys, one after another, through an application; then one on another disk, which has to restore them. */
+async function passAndRestore(name: string, bytes: number, rounds: number, options: RigAppOptions): Promise<void> {
+  const app = await rig.app(lastOf(name), { ...options, disk: name });
   const sent = new Map<string, string>();
-  for (let round = 0; round < 4; round++) {
+  for (let round = 0; round < rounds; round++) {
     for (const key of ['a', 'b', 'c']) {
-      const value = rowOf(key, round, 900_000);
+      const value = rowOf(key, round, bytes);
       sent.set(key, value);
-      await rig.send('large-in', [{ key: `k${round}${key}`, value, timestamp: round }]);
+      await rig.send(`${name}-in`, [{ key: `k${round}${key}`, value, timestamp: round }]);
     }
   }
   await app.drained();
   await app.close();
-  const out = await rig.read('large-out');
-  expect(out).toHaveLength(12);
+  const out = await rig.read(`${name}-out`);
+  expect(out).toHaveLength(3 * rounds);
   expect(asTable(out)).toEqual(sent);
-  const next = await rig.app(lastOf('large'), { ...small, disk: 'large-elsewhere' });
+  const next = await rig.app(lastOf(name), { ...options, disk: `${name}-elsewhere` });
   const found = new Map<string, unknown>();
   for (const key of sent.keys()) {
     const located = next.reads.locatePartition('last', next.reads.partitionOf('last', key));
@@ -79,6 +79,27 @@ test('values of 900,000 bytes pass repartition, store and changelog, larger than
   }
   await next.close();
   expect(found).toEqual(sent);
+}
+
+test('values of 900,000 bytes pass repartition, store and changelog, larger than every buffer, and come back after a restart without a disk', async () => {
+  await makeTopics('large-in', 'large-out');
+  await passAndRestore('large', 900_000, 4, { ...small, disk: 'large' });
+});
+
+test.each(['lmdb', 'rocksdb', 'memory'] as const)('with tuning.recordBytesMax values of 10 MiB do as well, on %s', async (engine) => {
+  const name = `huge-${engine}`;
+  await rig.createTopicsWith(2, { 'retention.ms': '-1', 'max.message.bytes': String(12 * MIB) }, `${name}-in`, `${name}-out`);
+  await passAndRestore(name, 10 * MIB, 2, { ...small, engine, tuning: { ...small.tuning, recordBytesMax: 11 * MIB }, disk: name });
+});
+
+test('a record above tuning.recordBytesMax goes to the produce policy, and the message says what to raise', async () => {
+  await makeTopics('above-in', 'above-out');
+  const app = await rig.app(lastOf('above'), { ...small, tuning: { ...small.tuning, recordBytesMax: 10_000 }, disk: 'above' });
+  const ended = app.waitFor('failed');
+  await rig.send('above-in', [{ key: 'k', value: rowOf('a', 1, 20_000), timestamp: 1 }]);
+  await ended;
+  expect(app.failure?.message).toMatch(/at most 10000 are sent.*tuning\.recordBytesMax/);
+  await app.close();
 });
 
 test('many values at once whose batches lie around the bound of a topic: each arrives once, whole', async () => {

@@ -62,7 +62,8 @@ export async function prepareTopics(topology: Topology, settings: AppSettings, a
     overrides: settings.topicOverrides,
   });
   for (const { topic, store } of sourceChangelogs(topology)) if (existing.has(topic)) await checkCompacted(topic, store, admin);
-  if (plan.create.length > 0) await admin.createTopics(plan.create);
+  const created = plan.create.map((topic) => ({ ...topic, config: { ...settings.topicDefaults, ...topic.config } }));
+  if (created.length > 0) await admin.createTopics(created);
   return { ...plan, matched };
 }
 

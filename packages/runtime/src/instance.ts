@@ -94,13 +94,14 @@ export class Instance {
     this.#patterns = new PatternWatch({ ...parts, timers: parts.ports.timers, changed });
     this.#deliveries = new Deliveries(parts.directory);
     const { admin, log, settings } = parts;
-    const { applicationId, createTopics, defaultPartitions, replication } = settings;
+    const { applicationId, createTopics, defaultPartitions, replication, topicDefaults } = settings;
     this.#cleaner = new StateCleaner({ directory: parts.directory, clock: parts.ports.clock, log, delayMs: settings.stateCleanupDelayMs });
     this.#learned = new LearnedOutputs({
       admin,
       createTopics,
       partitions: defaultPartitions,
       replication,
+      topicDefaults,
       applicationId,
       sinks: new Set(parts.topology.subtopologies.flatMap(({ sinks }) => sinks.filter((ref) => !ref.internal).map(({ name }) => name))),
       clock: parts.ports.clock,

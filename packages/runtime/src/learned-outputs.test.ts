@@ -17,6 +17,7 @@ function learner(
     createTopics: options.createTopics ?? false,
     partitions: 4,
     replication: -1,
+    topicDefaults: {},
     applicationId: 'app',
     sinks: new Set(['out']),
     clock: { nowMs: () => NOW as never, monotonicMs: () => 0 },

@@ -15,6 +15,8 @@ export interface LearnedOutputsOptions {
   readonly createTopics: boolean;
   readonly partitions: number;
   readonly replication: number;
+  /** Settings of a topic that is made. */
+  readonly topicDefaults: Readonly<Record<string, string>>;
   readonly applicationId: string;
   /** Topics of the user that the topology's sinks write to. */
   readonly sinks: ReadonlySet<string>;
@@ -72,12 +74,12 @@ export class LearnedOutputs {
 
   /** A topic that a policy chose: looked up, or made where missing topics are. False if there is none. */
   async #learnTopic(name: string): Promise<boolean> {
-    const { admin, createTopics, partitions, replication, log } = this.#options;
+    const { admin, createTopics, partitions, replication, topicDefaults, log } = this.#options;
     if (this.#topics.has(name) || this.#topics.size >= LEARNED_MAX) return false;
     if (!(await admin.describeTopics([name])).has(name)) {
       if (!createTopics) return this.#learnGone(name);
       log.info({ topic: name }, 'a topic that a policy writes to is made');
-      await admin.createTopics([{ name, partitions, replication, config: {} }]);
+      await admin.createTopics([{ name, partitions, replication, config: topicDefaults }]);
     }
     this.#topics.add(name);
     return true;

@@ -548,7 +548,7 @@ export class LoopState {
         if (partitions === undefined) throw new MillraceError('ERR_TOPIC_MISSING', `topic ${topic} does not exist`, { topic });
         return partitions;
       },
-      recordBytesMax: (topic) => this.recordBytesMax.get(topic),
+      recordBytesMax: (topic) => Math.min(options.timing.recordBytesMax, this.recordBytesMax.get(topic) ?? Number.POSITIVE_INFINITY),
       outputRule: (topic) => this.outputRules.get(topic),
       requestCommit: () => this.requestCommit(),
       userMetrics: this.userMetrics,

@@ -33,6 +33,11 @@ export interface Tuning {
   readonly bufferedBytesMax?: number;
   /** 1 MiB a partition. */
   readonly fetchBytesMax?: number;
+  /**
+   * 1 MiB: the largest record that is sent, bytes with the head of its batch; at most 64 MiB. What is larger goes to the produce policy. Topics
+   * that the application makes take as much, and what a store adds to a record; those that are there need a `max.message.bytes` to match.
+   */
+  readonly recordBytesMax?: number;
   /** 100ms: the longest a turn waits for input. */
   readonly pollWait?: Duration;
   /** 5m: how long a start, a commit or a settle that fails for the moment is tried again before the worker ends. */
@@ -122,6 +127,8 @@ export interface AppSettings {
   readonly createTopics: boolean;
   readonly defaultPartitions: number;
   readonly replication: number;
+  /** Settings of every topic that is made, unless its own say otherwise. */
+  readonly topicDefaults: Readonly<Record<string, string>>;
   readonly topicOverrides: Readonly<Record<string, string>>;
   readonly advertise: string | undefined;
   readonly errors: ErrorPolicies;
@@ -150,9 +157,17 @@ export interface WorkerTiming {
   readonly cacheBytesMax: number;
   readonly bufferedBytesMax: number;
   readonly fetchBytesMax: number;
+  /** Of the topics that are not known to take less. */
+  readonly recordBytesMax: number;
 }
 
 const MIB = 1024 * 1024;
+/** What Apache Kafka's producer sends at most by default, and brokers accept. */
+export const RECORD_BYTES_MAX = MIB;
+/** A request holds a batch whole, and brokers take requests of 100 MiB. */
+const RECORD_BYTES_LARGEST = 64 * MIB;
+/** What a changelog's record may have beyond the one it came from: a windowed key, times, earlier values of small ones. */
+const STORED_EXTRA_BYTES = 64 * 1024;
 
 /** Throws ERR_OPTION with the option, its value and what is allowed. `embedded`: the broker is ours. */
 export function settingsOf(topology: Topology, options: AppOptions, embedded: boolean): AppSettings {
@@ -171,6 +186,7 @@ export function settingsOf(topology: Topology, options: AppOptions, embedded: bo
   const tuning = options.tuning ?? {};
   const exactlyOnce = (options.guarantee ?? 'exactly-once') === 'exactly-once';
   const shares = Math.max(1, workers);
+  const recordBytesMax = wholeNumber('tuning.recordBytesMax', tuning.recordBytesMax ?? RECORD_BYTES_MAX, 1024, RECORD_BYTES_LARGEST);
   const commitIntervalMs = ms('commitInterval', options.commitInterval ?? (exactlyOnce ? 100 : 1000), 1);
   const transactionTimeoutMs = ms('tuning.transactionTimeout', tuning.transactionTimeout ?? 10_000, 10);
   if (exactlyOnce && transactionTimeoutMs < commitIntervalMs) {
@@ -191,6 +207,7 @@ export function settingsOf(topology: Topology, options: AppOptions, embedded: bo
     createTopics: options.createTopics ?? embedded,
     defaultPartitions: wholeNumber('internalTopics.partitions', options.internalTopics?.partitions ?? 4, 1, 100_000),
     replication: wholeNumber('internalTopics.replication', options.internalTopics?.replication ?? -1, -1, 100),
+    topicDefaults: recordBytesMax > RECORD_BYTES_MAX ? { 'max.message.bytes': String(recordBytesMax + STORED_EXTRA_BYTES) } : {},
     topicOverrides: Object.fromEntries(Object.entries(options.internalTopics?.config ?? {}).map(([key, value]) => [key, String(value)])),
     advertise: options.advertise,
     errors: options.errors ?? {},
@@ -218,6 +235,7 @@ export function settingsOf(topology: Topology, options: AppOptions, embedded: bo
       cacheBytesMax: bytes('cacheBytesMax', options.cacheBytesMax ?? 64 * MIB) / shares,
       bufferedBytesMax: bytes('tuning.bufferedBytesMax', tuning.bufferedBytesMax ?? 64 * MIB) / shares,
       fetchBytesMax: bytes('tuning.fetchBytesMax', tuning.fetchBytesMax ?? MIB),
+      recordBytesMax,
     },
   };
 }

@@ -11,8 +11,6 @@ import type { TaskCursor } from './cursor.ts';
 import { type OutputRule, refusalOf } from './output-rule.ts';
 import type { RecordQueue } from './record-queue.ts';
 
-/** What Apache Kafka's producer sends at most by default, and brokers accept. A topic may take less. */
-export const RECORD_BYTES_MAX = 1024 * 1024;
 const RECORD_OVERHEAD = 64;
 
 /** All a sink may ask of the task that hosts it. */
@@ -214,7 +212,7 @@ class Sink implements NodeProcessor {
     lane.discardLast();
     throw new MillraceError(
       'ERR_RECORD_TOO_LARGE',
-      `a record for topic ${this.#topic} takes ${sizeBytes} bytes; at most ${this.#recordBytesMax} are sent. Make it smaller, raise max.message.bytes of the topic, or set onError: 'skip' on the sink`,
+      `a record for topic ${this.#topic} takes ${sizeBytes} bytes; at most ${this.#recordBytesMax} are sent. Make it smaller, raise tuning.recordBytesMax and max.message.bytes of the topic, or set onError: 'skip' on the sink`,
       { topic: this.#topic },
     );
   }

@@ -30,8 +30,8 @@ export interface TaskHost {
   logsEveryWrite?(store: string): boolean;
   lane(topic: string, partition: number): OutputLane;
   partitionsOf(topic: string): number;
-  /** Largest batch of one record that a topic takes, bytes; undefined: not known to be less than usual. */
-  readonly recordBytesMax?: (topic: string) => number | undefined;
+  /** Largest batch of one record that is sent to a topic, bytes; what is usual unless given. */
+  readonly recordBytesMax?: (topic: string) => number;
   /** What else an output topic is known not to take. */
   readonly outputRule?: (topic: string) => OutputRule | undefined;
   requestCommit(): void;

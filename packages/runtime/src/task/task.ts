@@ -19,6 +19,7 @@ import {
   type Subtopology,
   topicName,
 } from '@millrace/topology';
+import { RECORD_BYTES_MAX } from '../options.ts';
 import type { OutputLane } from '../outbox.ts';
 import type { TaskState } from '../worker-ports.ts';
 import { createChoosingSink } from './choosing-sink.ts';
@@ -31,7 +32,7 @@ import { Outside } from './outside.ts';
 import { PartitionGroup } from './partition-group.ts';
 import { Punctuations } from './punctuations.ts';
 import { type QueueHost, RecordQueue } from './record-queue.ts';
-import { createSink, RECORD_BYTES_MAX, type SinkHost } from './sink.ts';
+import { createSink, type SinkHost } from './sink.ts';
 import { earlierRecord, type FailureHost, TaskFailures } from './task-failures.ts';
 import type { StepBudget, TaskHost } from './task-host.ts';
 import { TaskStores } from './task-stores.ts';
@@ -410,7 +411,7 @@ export class Task implements GraphHost, QueueHost, SinkHost, FailureHost {
     return this.#host.partitionsOf(topic);
   }
   recordBytesMax(topic: string): number {
-    return Math.min(RECORD_BYTES_MAX, this.#host.recordBytesMax?.(topic) ?? RECORD_BYTES_MAX);
+    return this.#host.recordBytesMax?.(topic) ?? RECORD_BYTES_MAX;
   }
   outputRule(topic: string): OutputRule | undefined {
     return this.#host.outputRule?.(topic);

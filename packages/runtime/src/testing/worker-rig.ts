@@ -122,6 +122,7 @@ const TIMING: WorkerTiming = {
   cacheBytesMax: 1024 * 1024,
   bufferedBytesMax: 8 * 1024 * 1024,
   fetchBytesMax: 1024 * 1024,
+  recordBytesMax: 1024 * 1024,
 };
 
 export function startRig(options: RigOptions = {}): Rig {
