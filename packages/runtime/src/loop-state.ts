@@ -1,6 +1,7 @@
 // What one worker holds between two turns of its loop, and the short synchronous moves on it. `worker.ts` calls them in order.
 // Owns: tasks, outbox, ownership, the closing span.  Never: awaits (rebalance.ts and worker.ts do), runs two steps at once.
 // L1 a task is in `tasks` from creation to release, and nowhere else (I7).  L2 at most one span is closing.
+// L3 what was done as one member of the group is never committed as another: somebody else may have done it meanwhile.
 import { assert, MillraceError } from '@millrace/core';
 import { hasPatterns, resolvePatterns, type Topology } from '@millrace/topology';
 import { buffersOf } from './buffers.ts';
@@ -414,6 +415,13 @@ export class LoopState {
   acknowledge(assignment: WorkerAssignment): void {
     const named = new Set(assignment.tasks.map(({ id }) => id));
     const same = assignment.group.memberId === this.ownership.group.memberId;
+    if (!same && this.tasks.size > 0) {
+      this.fatal ??= new MillraceError(
+        'ERR_MEMBERSHIP_LOST',
+        'an assignment came for another member of the group, and the loss of the former one was not told',
+      );
+      return; // still the former one: its commits are refused
+    }
     this.ownership = { group: assignment.group, tasks: same ? new Set([...named, ...this.assigned]) : named };
     this.assigned = named;
     this.#disowned = undefined;

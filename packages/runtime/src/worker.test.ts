@@ -433,6 +433,51 @@ test('lost drops without a commit', async () => {
   await rig.worker.stop(10_000);
 });
 
+test('lost while its last commit waits for acknowledgements: it stops, and nothing is committed', async () => {
+  const rig = startRig();
+  const held = createHold();
+  let holding = false;
+  rig.log.gate = {
+    before: async (call) => {
+      if (call.kind !== 'send') return;
+      holding = true;
+      await held.hold;
+    },
+  };
+  rig.log.produce('in', 0, lines(3));
+  await rig.worker.assign(assignmentOf(rig.log, ['0_0']));
+  await until(() => holding);
+  const stopped = rig.worker.stop(10_000);
+  const lost = rig.worker.lost();
+  held.open();
+  await Promise.all([stopped, lost]);
+  expect(inputAt(rig)).toBeUndefined();
+  expect(rig.log.visible('out')).toEqual([]);
+  expect(rig.log.calls.filter(({ kind }) => kind === 'sendOffsets')).toEqual([]);
+});
+
+test('what was done as one member is not committed as another, also when nobody told of the loss', async () => {
+  const rig = startRig();
+  const held = createHold();
+  let holding = false;
+  rig.log.gate = {
+    before: async (call) => {
+      if (call.kind !== 'send') return;
+      holding = true;
+      await held.hold;
+    },
+  };
+  rig.log.produce('in', 0, lines(3));
+  await rig.worker.assign(assignmentOf(rig.log, ['0_0']));
+  await until(() => holding);
+  const refused = rig.worker.assign(assignmentOf(rig.log, ['0_0'], 3, 'another')).catch((error: MillraceError) => error.code);
+  held.open();
+  expect((await rig.ended())?.code).toBe('ERR_MEMBERSHIP_LOST');
+  expect(await refused).toBe('ERR_MEMBERSHIP_LOST');
+  const members = rig.log.calls.flatMap((call) => (call.kind === 'sendOffsets' ? [call.group.memberId] : []));
+  expect(members).not.toContain('another');
+});
+
 test('a fetch that failed for a moment is tried again; one that cannot pass ends the worker', async () => {
   const rig = startRig();
   rig.log.fetchFailures.set('in-0', new MillraceError('ERR_CONNECTION', 'nobody answers'));
