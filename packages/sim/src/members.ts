@@ -184,8 +184,9 @@ export class InstanceMember extends Member {
   /** SIGTERM: closes in order, then the process ends. */
   async stop(leave: 'auto' | 'leave' | 'stay' = 'auto'): Promise<void> {
     const { process } = this;
+    if (process === undefined) return; // it is down as it is; the next one is not asked to stop
     await this.close(leave);
-    process?.end('exit');
+    process.end('exit');
   }
   /** The same, but the process stays, as that of a user who goes on with something else. Resolves with the virtual ms it took. */
   async close(leave: 'auto' | 'leave' | 'stay'): Promise<number> {
