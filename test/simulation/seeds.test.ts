@@ -19,6 +19,17 @@ const FOUND: readonly (readonly [what: string, seed: number, options: ScenarioOp
     { scenario: 'timers', guarantee: 'exactly-once', workers: 3, partitions: 4, faults: { slowMarkers: 1 } },
   ],
   [
+    'timers have their quiet after what a foreign transaction held back has come in',
+    4,
+    {
+      scenario: 'timers',
+      guarantee: 'at-least-once',
+      workers: 1,
+      partitions: 2,
+      faults: { zombies: 20, slowBroker: 20, brokerCrashes: 20, foreignTransactions: 40, slowMarkers: 1 },
+    },
+  ],
+  [
     'stores are looked at while all tasks run, though a rebalance begins right before',
     463,
     {

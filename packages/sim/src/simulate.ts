@@ -179,12 +179,17 @@ class SimulationRun implements Simulation {
     await this.#nemesis.stop();
     cluster.world.trace.note('world', 'healed');
     await this.#rest();
-    await sleep(cluster.timers, durationMs(this.#options.quiet ?? 0, 'quiet'));
-    if ((this.#options.quiet ?? 0) !== 0) await this.#rest();
-    watch.stop();
     await this.#transactionsEnd();
+    await this.#rest(); // what they held back has come in, or has been passed over
+    const quietMs = durationMs(this.#options.quiet ?? 0, 'quiet');
+    if (quietMs > 0) {
+      await sleep(cluster.timers, quietMs); // after the last input: what a foreign transaction holds back comes when that has ended
+      await this.#rest();
+      await this.#transactionsEnd();
+    }
+    watch.stop();
     await this.#ghostsLeave();
-    await this.#rest(); // what they held back has been passed over, too
+    await this.#rest();
     this.#topics = await cluster.read();
     const exactlyOnce = (this.#options.guarantee ?? 'exactly-once') === 'exactly-once';
     checkOwnership(cluster);
