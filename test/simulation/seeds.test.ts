@@ -55,6 +55,29 @@ const FOUND: readonly (readonly [what: string, seed: number, options: ScenarioOp
       },
     },
   ],
+  [
+    'an offset commit that arrives late, at-least-once, is made up for',
+    1650,
+    {
+      scenario: 'hotKey',
+      guarantee: 'at-least-once',
+      workers: 1,
+      partitions: 4,
+      faults: {
+        crashes: 19,
+        rebalances: 17,
+        lostAnswers: 11,
+        heldRequests: 6,
+        corruptBatches: 6,
+        slowBroker: 3,
+        brokerCrashes: 8,
+        slowDisks: 1,
+        movedCoordinators: 3,
+        absentBrokers: 0.5,
+        forgottenIds: 1,
+      },
+    },
+  ],
 ];
 
 test.each(Array.from({ length: SEEDS }, (_, at) => at + 1))(

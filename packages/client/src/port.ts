@@ -163,7 +163,10 @@ export interface LogAdmin {
    * with `asOfNow` it gives what is committed by now instead: a lower bound, which is there also while one such transaction follows the other.
    */
   committedOffsets(groupId: string, partitions: readonly TopicPartition[], asOfNow?: 'asOfNow'): Promise<ReadonlyMap<string, CommittedOffset>>;
-  /** Outside a transaction (at-least-once). */
+  /**
+   * Outside a transaction (at-least-once). One that was sent and got no answer is not repeated here (ERR_TIMEOUT, ERR_CONNECTION): that does no
+   * harm, but the first may be carried out after the second, and after what is committed next.
+   */
   commitOffsets(group: GroupMetadata, offsets: readonly OffsetToCommit[]): Promise<void>;
   /** Records below the offsets go. Used to purge repartition topics. */
   deleteRecords(before: readonly PartitionStart[]): Promise<void>;

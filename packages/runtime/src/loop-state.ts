@@ -7,6 +7,7 @@ import { hasPatterns, resolvePatterns, type Topology } from '@millrace/topology'
 import { buffersOf } from './buffers.ts';
 import { closeSpan, inputPositionsOf, type Span } from './commit/close.ts';
 import type { CommitPorts } from './commit/execute.ts';
+import { LateCommits } from './commit/late-commits.ts';
 import type { Ownership } from './commit/plan.ts';
 import { closeIsDue, settleIsDue, takesInput } from './commit/policy.ts';
 import { isStale, settleTasks } from './commit/settle.ts';
@@ -93,6 +94,7 @@ export class LoopState {
   readonly #background = new Set<Promise<void>>();
   readonly #committedInputs = new WeakMap<Task, string>();
   #disowned: unknown;
+  readonly #lateCommits = new LateCommits();
   #ownershipWaiters: { resolve(ownership: Ownership): void; reject(error: unknown): void }[] = [];
 
   constructor(options: WorkerOptions, ports: WorkerPorts) {
@@ -201,9 +203,11 @@ export class LoopState {
   runTimers(): void {
     if (this.halted !== undefined) return;
     this.idle.watch(this.turnMs);
+    const again = this.#lateCommits.takeDue(this.ownership.group.generation, this.ports.clock.monotonicMs());
     try {
       for (const task of this.tasks.values()) {
         if (!task.running) continue;
+        if (again) task.commitAgain();
         this.idle.apply(task);
         if (task.punctuate(this.turnMs) + task.takeOutcomes() > 0) this.ports.trace?.onStep?.(5, this.#nextSpan);
       }
@@ -319,6 +323,7 @@ export class LoopState {
       taskTimeoutMs: this.options.timing.taskTimeoutMs,
       ownership: () => this.ownership,
       nextOwnership: (seen) => this.#nextOwnership(seen),
+      offsetsUnanswered: (generation) => this.#lateCommits.expect(generation, clock.monotonicMs()),
     };
   }
 

@@ -351,6 +351,29 @@ test.each(['ERR_TIMEOUT', 'ERR_CONNECTION', 'ERR_RETRIABLE'] as const)('at-least
   expect(rows).toEqual({ a: 11, b: 11, c: 11 });
 });
 
+test('at-least-once: positions are committed again after a commit without an answer, should it be carried out late', async () => {
+  const rig = startRig({ guarantee: 'at-least-once' });
+  let late: (() => Promise<void>) | undefined;
+  rig.log.gate = {
+    before: (call) => {
+      if (call.kind !== 'commitOffsets' || late !== undefined) return;
+      const { group, offsets } = call;
+      late = () => rig.log.createAdmin().commitOffsets(group, offsets);
+      refuse('ERR_TIMEOUT');
+    },
+  };
+  rig.log.produce('in', 0, lines(3));
+  await rig.worker.assign(assignmentOf(rig.log, ['0_0']));
+  await until(() => inputAt(rig) === 3);
+  rig.log.produce('in', 0, lines(3, 3));
+  await until(() => inputAt(rig) === 6);
+  await late?.();
+  expect(inputAt(rig)).toBe(3);
+  await until(() => inputAt(rig) === 6);
+  expect(rig.log.rows('out')).toHaveLength(6);
+  await rig.worker.stop(10_000);
+});
+
 test('offsets refused because the generation turned go out again under the new one, in the same transaction', async () => {
   const rig = startRig();
   rig.log.produce('in', 0, lines(3));

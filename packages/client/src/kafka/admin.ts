@@ -139,7 +139,8 @@ export class KafkaAdmin implements LogAdmin {
       groupInstanceId: group.instanceId ?? null,
       topics,
     };
-    return this.#onGroup(group.groupId, 'Committing offsets', async (connection) => {
+    // Whoever asks is to know that one had no answer.
+    return withCoordinator(this.#cluster, 'group', group.groupId, { what: 'Committing offsets', repeatSent: false }, async (connection) => {
       const answer = await connection.request(APIS.offsetCommit, body);
       for (const topic of answer.topics) {
         for (const each of topic.partitions) {

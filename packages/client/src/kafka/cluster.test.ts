@@ -112,6 +112,17 @@ describe('requests of the admin port', () => {
     expect(broker.seen('offsetFetch')[1]?.body.requireStable).toBe(false);
   });
 
+  test('a commit without an answer is not repeated: whoever asks is to know', async () => {
+    const broker = await new ScriptedBroker().listen();
+    const admin = createAdmin(broker.connection, {}, broker.ports);
+    broker.script('offsetCommit', () => 'close');
+    const commit = admin.commitOffsets({ groupId: 'g', memberId: 'm', generation: 1, instanceId: undefined }, [
+      { topic: 'a', partition: 0, offset: 3 as never, leaderEpoch: 2, metadata: '' },
+    ]);
+    expect(await broker.run(commit.catch((error: unknown) => error))).toMatchObject({ code: 'ERR_CONNECTION', where: { sent: 1 } });
+    expect(broker.seen('offsetCommit').length).toBe(1);
+  });
+
   test('pending offsets of another owner are waited for, not skipped', async () => {
     const broker = await new ScriptedBroker().listen();
     const admin = createAdmin(broker.connection, {}, broker.ports);

@@ -5,7 +5,7 @@ import { type Chance, type Clock, MillraceError, sleep, type Timers } from '@mil
 import type { Outbox } from '../outbox.ts';
 import type { WorkerTrace } from '../worker-ports.ts';
 import type { Span } from './close.ts';
-import { passes, spanFailure } from './failures.ts';
+import { isUnanswered, passes, spanFailure } from './failures.ts';
 import { type CommitPlan, type Ownership, planCommit } from './plan.ts';
 
 export interface CommitPorts {
@@ -19,6 +19,8 @@ export interface CommitPorts {
   ownership(): Ownership;
   /** Resolves with the first assignment acknowledged after `seen`; rejects when the worker loses its membership or stops. */
   nextOwnership(seen: Ownership): Promise<Ownership>;
+  /** An offset commit under this generation got no answer: it may be carried out after those that follow. */
+  offsetsUnanswered(generation: number): void;
 }
 
 const RETRY_MS = 100;
@@ -67,6 +69,7 @@ export async function executeOffsetCommit(span: Span, plan: CommitPlan & { kind:
         if (next.kind !== 'commit') throw error;
         current = next;
       } else {
+        if (isUnanswered(error)) ports.offsetsUnanswered(current.group.generation);
         if (spanFailure(error, 'at-least-once') !== 'again' || ports.clock.monotonicMs() >= deadlineMs) throw error;
         await sleep(ports.timers, RETRY_MS);
       }

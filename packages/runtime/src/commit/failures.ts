@@ -55,6 +55,11 @@ export function passes(error: unknown): error is MillraceError {
   return MillraceError.is(error) && (error.retriable || error.code === 'ERR_BROKER_UNREACHABLE');
 }
 
+/** Nobody knows whether the request was carried out, or will be: it was sent, and no answer came. */
+export function isUnanswered(error: unknown): boolean {
+  return MillraceError.is(error) && (error.code === 'ERR_TIMEOUT' || error.code === 'ERR_CONNECTION') && error.where.sent !== 0;
+}
+
 /** Codes after which the next transactions are kept short: nothing is sent before a close until one has been committed. */
 export function suggestsTimeout(error: unknown): boolean {
   return MillraceError.is(error) && (error.code === 'ERR_PRODUCER_FENCED' || error.code === 'ERR_TRANSACTION_ABORTABLE');

@@ -70,6 +70,7 @@ export class Task implements GraphHost, QueueHost, SinkHost, FailureHost {
   /** Records, firings and passed-over offsets since the last close. */
   records = 0;
   fired = 0;
+  #commitsAgain = false;
   /** Grows when a life ends: what was begun for an older one is not wanted any more. */
   life = 0;
   /** Stores that turned out corrupt: they are rebuilt before the next life. */
@@ -165,6 +166,7 @@ export class Task implements GraphHost, QueueHost, SinkHost, FailureHost {
     this.#rememberPositions();
     this.records = 0;
     this.fired = 0;
+    this.#commitsAgain = false;
     this.distrusted.clear();
     this.move('running');
   }
@@ -359,10 +361,15 @@ export class Task implements GraphHost, QueueHost, SinkHost, FailureHost {
   /** True if this task took part in the open span. */
   get touched(): boolean {
     if (!this.alive) return false;
-    if (this.records > 0 || this.fired > 0 || this.stores.dirty || this.pendingTold !== this.pendingOutside) return true;
+    if (this.records > 0 || this.fired > 0 || this.stores.dirty || this.#commitsAgain || this.pendingTold !== this.pendingOutside) return true;
     const { queues } = this.group;
     for (let index = 0; index < queues.length; index++) if (queues[index]?.position !== this.#closedPositions[index]) return true;
     return false;
+  }
+
+  /** It takes part in the open span, whatever it does: its positions are to be committed, also where they have not moved. */
+  commitAgain(): void {
+    this.#commitsAgain = true;
   }
 
   /** Emit buffers forward what they hold. */
@@ -380,6 +387,7 @@ export class Task implements GraphHost, QueueHost, SinkHost, FailureHost {
   spanClosed(): void {
     this.records = 0;
     this.fired = 0;
+    this.#commitsAgain = false;
     this.pendingTold = this.pendingOutside;
     if (this.progress.size > 0) this.#closedProgress = new Map(this.progress);
     this.#rememberPositions();

@@ -43,9 +43,10 @@ export class OffsetWatch {
   }
   async #look(): Promise<void> {
     const cluster = this.#cluster;
-    const committed = await cluster.admin.committedOffsets(cluster.topology.name, this.#inputs ?? (await this.#findInputs()), 'asOfNow');
-    const lateCommits = cluster.network.lateArrivals(OFFSET_COMMIT);
-    if (lateCommits > this.#lateCommits) this.#seen.clear();
+    const inputs = this.#inputs ?? (await this.#findInputs());
+    const lateCommits = cluster.network.lateArrivals(OFFSET_COMMIT); // one that comes while we ask counts again at the next look
+    const committed = await cluster.admin.committedOffsets(cluster.topology.name, inputs, 'asOfNow');
+    if (cluster.network.lateArrivals(OFFSET_COMMIT) > this.#lateCommits) this.#seen.clear();
     this.#lateCommits = lateCommits;
     for (const [key, { offset }] of committed) {
       const before = this.#seen.get(key) ?? 0;
