@@ -1,5 +1,5 @@
 import type { LogConsumer, PartitionStart } from '@millrace/client';
-import { MillraceError, type Offset, serde, silentLogger, systemClock, type Timers } from '@millrace/core';
+import { MillraceError, type Offset, serde, silentLogger, virtualTime } from '@millrace/core';
 import { expect, test } from 'vitest';
 import { Intake } from './intake.ts';
 import { RecordQueue } from './task/record-queue.ts';
@@ -22,18 +22,17 @@ function open() {
     host: { taskId: '0_0', wallClockMs: () => 0, judgeDecode() {}, dropUntimed() {} },
   });
   const assigned: (readonly PartitionStart[])[] = [];
-  const later: (() => void)[] = [];
+  const time = virtualTime();
   const consumer = {
     assign: (partitions: readonly PartitionStart[]) => assigned.push(partitions),
     position: () => undefined,
     pause() {},
     resume() {},
   } as unknown as LogConsumer;
-  const timers = { after: (_ms: number, run: () => void) => ({ cancel() {}, at: later.push(run) }) } as unknown as Timers;
   const failed: unknown[] = [];
   const task = { running: true, group: { queues: [queue] } } as unknown as Task;
   const intake = new Intake(
-    { consumer, clock: systemClock, timers, log: silentLogger },
+    { consumer, clock: time.clock, timers: time.timers, log: silentLogger },
     { taskTimeoutMs: 60_000, bufferedBytesMax: 1024 * 1024 },
     { tasks: new Map([['0_0', task]]), failed: (error) => void failed.push(error), hasLost: () => false },
   );
@@ -48,7 +47,7 @@ function open() {
       logStart: logStart as Offset,
       logEnd: logEnd as Offset,
     });
-  return { intake, queue, assigned, later, failed, outOfRange };
+  return { intake, queue, assigned, time, failed, outOfRange };
 }
 
 test('news of a position that is not the one read next is old: a new life has begun elsewhere, and stays there', () => {
@@ -60,10 +59,19 @@ test('news of a position that is not the one read next is old: a new life has be
   expect(queue.position).toBe(50);
 });
 
-test('a partition that failed while it was paused is read anew, and paused anew once it is full', () => {
-  const { intake, queue, later } = open();
+test('a partition that failed while it was paused is read anew, and paused anew once it is full', async () => {
+  const { intake, queue, time } = open();
   queue.paused = true;
   intake.take({ kind: 'failed', topic: 'in', partition: 0, error: new MillraceError('ERR_RETRIABLE', 'not now') });
-  for (const run of later) run();
+  await time.runUntilIdle(1);
   expect(queue.paused).toBe(false);
+});
+
+test('closed while a partition waits to be asked for again, it leaves no timer', async () => {
+  const { intake, assigned, time } = open();
+  intake.take({ kind: 'failed', topic: 'in', partition: 0, error: new MillraceError('ERR_RETRIABLE', 'not now') });
+  const asked = assigned.length;
+  intake.close();
+  await time.runUntilIdle(0);
+  expect(assigned.length).toBe(asked);
 });

@@ -2,7 +2,7 @@
 // Owns: which queue stands for which partition, events not yet taken.  Never: processes, decides who owns a task.
 // A partition the client gives up for a moment is asked for again; one it cannot read ends the worker.
 import type { FetchedPartition, PollEvent } from '@millrace/client';
-import { MillraceError, type Offset, type TopicPartition } from '@millrace/core';
+import { MillraceError, type Offset, type Timer, type TopicPartition } from '@millrace/core';
 import type { WorkerTiming } from './options.ts';
 import { firstOffsetOf } from './restore/start-tasks.ts';
 import type { RecordQueue } from './task/record-queue.ts';
@@ -25,6 +25,8 @@ export class Intake {
   readonly #timing: Pick<WorkerTiming, 'taskTimeoutMs' | 'bufferedBytesMax'>;
   readonly #host: IntakeHost;
   readonly #failingSinceMs = new Map<string, number>();
+  /** One for each partition that is to be asked for again. */
+  readonly #waits = new Set<Timer>();
   #queues = new Map<string, { readonly task: Task; readonly queue: RecordQueue }>();
   #held: readonly PollEvent[] = [];
   #closed = false;
@@ -85,12 +87,14 @@ export class Intake {
       this.#ports.log.warn({ topic: event.topic, partition: event.partition, error: event.error.message }, 'fetching failed; trying again');
     this.#failingSinceMs.set(key, sinceMs);
     const queue = this.#queues.get(key)?.queue;
-    if (queue === undefined) return;
+    if (queue === undefined || this.#closed) return;
     queue.paused = false; // what the client begins anew is not paused
     this.#tellConsumer(queue); // left out, then named again: only so does the client begin anew
-    this.#ports.timers.after(FETCH_AGAIN_MS, () => {
-      if (!this.#closed) this.assign(new Set());
+    const wait = this.#ports.timers.after(FETCH_AGAIN_MS, () => {
+      this.#waits.delete(wait);
+      this.assign(new Set());
     });
+    this.#waits.add(wait);
   }
 
   #takeData(data: FetchedPartition): void {
@@ -167,6 +171,7 @@ export class Intake {
   /** Gives back what was not taken; nothing is asked for any more. */
   close(): void {
     this.#closed = true;
+    for (const wait of this.#waits) wait.cancel();
     for (const event of this.held()) if (event.kind === 'data') event.data.release();
   }
 }
