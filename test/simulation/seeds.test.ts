@@ -19,6 +19,11 @@ const FOUND: readonly (readonly [what: string, seed: number, options: ScenarioOp
     { scenario: 'timers', guarantee: 'exactly-once', workers: 3, partitions: 4, faults: { slowMarkers: 1 } },
   ],
   [
+    'no order is sent before its table may be read, though a foreign transaction lies before the table',
+    52,
+    { scenario: 'streamTable', guarantee: 'exactly-once', workers: 1, partitions: 1, faults: { foreignTransactions: 120, slowBroker: 60 } },
+  ],
+  [
     'timers have their quiet after what a foreign transaction held back has come in',
     4,
     {

@@ -7,7 +7,7 @@ import type { TopicSink, TopicSource } from '@millrace/dsl';
 import type { AppOptions } from '@millrace/runtime';
 import { type Topology, topicName } from '@millrace/topology';
 import { auditLogs } from './checkers/log-audit.ts';
-import { auditOffsets, describeLag, hasOpenTransactions, OffsetWatch } from './checkers/offsets.ts';
+import { auditOffsets, describeLag, hasOpenTransactions, OffsetWatch, untilReadable } from './checkers/offsets.ts';
 import { checkRebuilt, dumpStores } from './checkers/rebuilt.ts';
 import { checkLeftovers, checkOwnership, checkRest } from './checkers/rest.ts';
 import { Cluster } from './cluster.ts';
@@ -56,7 +56,10 @@ export interface Simulation extends SimStores {
   random(): number;
   /** In virtual time. */
   sleep(duration: Duration): Promise<void>;
-  /** Resolves when everything that was sent is in the log: what is sent then comes later than all of it, whatever was held up on its way. */
+  /**
+   * Resolves when everything that was sent is in the log and may be read: what is sent then comes later than all of it, whatever was held up on its
+   * way, and whoever's open transaction lay before it.
+   */
   written(): Promise<void>;
 }
 
@@ -148,6 +151,7 @@ class SimulationRun implements Simulation {
   }
   async written(): Promise<void> {
     while (!this.#cluster.inputs.settled) await sleep(this.#cluster.timers, SETTLE_CHECK_MS / 5);
+    await untilReadable(this.#cluster);
   }
   input<K, V>(topic: TopicSink<K, V>): SimInput<K, V> {
     return this.#cluster.inputs.of(topic);

@@ -1,10 +1,11 @@
 // K7: committed offsets never go back, never pass the last stable offset, and stand at the end of every input once all is drained.
-import { partitionKey, type TopicPartition } from '@millrace/core';
+import { partitionKey, sleep, type TopicPartition } from '@millrace/core';
 import { hasPatterns, topicName } from '@millrace/topology';
 import type { Cluster } from '../cluster.ts';
 import type { RawTopic } from '../log-reader.ts';
 
 const LOOK_EVERY_MS = 700;
+const STABLE_CHECK_MS = 100;
 const OFFSET_COMMIT = 8;
 
 /** Looks at the group's offsets from time to time while the cluster runs. */
@@ -101,6 +102,17 @@ export async function hasOpenTransactions(cluster: Cluster): Promise<boolean> {
   const ends = await cluster.eventually(() => cluster.admin.listOffsets(partitions, 'latest'));
   const stable = await cluster.eventually(() => cluster.admin.listOffsets(partitions, 'latestStable'));
   return [...ends].some(([key, end]) => stable.get(key) !== end);
+}
+
+/** Resolves when a reader of committed records gets all that is in the inputs now: no transaction that was open before it is open. */
+export async function untilReadable(cluster: Cluster): Promise<void> {
+  const partitions = inputsOf(cluster, await cluster.topics());
+  const ends = await cluster.eventually(() => cluster.admin.listOffsets(partitions, 'latest'));
+  for (;;) {
+    const stable = await cluster.eventually(() => cluster.admin.listOffsets(partitions, 'latestStable'));
+    if ([...ends].every(([key, end]) => (stable.get(key) ?? 0) >= end)) return;
+    await sleep(cluster.timers, STABLE_CHECK_MS);
+  }
 }
 
 function inputTopics(cluster: Cluster, existing: Iterable<string>): readonly string[] {
