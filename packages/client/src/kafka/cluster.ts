@@ -245,6 +245,17 @@ export class KafkaCluster {
     );
   }
 
+  /** Drops every connection: others are made when they are needed. */
+  dropConnections(): void {
+    const dropped = [...this.#connections.values()];
+    this.#connections.clear();
+    for (const opening of dropped)
+      opening.then(
+        (connection) => connection.close(),
+        () => {},
+      );
+  }
+
   async #firstContact(): Promise<void> {
     const { clock, timers, chance } = this.ports;
     const deadlineMs = clock.monotonicMs() + this.options.connectionTimeoutMs;
@@ -269,12 +280,16 @@ export class KafkaCluster {
 
   // ---- coordinators -------------------------------------------------------------------------------------------------
 
-  /** The node that coordinates a group or a transactional id. Rejects with [15] and the like while the cluster has none. */
-  async coordinator(kind: CoordinatorKind, key: string): Promise<number> {
+  /**
+   * The node that coordinates a group or a transactional id. Rejects with [15] and the like while the cluster has none.
+   * `timeoutMs`: for the answer, in place of `requestTimeoutMs`.
+   */
+  async coordinator(kind: CoordinatorKind, key: string, timeoutMs?: number): Promise<number> {
     const cached = this.#coordinators.get(`${kind}/${key}`);
     if (cached !== undefined) return cached;
     const connection = await this.anyConnection();
-    const body = await connection.request(APIS.findCoordinator, { keyType: kind === 'group' ? 0 : 1, coordinatorKeys: [key] });
+    const question = { keyType: kind === 'group' ? 0 : 1, coordinatorKeys: [key] };
+    const body = await connection.request(APIS.findCoordinator, question, timeoutMs === undefined ? {} : { timeoutMs });
     const found = body.coordinators[0];
     if (found === undefined) throw new MillraceError('ERR_PROTOCOL', `FindCoordinator for ${kind} "${key}" came back empty.`, { kafkaCode: -1 });
     if (found.errorCode !== 0) throw kafkaFailure(found.errorCode, `Finding the coordinator of ${kind} "${key}"`, { [kind]: key, sent: 0 }, found.errorMessage);

@@ -1,11 +1,11 @@
 import { describe, expect, test } from 'vitest';
 import type { GroupMemberOptions } from '../options.ts';
-import type { GroupMetadata, MemberSubscription } from '../port.ts';
+import type { ConnectionOptions, GroupMetadata, MemberSubscription } from '../port.ts';
 import { ScriptedBroker, type Step } from '../testing/scripted-broker.ts';
 import { decodeAssignment, decodeSubscription, encodeAssignment, encodeSubscription } from './group-wire.ts';
 import { createGroupMember } from './open.ts';
 
-async function setUp(options: Partial<GroupMemberOptions> = {}) {
+async function setUp(options: Partial<GroupMemberOptions> = {}, connection: Partial<ConnectionOptions> = {}) {
   const broker = await new ScriptedBroker().listen();
   const events: string[] = [];
   const groups: GroupMetadata[] = [];
@@ -13,7 +13,7 @@ async function setUp(options: Partial<GroupMemberOptions> = {}) {
   const named: string[] = [];
   const settings = { userData: 'mine', assign: (): Promise<void> => Promise.resolve() };
   const member = createGroupMember(
-    broker.connection,
+    { ...broker.connection, ...connection },
     { groupId: 'g', topics: ['t'], sessionTimeoutMs: 9_000, rebalanceTimeoutMs: 5_000, heartbeatIntervalMs: 1_000, ...options },
     {
       userData: () => Buffer.from(settings.userData),
@@ -284,6 +284,20 @@ describe('the bytes', () => {
     expect(() => decodeAssignment(Buffer.from('00007fffffff', 'hex'))).toThrow(/cannot fit/);
     expect(() => decodeSubscription(Buffer.from('00007fffffff', 'hex'))).toThrow(/cannot fit/);
   });
+});
+
+test('a heartbeat and then a lookup of the coordinator without an answer cost no membership: each has a third of the session, whatever others may take', async () => {
+  const { broker, member, events, until } = await setUp({}, { requestTimeoutMs: 30_000 });
+  member.start();
+  await until(1);
+  const beats = broker.seen('heartbeat').length;
+  broker.script('heartbeat', () => 'drop');
+  broker.script('findCoordinator', () => 'drop');
+  for (let passed = 0; passed < 20_000; passed += 20) await broker.time.advance(20);
+  expect(broker.seen('heartbeat').length).toBeGreaterThan(beats + 10);
+  expect(events).toEqual(['assigned 3 mine']);
+  expect(member.outOfTouch).toBe(false);
+  await broker.run(member.close(true));
 });
 
 test('a member is out of touch a session timeout after the last heartbeat that was answered was sent', async () => {

@@ -232,13 +232,13 @@ export class KafkaGroupMember implements GroupMember {
   }
 
   async #heartbeat(): Promise<void> {
-    const { groupId, instanceId, heartbeatIntervalMs, sessionTimeoutMs } = this.#options;
+    const { groupId, instanceId } = this.#options;
     const connection = await this.#coordinator();
     const askedAtMs = this.#cluster.ports.clock.monotonicMs();
     const body = await connection.request(
       APIS.heartbeat,
       { groupId, generationId: this.#generation, memberId: this.#memberId, groupInstanceId: instanceId ?? null },
-      { timeoutMs: Math.max(heartbeatIntervalMs, Math.floor(sessionTimeoutMs / 3)) },
+      { timeoutMs: this.#patienceMs },
     );
     if (body.errorCode === 0 || body.errorCode === REBALANCE_IN_PROGRESS) this.#askedAtMs = askedAtMs;
     if (body.errorCode !== 0) throw kafkaFailure(body.errorCode, `Heartbeat of group "${groupId}"`, { groupId });
@@ -270,6 +270,8 @@ export class KafkaGroupMember implements GroupMember {
       'group member tries again',
     );
     this.#cluster.forgetCoordinator('group', this.#options.groupId);
+    // A broker that went without a word leaves all connections to it dead, and each would have to be found out by a silence of its own.
+    if (MillraceError.is(error) && error.code === 'ERR_TIMEOUT') this.#cluster.dropConnections();
     if (this.#state === 'syncing') this.#move('joining');
     this.#failures++;
     const { chance, clock } = this.#cluster.ports;
@@ -324,7 +326,7 @@ export class KafkaGroupMember implements GroupMember {
 
   async #sayFarewell(memberId: string, timeoutMs: number): Promise<void> {
     const { groupId, instanceId } = this.#options;
-    const nodeId = await this.#cluster.coordinator('group', groupId);
+    const nodeId = await this.#cluster.coordinator('group', groupId, timeoutMs);
     const connection = await this.#cluster.connectionTo(nodeId, 'leave');
     const members = [{ memberId, groupInstanceId: instanceId ?? null, reason: 'the instance is stopping' }];
     const { errorCode } = await connection.request(APIS.leaveGroup, { groupId, members }, { timeoutMs });
@@ -354,8 +356,14 @@ export class KafkaGroupMember implements GroupMember {
   // ---- small parts --------------------------------------------------------------------------------------------------
 
   async #coordinator() {
-    const nodeId = await this.#cluster.coordinator('group', this.#options.groupId);
+    const nodeId = await this.#cluster.coordinator('group', this.#options.groupId, this.#patienceMs);
     return this.#cluster.connectionTo(nodeId, 'coordinator');
+  }
+
+  /** For one answer that the membership hangs on: when it does not come there is time left to ask again in another way. */
+  get #patienceMs(): number {
+    const { heartbeatIntervalMs, sessionTimeoutMs } = this.#options;
+    return Math.max(heartbeatIntervalMs, Math.floor(sessionTimeoutMs / 3));
   }
 
   #metadata(): GroupMetadata {
