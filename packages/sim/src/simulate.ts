@@ -196,11 +196,11 @@ class SimulationRun implements Simulation {
     await this.#rest();
     this.#topics = await cluster.read();
     const exactlyOnce = (this.#options.guarantee ?? 'exactly-once') === 'exactly-once';
-    checkOwnership(cluster);
     auditLogs(this.#topics, exactlyOnce);
     await auditOffsets(cluster, this.#topics);
     // A task that a rebalance has begun to move since the rest has no store to show. Nothing happens between this and the look at the stores.
     while (!(await this.#everyTaskRuns())) await this.#rest();
+    checkOwnership(cluster);
     const before = dumpStores(cluster);
     await this.#options.verify(this);
     await this.#handOver();
@@ -290,8 +290,10 @@ class SimulationRun implements Simulation {
     }
   }
 
+  /** Each in one place, and none is about to move. */
   async #everyTaskRuns(): Promise<boolean> {
-    return this.#areRunning(await this.#taskCount());
+    const count = await this.#taskCount();
+    return this.#areRunning(count) && this.#cluster.members.every(({ app }) => (app?.tasks() ?? []).every(({ state }) => state === 'running'));
   }
   async #taskCount(): Promise<number> {
     const { topology } = this.#cluster;
