@@ -61,6 +61,32 @@ const FOUND: readonly (readonly [what: string, seed: number, options: ScenarioOp
     },
   ],
   [
+    'an answer is not forgotten before it is written, at-least-once: a worker dies between the two',
+    55,
+    {
+      scenario: 'asyncCalls',
+      guarantee: 'at-least-once',
+      workers: 1,
+      partitions: 2,
+      faults: {
+        crashes: 13,
+        powerLosses: 25,
+        zombies: 11,
+        workerDeaths: 25,
+        stuckWorkers: 4,
+        heldRequests: 9,
+        corruptBatches: 9,
+        slowBroker: 5,
+        lostDisks: 1,
+        fullDisks: 6,
+        clockJumps: 7,
+        narrowLines: 5,
+        frozenClocks: 27,
+        slowMarkers: 15,
+      },
+    },
+  ],
+  [
     'an offset commit that arrives late, at-least-once, is made up for',
     1650,
     {

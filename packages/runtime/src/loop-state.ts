@@ -554,7 +554,7 @@ export class LoopState {
         return state.turnMs;
       },
       monotonicMs: () => ports.clock.monotonicMs(),
-      lane: (topic, partition) => this.outbox.lane(topic, partition),
+      lane: (topic, partition, isChangelog) => this.outbox.lane(topic, partition, isChangelog),
       partitionsOf: (topic) => {
         const partitions = this.partitionCounts.get(topic);
         if (partitions === undefined && this.outputRules.get(topic)?.gone === true) return 1; // nothing gets there: its sink's policy is asked

@@ -158,3 +158,19 @@ test('a drop forgets what was not sent and does not listen to answers of what wa
   expect(outbox.open.failed).toBe(false);
   expect(calls).toEqual(['begin', 'send a 1']);
 });
+
+test('without transactions changelogs leave when every output has been acknowledged; within one all leave at once', async () => {
+  for (const transactional of [false, true]) {
+    const { outbox, sent, write } = createOutbox(transactional);
+    outbox.lane('held-changelog', 0, true);
+    write('held-changelog');
+    write('out');
+    const all = outbox.sendAll(outbox.close());
+    expect(sent.map(({ topic }) => topic)).toEqual(transactional ? ['held-changelog', 'out'] : ['out']);
+    sent.find(({ topic }) => topic === 'out')?.answer(ack(0));
+    await turn();
+    expect(sent).toHaveLength(2);
+    sent.find(({ topic }) => topic === 'held-changelog')?.answer(ack(0));
+    await all;
+  }
+});

@@ -4,7 +4,8 @@
 // Owns: builders until they are handed to the producer; what became of each batch of a span.
 // Never: decides when a span closes; commits.
 // O1 a batch belongs to the span in which its first record was written.  O2 per partition batches leave in the order in which they were begun.
-// O3 a span's output is acknowledged only when every batch of it is, without error (I5 of reliability.md).
+// O3 without transactions changelogs leave last: one that says a held record has gone would else outlive the record itself, should we die between.
+// O4 a span's output is acknowledged only when every batch of it is, without error (I5 of reliability.md).
 import type { LogProducer } from '@millrace/client';
 import { assert } from '@millrace/core';
 import type { BatchBuilder, BatchPool } from '@millrace/protocol';
@@ -38,13 +39,15 @@ export interface OutputLane {
 export class Lane implements OutputLane {
   readonly topic: string;
   readonly partition: number;
+  readonly isChangelog: boolean;
   readonly #outbox: Outbox;
   #builder: BatchBuilder | undefined;
   #full: BatchBuilder[] = [];
 
-  constructor(topic: string, partition: number, outbox: Outbox) {
+  constructor(topic: string, partition: number, isChangelog: boolean, outbox: Outbox) {
     this.topic = topic;
     this.partition = partition;
+    this.isChangelog = isChangelog;
     this.#outbox = outbox;
   }
 
@@ -159,10 +162,10 @@ export class Outbox {
     this.#options = options;
   }
 
-  lane(topic: string, partition: number): Lane {
+  lane(topic: string, partition: number, isChangelog = false): Lane {
     let lanes = this.#lanes.get(topic);
     if (lanes === undefined) this.#lanes.set(topic, (lanes = []));
-    return (lanes[partition] ??= new Lane(topic, partition, this));
+    return (lanes[partition] ??= new Lane(topic, partition, isChangelog, this));
   }
 
   /** What the open span has written so far. */
@@ -225,10 +228,17 @@ export class Outbox {
 
   /** Sends the rest of a closed span and waits until all of it is acknowledged. Rejects with the first failure. */
   async sendAll(output: SpanOutput): Promise<void> {
-    for (const { lane, batch } of output.waiting.splice(0)) this.#send(output, lane, batch);
+    if (!this.#options.transactional) await this.#sendWaiting(output, ({ isChangelog }) => !isChangelog);
+    await this.#sendWaiting(output, () => true);
+    assert(output.inFlight === 0, 'a span was acknowledged with batches in flight');
+  }
+
+  async #sendWaiting(output: SpanOutput, leaves: (lane: Lane) => boolean): Promise<void> {
+    const waiting = output.waiting.splice(0);
+    output.waiting.push(...waiting.filter(({ lane }) => !leaves(lane)));
+    for (const { lane, batch } of waiting) if (leaves(lane)) this.#send(output, lane, batch);
     await output.acknowledged();
     if (output.failed) throw output.failure;
-    assert(output.inFlight === 0, 'a span was acknowledged with batches in flight');
   }
 
   /** The closing span's transaction begins if nothing has begun it: offsets alone need one too. */

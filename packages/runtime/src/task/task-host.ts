@@ -28,7 +28,7 @@ export interface TaskHost {
   readonly emitIntervalMs?: number;
   /** Does this store log every write, as Kafka Streams without its cache? None does unless given. */
   logsEveryWrite?(store: string): boolean;
-  lane(topic: string, partition: number): OutputLane;
+  lane(topic: string, partition: number, isChangelog?: boolean): OutputLane;
   partitionsOf(topic: string): number;
   /** Largest batch of one record that is sent to a topic, bytes; what is usual unless given. */
   readonly recordBytesMax?: (topic: string) => number;

@@ -113,7 +113,7 @@ export class Task implements GraphHost, QueueHost, SinkHost, FailureHost {
       partition,
       database,
       cursor: this.cursor,
-      lane: (topic, index) => host.lane(topic, index),
+      lane: (topic, index) => host.lane(topic, index, true),
       logsEveryWrite: (store) => host.logsEveryWrite?.(store) ?? false,
       onExpired: (store) => this.drop(store, 'expired', undefined),
     });
