@@ -12,7 +12,7 @@ import { kafkaCodeOf, kafkaFailure, responseTo } from './error-response.ts';
 import type { FramePool } from './frame-pool.ts';
 
 /** What a connection is for; each purpose has its own to each node. */
-export type Purpose = 'admin' | 'coordinator' | 'leave' | 'produce' | 'fetch' | 'fetch-extra';
+export type Purpose = 'admin' | 'coordinator' | 'probe' | 'leave' | 'produce' | 'fetch' | 'fetch-extra';
 export type CoordinatorKind = 'group' | 'transaction';
 
 export interface PartitionLeader {

@@ -300,6 +300,32 @@ test('a heartbeat and then a lookup of the coordinator without an answer cost no
   await broker.run(member.close(true));
 });
 
+test('a broker that goes without a word while a join waits is noticed within a session, not when the rebalance would have ended', async () => {
+  const { broker, member, events, until } = await setUp({ rebalanceTimeoutMs: 60_000 }, { requestTimeoutMs: 30_000 });
+  member.start();
+  await until(1);
+  // The power of the broker fails, and comes back: what was sent to it before stays without an answer, on every connection.
+  broker.script('joinGroup', () => 'drop');
+  broker.script('findCoordinator', () => 'drop');
+  member.rejoin('a test');
+  await until(2, 9_000);
+  expect(events).toEqual(['assigned 3 mine', 'assigned 3 mine']);
+  await broker.run(member.close(true));
+});
+
+test('a join that others keep waiting is waited for as long as a rebalance may take, while the broker answers', async () => {
+  const { broker, member, events, until } = await setUp({ rebalanceTimeoutMs: 60_000 }, { requestTimeoutMs: 1_000 });
+  member.start();
+  await until(1);
+  const joins = broker.seen('joinGroup').length;
+  broker.script('joinGroup', () => 'drop');
+  member.rejoin('a test');
+  for (let passed = 0; passed < 50_000; passed += 20) await broker.time.advance(20);
+  expect([broker.seen('joinGroup').length, events.length]).toEqual([joins + 1, 1]);
+  await until(2);
+  await broker.run(member.close(true));
+});
+
 test('a member is out of touch a session timeout after the last heartbeat that was answered was sent', async () => {
   const { broker, member, events, until } = await setUp();
   member.start();

@@ -149,7 +149,7 @@ export class KafkaGroupMember implements GroupMember {
       },
       { timeoutMs: rebalanceTimeoutMs + JOIN_MARGIN_MS },
     );
-    const body = await answered.finally(() => {
+    const body = await this.#waitedOut(answered).finally(() => {
       this.#joins = false;
     });
     if (this.#is('closed')) return this.#leaveAfterAll(body.memberId);
@@ -173,7 +173,7 @@ export class KafkaGroupMember implements GroupMember {
     if (this.#is('closed')) return;
     const connection = await this.#coordinator();
     const askedAtMs = this.#cluster.ports.clock.monotonicMs();
-    const body = await connection.request(
+    const answered = connection.request(
       APIS.syncGroup,
       {
         groupId,
@@ -186,6 +186,7 @@ export class KafkaGroupMember implements GroupMember {
       },
       { timeoutMs: rebalanceTimeoutMs + JOIN_MARGIN_MS },
     );
+    const body = await this.#waitedOut(answered);
     if (this.#is('closed')) return;
     if (body.errorCode !== 0) throw kafkaFailure(body.errorCode, `Syncing group "${groupId}"`, { groupId });
     this.#heard();
@@ -358,6 +359,31 @@ export class KafkaGroupMember implements GroupMember {
   async #coordinator() {
     const nodeId = await this.#cluster.coordinator('group', this.#options.groupId, this.#patienceMs);
     return this.#cluster.connectionTo(nodeId, 'coordinator');
+  }
+
+  /**
+   * The answer to a join or a sync takes as long as others let it wait, and a broker that went without a word would be waited for as long. So it is
+   * asked something easy meanwhile, on a connection of its own; when that stays without an answer, all connections are given up, this one too.
+   */
+  async #waitedOut<T>(answered: Promise<T>): Promise<T> {
+    const probe = (): void => {
+      this.#probe().catch((error: unknown) => {
+        if (isConnectionFailure(error)) this.#cluster.dropConnections();
+      });
+    };
+    probe(); // a connection made only after the broker is back would find nothing wrong
+    const probes = this.#cluster.ports.timers.every(this.#patienceMs, probe);
+    try {
+      return await answered;
+    } finally {
+      probes.cancel();
+    }
+  }
+  async #probe(): Promise<void> {
+    const { groupId } = this.#options;
+    const nodeId = await this.#cluster.coordinator('group', groupId, this.#patienceMs);
+    const connection = await this.#cluster.connectionTo(nodeId, 'probe');
+    await connection.request(APIS.findCoordinator, { keyType: 0, coordinatorKeys: [groupId] }, { timeoutMs: this.#patienceMs });
   }
 
   /** For one answer that the membership hangs on: when it does not come there is time left to ask again in another way. */
