@@ -59,6 +59,13 @@ test('news of a position that is not the one read next is old: a new life has be
   expect(queue.position).toBe(50);
 });
 
+test('a log that was cut below the position is read on from its end: what it still holds has been processed', () => {
+  const { queue, assigned, outOfRange } = open();
+  outOfRange(40, 10, 35);
+  expect(queue.position).toBe(35);
+  expect(assigned.at(-1)).toEqual([{ topic: 'in', partition: 0, offset: 35 }]);
+});
+
 test('a partition that failed while it was paused is read anew, and paused anew once it is full', async () => {
   const { intake, queue, time } = open();
   queue.paused = true;

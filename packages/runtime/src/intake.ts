@@ -112,7 +112,10 @@ export class Intake {
     }
   }
 
-  /** The committed position is outside the log: the source's own wish for a start applies, as Kafka Streams does it. */
+  /**
+   * The committed position is outside the log. Before its start: the source's own wish applies, as Kafka Streams does it. Past its end, the log has
+   * lost records that were processed; all that it still holds was processed before them, so it goes on at the end (decision 0066).
+   */
   #startOver(event: PollEvent & { readonly kind: 'outOfRange' }): void {
     const queue = this.#queues.get(queueKey(event))?.queue;
     if (queue === undefined) return;
@@ -122,10 +125,12 @@ export class Intake {
     }
     try {
       const at = firstOffsetOf(queue, this.#ports.clock.nowMs());
-      const offset = at === 'latest' ? event.logEnd : event.logStart;
+      const offset = at === 'latest' || event.position > event.logEnd ? event.logEnd : event.logStart;
       this.#ports.log.warn(
         { topic: event.topic, partition: event.partition, position: event.position, from: offset },
-        'the log no longer holds the position to read next; going on where the source says',
+        event.position > event.logEnd
+          ? 'the log has lost records that were processed; going on at its end'
+          : 'the log no longer holds the position to read next; going on where the source says',
       );
       queue.goOnAt(offset);
       this.assign(new Set([queue]));

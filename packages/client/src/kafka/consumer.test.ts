@@ -307,6 +307,17 @@ describe('trouble', () => {
     expect(records(await next(broker, consumer))).toEqual(['2=c']);
   });
 
+  test('a position that was outside and is in the log again by the time its bounds are known is fetched again, and not reported', async () => {
+    const { broker, consumer } = await setUp();
+    broker.append('t', 0, batch(['a', 'b', 'c']));
+    broker.script(
+      'fetch',
+      answer(broker, () => ({ errorCode: 1 })),
+    );
+    consumer.assign([at(2)]);
+    expect(records(await next(broker, consumer))).toEqual(['2=c']);
+  });
+
   test('a topic that was deleted and made again is reported once and not read with the old offset', async () => {
     const { broker, consumer } = await setUp();
     broker.append('t', 0, batch(['a']));

@@ -379,13 +379,18 @@ export class KafkaConsumer implements LogConsumer {
         listOffsets(this.#cluster, [cursor], EARLIEST, 'read_uncommitted'),
         listOffsets(this.#cluster, [cursor], LATEST, 'read_uncommitted'),
       ]);
-      this.#offerOutOfRange(cursor, starts.get(key) as Offset, ends.get(key) as Offset);
+      const [start, end] = [starts.get(key) as Offset, ends.get(key) as Offset];
+      if (cursor.fetchOffset < start || cursor.fetchOffset > end) this.#offerOutOfRange(cursor, start, end);
+      else this.#fetchAgain(cursor); // a log that has grown back meanwhile
     } catch {
-      // Nobody knows the log's bounds now: fetching again tells whether the offset still is outside.
-      cursor.stopped = false;
-      this.#backOff(cursor);
-      this.#pumpSoon();
+      this.#fetchAgain(cursor); // nobody knows the log's bounds now
     }
+  }
+  /** Tells whether the offset still is outside. */
+  #fetchAgain(cursor: PartitionCursor): void {
+    cursor.stopped = false;
+    this.#backOff(cursor);
+    this.#pumpSoon();
   }
 
   #offerOutOfRange(cursor: PartitionCursor, logStart: Offset, logEnd: Offset): void {
