@@ -35,6 +35,29 @@ const FOUND: readonly (readonly [what: string, seed: number, options: ScenarioOp
     },
   ],
   [
+    'the log is audited after the last foreign transaction has been written, though it was begun right before the end of all faults',
+    7419,
+    {
+      scenario: 'streamTable',
+      guarantee: 'exactly-once',
+      workers: 3,
+      partitions: 4,
+      faults: {
+        crashes: 8,
+        powerLosses: 23,
+        restarts: 1,
+        networkSplits: 15,
+        cuts: 20,
+        heldRequests: 1,
+        fullDisks: 6,
+        foreignTransactions: 28,
+        wrongAnswers: 22,
+        narrowLines: 4,
+        frozenClocks: 18,
+      },
+    },
+  ],
+  [
     'stores are looked at while all tasks run, though a rebalance begins right before',
     463,
     {

@@ -14,6 +14,7 @@ export class ForeignWriter {
   readonly #connection: ConnectionOptions;
   readonly #ports: Ports;
   readonly #producers = new Set<LogProducer>();
+  readonly #writes = new Set<Promise<void>>();
   #made = 0;
 
   constructor(inputs: Inputs, connection: ConnectionOptions, ports: Ports) {
@@ -30,10 +31,17 @@ export class ForeignWriter {
     const producer = createProducer(this.#connection, { transactionalId, transactionTimeoutMs: TIMEOUT_MS, deliveryTimeoutMs: TIMEOUT_MS }, this.#ports);
     this.#producers.add(producer);
     // Whatever the broker says: it is not there to be right.
-    void this.#write(producer, copies, hangs).catch(() => undefined);
+    const write = this.#write(producer, copies, hangs)
+      .catch(() => undefined)
+      .finally(() => this.#writes.delete(write));
+    this.#writes.add(write);
     return `${transactionalId} ${hangs ? 'hangs' : 'aborts'}`;
   }
 
+  /** Nothing more comes from what was begun: a transaction is in the log, and ended unless it hangs, or was given up. */
+  async settled(): Promise<void> {
+    await Promise.all(this.#writes);
+  }
   async close(): Promise<void> {
     for (const producer of this.#producers) await producer.close().catch(() => undefined);
   }

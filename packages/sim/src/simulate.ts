@@ -182,6 +182,7 @@ class SimulationRun implements Simulation {
     await Promise.all([workload, sleep(cluster.timers, durationMs(this.#options.duration ?? '1 minute', 'duration'))]);
     await this.#nemesis.stop();
     cluster.world.trace.note('world', 'healed');
+    await cluster.foreign.settled();
     await this.#rest();
     await this.#transactionsEnd();
     await this.#rest(); // what they held back has come in, or has been passed over
