@@ -1,7 +1,7 @@
 // One connection: two ends, and what is on the way between them.
 // Owns: the order of each direction, how the connection ends.  Never: decides when a fault happens.
 // L1 each side hears of the end exactly once.  L2 what has not arrived when a connection breaks is lost, but for what `reset` lets through.
-import { MillraceError, type Socket, type SocketEvents } from '@millrace/core';
+import { MillraceError, type Socket, type SocketEvents, type Timer } from '@millrace/core';
 import type { FrameWatch } from './frame-watch.ts';
 import { refuse } from './refusals.ts';
 import type { Aim } from './sim-network.ts';
@@ -142,7 +142,7 @@ export class End implements Socket {
   readonly #link: Link;
   peer!: End;
   events: SocketEvents | undefined;
-  readonly #incoming: { readonly chunk: Buffer | 'end'; dueMs: number }[] = [];
+  readonly #incoming: { readonly chunk: Buffer | 'end'; dueMs: number; readonly timer: Timer }[] = [];
   #incomingBytes = 0;
   #lastDueMs = 0;
   #paused = false;
@@ -233,9 +233,9 @@ export class End implements Socket {
     const { time } = this.#link.host.world;
     const dueMs = Math.max(this.#lastDueMs, time.clock.monotonicMs() + latencyMs);
     this.#lastDueMs = dueMs;
-    this.#incoming.push({ chunk, dueMs });
+    const timer = this.process.share.timers.after(dueMs - time.clock.monotonicMs(), () => this.pump());
+    this.#incoming.push({ chunk, dueMs, timer });
     if (chunk !== 'end') this.#incomingBytes += chunk.length;
-    this.process.share.timers.after(dueMs - time.clock.monotonicMs(), () => this.pump());
     if (this.#incomingBytes < WRITE_MARK) return true;
     this.#peerWaits = true;
     return false;
@@ -248,6 +248,7 @@ export class End implements Socket {
       const first = this.#incoming[0];
       if (first === undefined || first.dueMs > nowMs + EPSILON_MS) return;
       this.#incoming.shift();
+      first.timer.cancel();
       this.#hand(first.chunk);
     }
   }
@@ -263,6 +264,7 @@ export class End implements Socket {
     while (this.events !== undefined && !this.#closed && !this.process.frozen && this.process.ended === undefined) {
       const first = this.#incoming.shift();
       if (first === undefined) return;
+      first.timer.cancel();
       this.#hand(first.chunk);
     }
   }
@@ -289,6 +291,7 @@ export class End implements Socket {
   #finish(error: Error | undefined): void {
     if (this.#closed) return;
     this.#closed = true; // nothing more comes in or goes out; the news follows in its own turn, as with real sockets
+    for (const { timer } of this.#incoming) timer.cancel(); // what is still on its way keeps no process alive
     this.process.share.timers.after(0, () => {
       if (this.#told) return;
       this.#told = true;

@@ -36,3 +36,21 @@ test('what is held on its way arrives when everything heals, also when its clien
   await time.advance(10);
   expect(arrived).toEqual([8]);
 });
+
+test('what is still on its way to a connection that is closed keeps no process alive', async () => {
+  const time = virtualTime();
+  const world: World = { time, chance: seededChance(1), trace: new Trace(() => time.clock.monotonicMs()) };
+  const network = new SimNetwork(world, seededChance(2));
+  const [broker, client] = [new SimProcess(world, 'broker', 'broker#1'), new SimProcess(world, 'app-0', 'app-0#1')];
+  await network.of(broker).listen({ host: 'broker', port: 9092 }, (socket) => ({ onData: () => void socket.write(Buffer.alloc(100)), onClose: () => {} }));
+  const connecting = network.of(client).connect({ host: 'broker', port: 9092, timeoutMs: 100 }, { onData: () => {}, onClose: () => {} });
+  await time.advance(10);
+  const socket = await connecting;
+  network.narrow('app-0', 0.01);
+  socket.write(frame(JOIN_GROUP));
+  await time.advance(50);
+  expect(client.share.waiting).toBe(1);
+  socket.destroy();
+  await time.advance(10);
+  expect(client.share.waiting).toBe(0);
+});
