@@ -19,9 +19,16 @@ export class LateCommits {
     this.#dueMs = nowMs + FIRST_MS;
   }
 
-  /** Whether all positions are to be committed again now. A newer generation ends it: the broker refuses what comes late under an older one. */
+  /**
+   * Whether all positions are to be committed again now. A newer generation ends it, with a last commit: what came late under the older one may
+   * have done its harm already, and what comes now is refused.
+   */
   takeDue(generation: number, nowMs: number): boolean {
-    if (generation !== this.#generation) this.#dueMs = Number.POSITIVE_INFINITY;
+    if (this.#dueMs === Number.POSITIVE_INFINITY) return false;
+    if (generation !== this.#generation) {
+      this.#dueMs = Number.POSITIVE_INFINITY;
+      return true;
+    }
     if (nowMs < this.#dueMs) return false;
     this.#apartMs *= 2;
     this.#dueMs = this.#apartMs > APART_MS_MAX ? Number.POSITIVE_INFINITY : nowMs + this.#apartMs;
