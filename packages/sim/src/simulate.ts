@@ -281,6 +281,8 @@ class SimulationRun implements Simulation {
     const cluster = this.#cluster;
     const { clock } = cluster.world.time;
     const untilMs = clock.monotonicMs() + GHOST_SESSIONS * cluster.sessionTimeoutMs + cluster.transactionTimeoutMs;
+    // A JoinGroup that came late has taken the place of its static member. Who is there learns that with the next heartbeat, and begins again.
+    if (cluster.static) await sleep(cluster.timers, cluster.sessionTimeoutMs / 2);
     for (;;) {
       const group = cluster.group();
       const alive = cluster.members.filter((member) => member.wanted).length;
