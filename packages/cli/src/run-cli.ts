@@ -6,8 +6,9 @@ import { brokerCommand } from './commands/broker.ts';
 import { checkCommand } from './commands/check.ts';
 import { describeCommand } from './commands/describe.ts';
 import { dlqCommand } from './commands/dlq.ts';
+import { resetCommand } from './commands/reset.ts';
 
-const COMMANDS: readonly Command[] = [brokerCommand, describeCommand, checkCommand, dlqCommand];
+const COMMANDS: readonly Command[] = [brokerCommand, describeCommand, checkCommand, dlqCommand, resetCommand];
 
 const OVERVIEW = `Example: millrace broker --port 9092 --data-dir ./broker-data
 

@@ -20,6 +20,7 @@ export type {
   OffsetToCommit,
   PartitionStart,
   PollEvent,
+  PresentMember,
   ProduceAck,
   TopicDescription,
 } from './port.ts';

@@ -138,6 +138,13 @@ export interface NewTopic {
   readonly replication: number;
   readonly config: Readonly<Record<string, string>>;
 }
+/** A member of a group as the broker shows it. */
+export interface PresentMember {
+  readonly memberId: string;
+  readonly instanceId: string | undefined;
+  readonly clientId: string;
+  readonly host: string;
+}
 export interface CommittedOffset {
   readonly offset: Offset;
   readonly metadata: string;
@@ -170,6 +177,8 @@ export interface LogAdmin {
   commitOffsets(group: GroupMetadata, offsets: readonly OffsetToCommit[]): Promise<void>;
   /** Records below the offsets go. Used to purge repartition topics. */
   deleteRecords(before: readonly PartitionStart[]): Promise<void>;
+  /** Who is in a group now; empty for a group that is not there. */
+  groupMembers(groupId: string): Promise<readonly PresentMember[]>;
   /** LeaveGroup on behalf of a member whose process is known to be gone. An unknown member or group is fine. */
   removeMember(groupId: string, memberId: string): Promise<void>;
   /** InitProducerId for an id of somebody who vanished: ends its open transaction and fences it. */

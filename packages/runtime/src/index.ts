@@ -9,6 +9,7 @@ export type { AppState } from './lifecycle.ts';
 export type { AppOptions, Connection, ErrorPolicies, Overrides, Tuning } from './options.ts';
 export type { OutputLane } from './outbox.ts';
 export type { Located, ReadFacade, StoreFacts } from './read-facade.ts';
+export { removeState, stateFolders } from './remove-state.ts';
 export { EarliestFirst } from './task/earliest-first.ts';
 export type { OutsidePorts } from './task/outside.ts';
 export { Task } from './task/task.ts';

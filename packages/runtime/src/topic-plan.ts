@@ -220,7 +220,7 @@ function settleInternal(input: Input, name: string, topic: InternalTopic, partit
   if (existing !== partitions) {
     throw new MillraceError(
       'ERR_PARTITION_COUNT',
-      `internal topic '${name}' has ${existing} partitions but the application now needs ${partitions}: the partition count of an input has changed, and with it the place of every key. Go back to the old count, or reset the application (delete its internal topics and offsets).`,
+      `internal topic '${name}' has ${existing} partitions but the application now needs ${partitions}: the partition count of an input has changed, and with it the place of every key. Go back to the old count, or reset the application (millrace reset).`,
       { topic: name },
     );
   }

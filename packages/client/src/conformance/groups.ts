@@ -96,6 +96,13 @@ export const GROUP_CASES: readonly ConformanceCase[] = [
     const groupId = bench.name('group');
     const only = new Participant(bench, groupId, topic, 'a');
     await only.until(() => only.group !== undefined, 'the first assignment');
+    const present = await bench.admin.groupMembers(groupId);
+    same(
+      present.map(({ memberId, instanceId }) => [memberId, instanceId]),
+      [[only.group?.memberId, undefined]],
+      'who is there',
+    );
+    same(await bench.admin.groupMembers(bench.name('nobody')), [], 'a group that is not there');
     await bench.admin.removeMember(groupId, only.group?.memberId ?? '');
     await only.until(() => only.events.length >= 3, 'lost and assigned again');
     same(only.events.slice(0, 3), ['assigned 0 for a of 1', 'lost false ERR_MEMBERSHIP_LOST', 'assigned 0 for a of 1'], 'events');

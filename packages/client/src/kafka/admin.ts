@@ -2,7 +2,17 @@
 // Owns: nothing but its cluster.  Never: creates a topic by asking for it, caches what a caller asks.
 import { type Offset, partitionKey, type TopicPartition } from '@millrace/core';
 import { APIS, NO_UUID } from '@millrace/protocol';
-import type { CommittedOffset, GroupMetadata, LogAdmin, NewTopic, OffsetSpec, OffsetToCommit, PartitionStart, TopicDescription } from '../port.ts';
+import type {
+  CommittedOffset,
+  GroupMetadata,
+  LogAdmin,
+  NewTopic,
+  OffsetSpec,
+  OffsetToCommit,
+  PartitionStart,
+  PresentMember,
+  TopicDescription,
+} from '../port.ts';
 import { askLeaders } from './ask-leaders.ts';
 import { groupByTopic } from './by-topic.ts';
 import type { KafkaCluster } from './cluster.ts';
@@ -126,6 +136,21 @@ export class KafkaAdmin implements LogAdmin {
         }
       }
       return found;
+    });
+  }
+
+  groupMembers(groupId: string): Promise<readonly PresentMember[]> {
+    return this.#onGroup(groupId, 'Describing the group', async (connection) => {
+      const body = await connection.request(APIS.describeGroups, { groups: [groupId], includeAuthorizedOperations: false });
+      const group = body.groups[0];
+      if (group === undefined || (group.errorCode !== 0 && group.errorCode !== GROUP_NOT_FOUND))
+        throw kafkaFailure(group?.errorCode ?? -1, `Describing group "${groupId}"`, { groupId });
+      return group.members.map(({ memberId, groupInstanceId, clientId, clientHost }) => ({
+        memberId,
+        instanceId: groupInstanceId ?? undefined,
+        clientId,
+        host: clientHost,
+      }));
     });
   }
 

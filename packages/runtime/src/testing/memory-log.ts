@@ -231,6 +231,7 @@ export class MemoryLog {
         }),
       deleteRecords: async () => undefined,
       fenceTransactionalId: (id) => this.call({ kind: 'fence', id }, () => this.endTransaction(id, false)),
+      groupMembers: async () => [],
       removeMember: async () => undefined,
       close: async () => undefined,
     };
