@@ -140,3 +140,21 @@ test('under chance, unsynced writes come and go each for itself, whole or cut, a
   for (const [content, names] of files) expect([content?.startsWith('safe'), ['1', '2', '3'].includes(names as string)]).toEqual([true, true]);
   expect(new Set(files.map(([, names]) => names)).size).toBe(3);
 });
+
+test('a sync that takes its time covers what was written when it began, and a power loss before its end takes that', async () => {
+  const disk = memoryDisk();
+  const file = disk.open('/a', 'create');
+  disk.syncDirectory('/');
+  const ends: (() => void)[] = [];
+  disk.syncsTake(() => new Promise((resolve) => ends.push(resolve)));
+  file.write(Buffer.from('one.'), 0);
+  const first = file.syncLater();
+  file.write(Buffer.from('two.'), 4);
+  ends.shift()?.();
+  await first;
+  const second = file.syncLater();
+  disk.crash();
+  ends.shift()?.();
+  await expect(second).rejects.toThrow('EBADF');
+  expect(text(disk.readWhole('/a'))).toBe('one.');
+});

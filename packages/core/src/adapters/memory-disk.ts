@@ -19,6 +19,8 @@ export interface MemoryDisk extends Disk {
   crash(unsynced?: Unsynced): void;
   /** The next write or sync throws a system error with this code (`ENOSPC`, `EIO`). */
   failNext(code: string): void;
+  /** From now on a `syncLater` takes effect when `pause`, called as it begins, has resolved; it fails if that rejects. */
+  syncsTake(pause: () => Promise<void>): void;
 }
 
 /** A file's content, or the mark of a directory. */
@@ -39,6 +41,7 @@ export function memoryDisk(): MemoryDisk {
   const locks = new Map<string, object>();
   let life = {}; // handles of an earlier life are dead
   let failure: string | undefined;
+  let pause = (): Promise<void> => Promise.resolve();
 
   const failIfAsked = (path: string): void => {
     const code = failure;
@@ -75,10 +78,11 @@ export function memoryDisk(): MemoryDisk {
     const content = there ?? new MemoryContent();
     if (there === undefined) put(path, content);
     const born = life;
-    return openContent(given, content, mode !== 'read', (write) => {
+    const use = (write: boolean): void => {
       if (born !== life) throw systemError('EBADF', path);
       if (write) failIfAsked(path);
-    });
+    };
+    return openContent(given, content, mode !== 'read', use, () => pause());
   };
   const move = (from: string, to: string): void => {
     const node = nodes.get(from);
@@ -172,11 +176,14 @@ export function memoryDisk(): MemoryDisk {
     failNext(code) {
       failure = code;
     },
+    syncsTake(given) {
+      pause = given;
+    },
   };
 }
 
 /** `use` throws when the handle may not be used (any more). */
-function openContent(path: string, content: MemoryContent, writable: boolean, use: (write: boolean) => void): DiskFile {
+function openContent(path: string, content: MemoryContent, writable: boolean, use: (write: boolean) => void, pause: () => Promise<void>): DiskFile {
   let open = true;
   const usable = (write: boolean): MemoryContent => {
     if (!open || (write && !writable)) throw systemError('EBADF', path);
@@ -194,7 +201,7 @@ function openContent(path: string, content: MemoryContent, writable: boolean, us
     async syncLater() {
       usable(true);
       const { mark } = content;
-      await Promise.resolve();
+      await pause();
       use(false); // a crash in between: the sync never came to an end
       content.sync(mark);
     },
