@@ -1,6 +1,6 @@
 // The composition root of the embedded broker: opens the data directory, recovers, starts the coordinators, listens.
 // Owns: the order of start and close.  Never: serves a request before everything below is ready, leaves the lock behind.
-// Start: lock → format → epoch → logs → internal topics → groups → transactions → socket.  Close: the same backwards, then the clean mark.
+// Start: lock → format → epoch → logs (on the device, with fsync on) → internal topics → groups → transactions → socket.  Close: the same backwards, then the clean mark.
 import { explainError, MetricRegistry, type MetricSnapshot, MillraceError, type Ports } from '@millrace/core';
 import { openDataDir } from './data-dir.ts';
 import { topicCatalog } from './group/consumer/catalog.ts';
@@ -80,6 +80,8 @@ export async function startBroker(options: BrokerOptions, ports: Ports): Promise
     const host = { files, syncs, clock: ports.clock, log: ports.log, chance: ports.chance };
     const topics = new Topics(host, filled.dataDir, dir.leaderEpoch);
     const report = topics.openAll(dir.clean);
+    const synced = syncs.durable();
+    if (synced !== undefined) await synced; // readers see what was found, and the coordinators build on it
     const tookMs = Math.round(ports.clock.monotonicMs() - startedMs);
     ports.log[dir.clean ? 'info' : 'warn'](
       { ...report, clean: dir.clean, leaderEpoch: dir.leaderEpoch, tookMs },

@@ -87,7 +87,7 @@ function isReady(wanted: readonly WantedTopic[], minBytes: number, committed: bo
     for (const want of partitions) {
       if (errorNow(want) !== ERROR_CODES.NONE) return true;
       const log = want.log as PartitionLog;
-      const upTo = committed ? log.lastStableOffset : log.logEnd;
+      const upTo = committed ? log.lastStableOffset : log.highWatermark;
       if (want.asked.fetchOffset < upTo) bytes += minBytes <= 1 ? 1 : bytesFrom(log, want.asked.fetchOffset);
       if (bytes >= minBytes && bytes > 0) return true;
     }
@@ -166,7 +166,7 @@ function answerOne(want: Wanted, { bytesMax, atLeastOne, committed, lend }: Part
   const { asked, log } = want;
   const errorCode = errorNow(want);
   if (log === undefined || errorCode !== ERROR_CODES.NONE) return refusal(want, errorCode);
-  const upTo = committed ? log.lastStableOffset : log.logEnd;
+  const upTo = committed ? log.lastStableOffset : log.highWatermark;
   const read = readOrDamage(log, asked.fetchOffset, upTo, bytesMax, atLeastOne, lend);
   if (typeof read === 'number') return refusal(want, read);
   const { bytes, nextOffset } = read;
@@ -178,7 +178,7 @@ function answerOne(want: Wanted, { bytesMax, atLeastOne, committed, lend }: Part
   return {
     partitionIndex: asked.partition,
     errorCode,
-    highWatermark: log.logEnd,
+    highWatermark: log.highWatermark,
     lastStableOffset: log.lastStableOffset,
     logStartOffset: log.logStart,
     abortedTransactions,

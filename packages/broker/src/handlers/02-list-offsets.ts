@@ -1,5 +1,5 @@
 // ListOffsets: log end (-1), log start (-2), the newest timestamp (-3, from version 7), local and tiered offsets (-4, -5, -6), or the first record at a time.
-// Serves versions 1-11. Ignores the replica id and the timeout: nothing is stored elsewhere, so nothing has to be waited for.
+// Serves versions 1-11. Nothing at or past the high watermark, or with read_committed the last stable offset, is told of. Ignores the replica id and the timeout: nothing is stored elsewhere, so nothing has to be waited for.
 import { MillraceError } from '@millrace/core';
 import { APIS, ERROR_CODES, type RequestBody, type ResponseInput } from '@millrace/protocol';
 import { type Handler, handlerEntry } from '../handler.ts';
@@ -37,7 +37,7 @@ export function listOffsetsHandler(topics: Topics) {
         const log = topics.log(name, partitionIndex);
         const errorCode = log === undefined ? ERROR_CODES.UNKNOWN_TOPIC_OR_PARTITION : epochError(log, currentLeaderEpoch);
         if (log === undefined || errorCode !== ERROR_CODES.NONE) return { partitionIndex, errorCode };
-        const upTo = request.isolationLevel === 1 ? log.lastStableOffset : log.logEnd;
+        const upTo = request.isolationLevel === 1 ? log.lastStableOffset : log.highWatermark;
         const found = lookUpOrDamage(log, timestamp, upTo);
         if (typeof found === 'number') return { partitionIndex, errorCode: found };
         return {
@@ -74,7 +74,7 @@ function lookUp(log: PartitionLog, timestamp: number, upTo: number): { readonly 
       return nothing;
     case MAX_TIMESTAMP: {
       const found = log.offsetOfMaxTimestamp();
-      return found === undefined ? nothing : { offset: found.offset, timestamp: found.timestampMs };
+      return found === undefined || found.offset >= upTo ? nothing : { offset: found.offset, timestamp: found.timestampMs };
     }
     default: {
       const found = log.offsetForTime(timestamp, upTo);

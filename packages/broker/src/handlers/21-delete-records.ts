@@ -33,8 +33,8 @@ function deleteOne(topics: Topics, name: string, partitionIndex: number, offset:
   if (topic === undefined || log === undefined) return refused(ERROR_CODES.UNKNOWN_TOPIC_OR_PARTITION);
   if (topic.internal) return refused(ERROR_CODES.INVALID_TOPIC_EXCEPTION);
   if (!topic.config.delete) return refused(ERROR_CODES.POLICY_VIOLATION);
-  const upTo = offset === -1 ? log.logEnd : offset;
-  if (upTo < 0 || upTo > log.logEnd) return refused(ERROR_CODES.OFFSET_OUT_OF_RANGE);
+  const upTo = offset === -1 ? log.highWatermark : offset;
+  if (upTo < 0 || upTo > log.highWatermark) return refused(ERROR_CODES.OFFSET_OUT_OF_RANGE);
   try {
     log.raiseLogStart(upTo);
   } catch {

@@ -39,7 +39,7 @@ export interface CoordinatorParts {
 export function coordinatorHandlers({ groups, transactions, internalLog, broker, clock, chance }: CoordinatorParts): HandlerEntry[] {
   return [
     offsetCommitHandler(groups, internalLog),
-    offsetFetchHandler(groups),
+    offsetFetchHandler(groups, internalLog),
     findCoordinatorHandler(broker),
     joinGroupHandler(groups, () => chance.uuid()),
     heartbeatHandler(groups),

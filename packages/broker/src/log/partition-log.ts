@@ -2,7 +2,8 @@
 // Owns: the segments, the producers, the leader epochs, the side files of one directory.
 // Never: validates a client's bytes (validate.ts), decides retention or compaction (they hand it plans), waits.
 // L1 offsets ascend without gaps as appended; compaction alone leaves gaps.  L2 a batch is written in one piece at the log end, then noted:
-// a failed write changes nothing.  L3 the high watermark is the log end (one replica).  L4 what is acknowledged is in the page cache;
+// a failed write changes nothing.  L3 the high watermark is the log end (one replica); where acknowledgements wait for the device it is the
+// end of what is there, so that a power loss takes nothing that a reader has seen.  L4 what is acknowledged is in the page cache;
 // whether it is on the device is the sync group's business.  L5 every change that readers wait for ends in `#changed`.
 import { assert, type Clock, type Logger } from '@millrace/core';
 import { encodeControlBatch, patchBaseOffset, RecordBatchView } from '@millrace/protocol';
@@ -18,7 +19,7 @@ import type { AbortedTransaction, ProducerState } from './producer-state.ts';
 import { type Lend, type LogRead, ReadPlaces, readRun } from './read-run.ts';
 import { Segment } from './segment.ts';
 import { encodeSnapshot } from './snapshot.ts';
-import type { SyncGroup } from './sync-group.ts';
+import type { HidingLog, SyncGroup } from './sync-group.ts';
 
 const INVALID_TXN_STATE = 48;
 const KAFKA_STORAGE_ERROR = 56;
@@ -60,7 +61,14 @@ export type AppendOutcome =
 
 export type { LogRead };
 
-export class PartitionLog {
+/** What readers may see of a log. */
+interface Visible {
+  readonly end: number;
+  /** Last stable offset of what lies below `end`. */
+  readonly stable: number;
+}
+
+export class PartitionLog implements HidingLog {
   readonly topic: string;
   readonly partition: number;
   readonly directory: string;
@@ -83,6 +91,8 @@ export class PartitionLog {
   /** Offset up to which compaction has looked; forgotten at a restart, which costs one round. */
   compactedUpTo = 0;
   #closed = false;
+  /** What is on the device, as of the last sync; undefined: readers may see everything. */
+  #visible: Visible | undefined;
   /** Settles when the recovery point has passed the newest finished segment; rejects once a sync has failed. */
   #advancing: Promise<void> = Promise.resolve();
 
@@ -100,6 +110,7 @@ export class PartitionLog {
     this.#state = contents.state;
     this.#logStart = contents.logStart;
     this.#sideFilesFresh = contents.sideFilesFresh;
+    if (host.syncs.policy === 'perBatchGroup') this.#visible = this.#asOfNow(); // the broker serves nobody before what was found is synced
   }
 
   // ---- facts ----------------------------------------------------------------------------------------------------------
@@ -110,13 +121,17 @@ export class PartitionLog {
   get logStart(): number {
     return this.#logStart;
   }
-  /** Offset of the next record, and the high watermark. */
+  /** Offset of the next record. */
   get logEnd(): number {
     return this.#active.nextOffset;
   }
-  /** First offset of the earliest open transaction, else the log end. */
+  /** End of what readers may see. */
+  get highWatermark(): number {
+    return this.#visible === undefined ? this.logEnd : this.#visible.end;
+  }
+  /** First offset of the earliest transaction that is open as far as readers may see, else the high watermark. */
   get lastStableOffset(): number {
-    return this.#producers.firstOpenOffset ?? this.logEnd;
+    return this.#visible === undefined ? this.#stableEnd : this.#visible.stable;
   }
   get sizeBytes(): number {
     let total = 0;
@@ -151,7 +166,7 @@ export class PartitionLog {
     return this.#epochs.at(offset);
   }
 
-  /** Calls `run` after each change a parked reader may wait for (append, marker, log start, close), until taken back. */
+  /** Calls `run` after each change a parked reader may wait for (records or a marker to be seen, log start, close), until taken back. */
   watch(run: () => void): () => void {
     this.#watchers.add(run);
     return () => this.#watchers.delete(run);
@@ -176,7 +191,7 @@ export class PartitionLog {
     const placed = this.#place(batch, nowMs);
     if (typeof placed === 'string') return { kind: 'refused', code: KAFKA_STORAGE_ERROR, message: placed };
     this.#producers.applyBatch(placed, nowMs);
-    this.#changed();
+    this.#grown();
     return { kind: 'appended', baseOffset: placed.baseOffset };
   }
 
@@ -185,7 +200,7 @@ export class PartitionLog {
     const placed = this.#place(batch, nowMs);
     if (typeof placed === 'string') throw new Error(placed);
     this.#producers.applyBatch(placed, nowMs);
-    this.#changed();
+    this.#grown();
     return placed.baseOffset;
   }
 
@@ -202,8 +217,27 @@ export class PartitionLog {
     if (typeof placed === 'string') throw new Error(placed);
     const aborted = this.#producers.applyMarker(marker.producerId, marker.producerEpoch, marker.commit, marker.coordinatorEpoch, placed.baseOffset, nowMs);
     if (aborted !== undefined) this.#active.aborted.add(aborted);
-    this.#changed();
+    this.#grown();
     return placed.baseOffset;
+  }
+
+  /** Something was appended: readers are told once they may see it. */
+  #grown(): void {
+    if (this.#visible === undefined) this.#changed();
+    else this.#host.syncs.grew(this);
+  }
+
+  /** The sync group's: what is here now becomes visible when it is on the device, open transactions as they are now. */
+  syncBegins(): () => void {
+    const visible = this.#asOfNow();
+    return () => {
+      this.#visible = visible;
+      this.#changed();
+    };
+  }
+
+  #asOfNow(): Visible {
+    return { end: this.logEnd, stable: this.#stableEnd };
   }
 
   /** Gives the batch its offsets and writes it. A text instead of the batch says why the disk refused. */
@@ -427,6 +461,9 @@ export class PartitionLog {
     this.#host.syncs.touch(this.#state.path);
   }
 
+  get #stableEnd(): number {
+    return this.#producers.firstOpenOffset ?? this.logEnd;
+  }
   get #active(): Segment {
     return this.#segments[this.#segments.length - 1] as Segment;
   }

@@ -3,6 +3,7 @@
 // V1 a torn or damaged batch ends the log: it and everything behind it, later segments included, is cut off.
 // V2 producers, epochs and aborted transactions equal what applying the whole log would give: from the last good snapshot on they are rebuilt.
 // V3 an interrupted compaction is either finished (`.swap`) or forgotten (`.cleaned`).
+// V4 what is kept and may not be on the device is handed to the sync group: readers see all of it, once the broker has waited for that.
 import { type RecordBatchView, readControlMarker } from '@millrace/protocol';
 import { indexFileName, type LogFile, logFileName, parseFileName, snapshotFileName } from './file-names.ts';
 import { LeaderEpochs } from './leader-epochs.ts';
@@ -41,7 +42,10 @@ export function openPartitionLog(host: LogHost, identity: PartitionIdentity, cle
       snapshot !== undefined &&
       segments.every((segment) => segment.loadIndex() && segment.fileBytes() === segment.sizeBytes) &&
       snapshot.offset === segments.at(-1)?.nextOffset
-    )
+    ) {
+      // What was written while nobody asked for the device: a close syncs what it has appended, and no names.
+      host.syncs.touchDirectory(identity.directory);
+      for (const { logPath, nextOffset } of segments) if (nextOffset > state.facts.recoveryPoint) host.syncs.touch(logPath);
       return opened(
         host,
         identity,
@@ -49,6 +53,7 @@ export function openPartitionLog(host: LogHost, identity: PartitionIdentity, cle
         0,
         undefined,
       );
+    }
   }
   if (segments.length === 0) {
     const first = new Segment(files, identity.directory, state.facts.logStart);
@@ -94,7 +99,7 @@ function rescan(
       return undefined;
     }).damage;
     scannedBytes += segment.sizeBytes;
-    host.syncs.touch(segment.logPath); // a killed process may have left it in the page cache only, and a duplicate of it may be acknowledged next
+    host.syncs.touch(segment.logPath); // a killed process may have left it in the page cache only
     disk.remove(segment.indexPath);
     kept.push(segment);
     if (damage !== undefined)
@@ -103,7 +108,7 @@ function rescan(
         'cut a damaged tail off the log',
       );
   }
-  if (damage !== undefined) disk.syncDirectory(identity.directory); // segments behind the damage stay away
+  host.syncs.touchDirectory(identity.directory, damage !== undefined); // segments behind damage stay away; with fsync on what was kept has its name
   const logEnd = (kept.at(-1) as Segment).nextOffset;
   for (const offset of snapshots) if (offset > logEnd) disk.remove(disk.join(identity.directory, snapshotFileName(offset)));
   for (const segment of kept.slice(0, -1)) if (!disk.exists(segment.indexPath)) segment.saveIndex();

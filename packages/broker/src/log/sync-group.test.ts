@@ -53,6 +53,44 @@ describe('durability in groups', () => {
     await expect(group.durable()).rejects.toThrow('EIO');
   });
 
+  test('a log that grew is told of what is on the device before anybody who waits for it, and a sync comes though nobody waits', async () => {
+    const { group, waiting } = slowDisk();
+    const done: string[] = [];
+    let size = 0;
+    const log = {
+      syncBegins: () => {
+        const seen = size;
+        return () => void done.push(`shows ${seen}`);
+      },
+    };
+    const append = (): void => {
+      size += 1;
+      group.touch('/a');
+      group.grew(log);
+    };
+    append();
+    append();
+    await turn();
+    expect(waiting.length).toBe(1);
+    append();
+    await turn();
+    expect(waiting.length).toBe(1);
+    void group.durable()?.then(() => done.push('third durable'));
+    waiting[0]?.finish();
+    await turn();
+    expect(done).toEqual(['shows 2']);
+    waiting[1]?.finish();
+    await turn();
+    expect(done).toEqual(['shows 2', 'shows 3', 'third durable']);
+    append();
+    await turn();
+    waiting[2]?.finish(new Error('EIO'));
+    await turn();
+    append();
+    await turn();
+    expect([done.length, waiting.length]).toEqual([3, 3]);
+  });
+
   test("with 'never' there is nothing to wait for, whatever was written", () => {
     const group = new SyncGroup(new OpenFiles(memoryDisk()), 'never');
     group.touch('/a');

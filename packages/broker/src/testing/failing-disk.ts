@@ -2,16 +2,25 @@
 import type { Chance, Disk, DiskFile, MemoryDisk } from '@millrace/core';
 
 export interface PowerSupply {
-  /** The disk as one life of the process sees it; the power fails at its `operations`th change. `onFailure` runs then. */
-  life(operations: number, onFailure: () => void): Disk;
+  /**
+   * The disk as one life of the process sees it; the power fails at its `operations`th change. `onFailure` runs then. A `syncLater` ends when
+   * `pause` has resolved, with the number of changes that its time is worth: so the power fails in the midst of long ones.
+   */
+  life(operations: number, onFailure: () => void, pause: () => Promise<number>): Disk;
 }
 
 /** `chance` decides what of the unsynced changes is there afterwards. */
 export function powerSupply(disk: MemoryDisk, chance: Chance): PowerSupply {
-  return { life: (operations, onFailure) => oneLife(disk, chance, operations, onFailure) };
+  return { life: (operations, onFailure, pause) => oneLife(disk, chance, { operations, onFailure, pause }) };
 }
 
-function oneLife(disk: MemoryDisk, chance: Chance, operations: number, onFailure: () => void): Disk {
+interface Life {
+  readonly operations: number;
+  readonly onFailure: () => void;
+  readonly pause: () => Promise<number>;
+}
+
+function oneLife(disk: MemoryDisk, chance: Chance, { operations, onFailure, pause }: Life): Disk {
   let left = operations;
   let dead = false;
   const look = <T>(run: () => T): T => {
@@ -27,6 +36,9 @@ function oneLife(disk: MemoryDisk, chance: Chance, operations: number, onFailure
     onFailure();
     return result;
   };
+  disk.syncsTake(async () => {
+    for (let worth = await pause(); worth > 0; worth--) change(() => {});
+  });
   const wrap = (file: DiskFile): DiskFile => ({
     path: file.path,
     size: () => look(() => file.size()),

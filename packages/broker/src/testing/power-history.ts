@@ -74,7 +74,13 @@ export class PowerHistory {
     await (steps[chance.integer(steps.length)] as () => Promise<void>)();
   }
 
-  /** After a power loss: whatever the transactional producer had open is over. */
+  /** After a power loss: some producers do not come back, so what they were not told of is never sent again. */
+  endLife(): void {
+    this.forgetTransaction();
+    this.#producers = this.#producers.filter(() => this.#world.chance.integer(2) === 0);
+  }
+
+  /** Whatever the transactional producer had open is over. */
   forgetTransaction(): void {
     this.#transactional = undefined;
   }

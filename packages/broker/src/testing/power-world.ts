@@ -1,5 +1,5 @@
 // A broker with fsync on in virtual time, on a disk whose power fails after so many operations, life after life. Only tests import it.
-// Owns: the broker, the one connection to it, the moment at which the power fails.  Never: knows what is asked.
+// Owns: the broker, the connections to it, the moment at which the power fails.  Never: knows what is asked.
 // One seed is one history: time, chance, network and disk are all in memory.
 import {
   type Chance,
@@ -8,6 +8,7 @@ import {
   memoryDisk,
   memoryNetwork,
   seededChance,
+  sleep,
   type TimeShare,
   type VirtualTime,
   virtualTime,
@@ -22,6 +23,11 @@ export const LOST: unique symbol = Symbol('lost');
 const TURNS_MAX = 20_000;
 /** Hours pass between two requests. */
 const IDLE_MS = 1_000_000_000;
+/** What a slow sync takes at most. */
+const SYNC_MS_MAX = 20;
+
+/** The answer, or LOST. */
+export type Ask = <A extends Api>(api: A, version: number, body: RequestInput<A>) => Promise<ResponseBody<A> | typeof LOST>;
 
 export class PowerWorld {
   readonly disk: MemoryDisk = memoryDisk();
@@ -31,8 +37,12 @@ export class PowerWorld {
   readonly words: string[] = [];
   #share: TimeShare | undefined;
   #client: RawClient | undefined;
+  #second: RawClient | undefined;
   #broker: Broker | undefined;
   #off = true;
+  /** Settles when the next request is sent; undefined while one is under way. */
+  #request: Promise<void> | undefined;
+  #onRequest = (): void => {};
 
   constructor(seed: number) {
     this.chance = seededChance(seed);
@@ -43,15 +53,25 @@ export class PowerWorld {
     return this.#off;
   }
 
-  /** Starts the broker; the power fails at the `operations`th change of the disk, which may be during the start. */
-  async begin(operations: number): Promise<void> {
+  /**
+   * Starts the broker; the power fails at the `operations`th change of the disk, which may be during the start. `bystander` has a connection of
+   * its own, on which it asks about once a ms while other requests are under way.
+   */
+  async begin(operations: number, bystander?: (ask: Ask) => Promise<void>): Promise<void> {
     const share = this.time.share();
     this.#share = share;
     this.#off = false;
-    const disk = powerSupply(this.disk, this.chance).life(operations, () => {
+    const fail = (): void => {
       this.#off = true;
       share.end();
-    });
+    };
+    // Every third sync lets time pass, in which readers may look and the power may fail.
+    const pause = async (): Promise<number> => {
+      const ms = this.chance.integer(3) === 0 ? 1 + this.chance.integer(SYNC_MS_MAX) : 0;
+      if (ms > 0) await sleep(share.timers, ms);
+      return ms;
+    };
+    const disk = powerSupply(this.disk, this.chance).life(operations, fail, pause);
     const network = memoryNetwork(this.time.timers);
     const ports = {
       clock: share.clock,
@@ -68,14 +88,29 @@ export class PowerWorld {
     const started = await this.#drive(startBroker({ dataDir: '/data', fsync: 'perBatchGroup', limits: { idleMs: IDLE_MS } }, ports));
     if (started === LOST) return;
     this.#broker = started;
-    const client = await this.#drive(RawClient.connect({ ...ports, timers: this.time.timers }, started.port));
+    const connect = (): Promise<RawClient | typeof LOST> => this.#drive(RawClient.connect({ ...ports, timers: this.time.timers }, started.port));
+    const client = await connect();
     if (client !== LOST) this.#client = client;
+    if (bystander === undefined) return;
+    const second = await connect();
+    if (second === LOST) return;
+    this.#second = second;
+    void bystander(async (api, version, body) => {
+      await this.#request;
+      await sleep(share.timers, 1);
+      const answer = await second.ask(api, version, body);
+      return share.ended ? LOST : answer;
+    });
   }
 
   /** The answer, or LOST. What comes after the power has failed does not count. */
-  ask<A extends Api>(api: A, version: number, body: RequestInput<A>): Promise<ResponseBody<A> | typeof LOST> {
-    if (this.#off) return Promise.resolve(LOST);
-    return this.#drive((this.#client as RawClient).ask(api, version, body));
+  async ask<A extends Api>(api: A, version: number, body: RequestInput<A>): Promise<ResponseBody<A> | typeof LOST> {
+    if (this.#off) return LOST;
+    this.#onRequest();
+    this.#request = undefined;
+    const answer = await this.#drive((this.#client as RawClient).ask(api, version, body));
+    this.#request = new Promise((resolve) => (this.#onRequest = resolve));
+    return answer;
   }
 
   async advance(ms: number): Promise<void> {
@@ -85,6 +120,7 @@ export class PowerWorld {
   /** Ends this life without a power loss. */
   async close(): Promise<void> {
     this.#client?.close();
+    this.#second?.close();
     if (!this.#off && this.#broker !== undefined) await this.#drive(this.#broker.close());
     this.#share?.end();
     this.#off = true;
