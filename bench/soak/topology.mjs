@@ -10,6 +10,9 @@ const input = topic('soak-in', { key: serde.string(), value: serde.json(), parti
 const totals = topic('soak-totals', { key: serde.string(), value: serde.safeInt(), partitions: 4 });
 const closed = topic('soak-windows', { key: serde.string(), value: serde.safeInt(), partitions: 4 });
 
+/** A minute of rows, not a day of them: state that grows for half an hour would hide what else does. */
+const recent = store.window('recent', { key: serde.string(), value: serde.safeInt(), retention: '1m' });
+
 export default topology('soak', (t) => {
   const events = t.stream(input).filter((value) => value.amount >= 0);
   events
@@ -20,7 +23,7 @@ export default topology('soak', (t) => {
   events
     .groupByKey()
     .windowedBy(windows.tumbling({ size: '10s', grace: '2s' }))
-    .count({ emit: 'onWindowClose' })
+    .count({ emit: 'onWindowClose', store: recent })
     .toStream()
     .map((count, { key, window }) => ({ key: `${key}@${window.start}`, value: count }))
     .to(closed);
