@@ -114,6 +114,9 @@ class AppOnInstance implements RunningApp {
   readonly #log: Logger;
   readonly #lifecycle: Lifecycle;
   #parts: Parts | undefined;
+  #assembling: Promise<Parts> | undefined;
+  /** The first that talks to a broker. */
+  #firstAdmin: LogAdmin | undefined;
   #failure: Error | undefined;
   #closing: Promise<void> | undefined;
 
@@ -145,7 +148,8 @@ class AppOnInstance implements RunningApp {
     if (this.state !== 'created') throw new MillraceError('ERR_CLOSED', `the app is ${this.state}; an app is started once. Create another one.`);
     this.#lifecycle.move('rebalancing');
     try {
-      const parts = await this.#assemble();
+      this.#assembling = this.#assemble();
+      const parts = await this.#assembling;
       if (this.#closing !== undefined) await this.#letGo(parts);
       else {
         this.#parts = parts;
@@ -175,6 +179,7 @@ class AppOnInstance implements RunningApp {
       const taskEngine = engineOf(this.#topology, engine.engine, named);
       const connection = this.#connection(directory.instanceId);
       admin = createAdmin(connection, {}, ports);
+      this.#firstAdmin = admin;
       const { matched } = await prepareTopics(this.#topology, settings, admin); // a missing topic is told at start, not in the first rebalance
       const databases = createTaskDatabases({
         topology: this.#topology,
@@ -411,6 +416,10 @@ class AppOnInstance implements RunningApp {
         .close(leave === 'leave' || (leave === 'auto' && this.#settings.instanceId === undefined))
         .catch((error: unknown) => this.#log.warn({}, `while closing: ${explainError(error)}`));
       await this.#letGo(parts);
+    } else {
+      // Still on its way: what it waits for may be long in coming, a broker that is not there for instance.
+      await this.#firstAdmin?.close().catch(() => undefined);
+      await this.#assembling?.catch(() => undefined); // told by `start`
     }
     this.#lifecycle.move(end);
     this.states.end();
