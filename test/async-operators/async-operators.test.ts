@@ -306,6 +306,20 @@ test('a call that does not listen to its signal holds its place until it ends, a
   await rig.worker.stop(10_000);
 });
 
+test('rows of two owners never share a number: what an owner that was cut off still writes takes nothing away from its successor', async () => {
+  const numbers: (string | null)[] = [];
+  for (let owner = 0; owner < 2; owner++) {
+    const rig = startRig({ log: logOf(['a', 'a1']), topology: calling(new World()) });
+    await rig.worker.assign(assignmentOf(rig.log, ['0_0']));
+    await until(() => pendingRows(rig).length === 1);
+    numbers.push(...pendingRows(rig).map(({ key }) => key));
+    await rig.worker.stop(10_000);
+    const endedMs = Date.now();
+    await until(() => Date.now() > endedMs);
+  }
+  expect(new Set(numbers).size).toBe(2);
+});
+
 test('committed offsets that still tell of calls, all of which have been answered, are committed again without them', async () => {
   // At-least-once: the answers were written, and the commit that would have said so was refused.
   const log = logOf(['a', 'a1']);

@@ -48,6 +48,9 @@ interface Entry extends Waiting {
 /** While an outcome is applied: the idempotency key of its record, by the cursor that all nodes of a task share. */
 const ON_BEHALF_OF = new WeakMap<object, string>();
 
+/** More than are begun in a millisecond, and few enough for whole numbers to hold the clock times this. */
+const NUMBERS_PER_MS = 1000;
+
 export function asyncOperator(parts: AsyncOperatorParts): ProcessorFactory {
   return (context) => new AsyncOperator(context, parts);
 }
@@ -80,6 +83,8 @@ class AsyncOperator implements NodeProcessor, OutsideWork {
       this.#nextNumber = key + 1;
       this.#line.add(this.#entryOf(key, value, true));
     }
+    // At-least-once: an owner that was cut off may still write rows. Under a number that its successor uses as well they would take away another record.
+    this.#nextNumber = Math.max(this.#nextNumber, context.wallClockMs() * NUMBERS_PER_MS);
     if (this.#line.size > 0) this.#host.wake();
   }
 
