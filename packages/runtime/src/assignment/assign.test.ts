@@ -50,6 +50,17 @@ describe('assignTasks', () => {
     expect(result.tasks.get('b')).toEqual(['0_1']);
   });
 
+  test('where a free task makes a member too full, the free one goes on to another and no running one stops', () => {
+    const members = [
+      member('a', { workers: 2, owned: ['0_2'], stored: ['0_0'] }), // holds the free task's state, and has room for two
+      member('b', { owned: ['0_1'] }),
+      member('c', { workers: 2 }),
+    ];
+    const result = assignTasks(members, tasks(3));
+    expect([...result.tasks.values()]).toEqual([['0_2'], ['0_1'], ['0_0']]);
+    expect(result.withheld).toEqual([]);
+  });
+
   test('a task that two members claim is nobody’s until they have settled it', () => {
     const result = assignTasks([member('a', { owned: ['0_0'] }), member('b', { owned: ['0_0'] })], tasks(1));
     expect([...result.tasks.values()].flat()).toEqual([]);

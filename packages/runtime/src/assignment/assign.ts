@@ -98,20 +98,25 @@ function distribute(members: readonly Member[], tasks: readonly TaskFacts[]): Ma
       from.reduce((best, load) => (load.count / load.member.workers < best.count / best.member.workers ? load : best)),
     );
   }
-  even(loads, wanted, inOrder);
+  even(loads, wanted, owners, inOrder);
   return wanted;
 }
 
-/** Moves single tasks from the fullest to the emptiest member while they differ by more than one (per worker). Stateless ones first. */
-function even(loads: Map<string, Load>, wanted: Map<string, string>, tasks: readonly TaskFacts[]): void {
+/**
+ * Moves single tasks from the fullest to the emptiest member while they differ by more than one (per worker). Stateless ones first, and of those that
+ * are alike one that does not run there: it can begin at once, and a running one would stop, and be withheld for a round.
+ */
+function even(loads: Map<string, Load>, wanted: Map<string, string>, owners: ReadonlyMap<string, string>, tasks: readonly TaskFacts[]): void {
   const perWorker = (load: Load): number => load.count / load.member.workers;
   for (let moves = 0; moves < tasks.length; moves++) {
     const all = [...loads.values()];
     const full = all.reduce((best, load) => (perWorker(load) > perWorker(best) ? load : best));
     const empty = all.reduce((best, load) => (perWorker(load) < perWorker(best) ? load : best));
     if ((full.count - 1) / full.member.workers < (empty.count + 1) / empty.member.workers) return;
-    const moved = [...tasks].reverse().find((task) => wanted.get(task.id) === full.member.memberId);
-    if (moved === undefined) return;
+    const theirs = tasks.filter((task) => wanted.get(task.id) === full.member.memberId);
+    const last = theirs.at(-1);
+    if (last === undefined) return;
+    const moved = theirs.findLast(({ id, stateful }) => stateful === last.stateful && owners.get(id) !== full.member.memberId) ?? last;
     wanted.set(moved.id, empty.member.memberId);
     full.count--;
     empty.count++;
