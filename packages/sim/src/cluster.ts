@@ -49,8 +49,6 @@ export class Cluster {
   /** Chance of the workload and of the nemesis. */
   readonly chance: Chance;
   readonly durable: boolean;
-  /** Members have instance ids. */
-  readonly static: boolean;
   readonly sessionTimeoutMs: number;
   readonly transactionTimeoutMs: number;
   /** How long after its answer the markers of a transaction are written. */
@@ -98,9 +96,9 @@ export class Cluster {
         ...options.tuning,
       },
     };
-    this.static = chance.integer(4) === 0;
+    const areStatic = chance.integer(4) === 0;
     const make = (index: number, workers: number): InstanceMember =>
-      new InstanceMember(ground, `app-${index}`, topology, { ...app, workers, ...(this.static ? { instanceId: `pod-${index}` } : {}) });
+      new InstanceMember(ground, `app-${index}`, topology, { ...app, workers, ...(areStatic ? { instanceId: `pod-${index}` } : {}) });
     this.instances = groupsOf(options.workers, chance).map((workers, index) => make(index, workers));
     this.spare = make(this.instances.length, chance.integer(3));
     this.spare.wanted = false;

@@ -281,8 +281,9 @@ class SimulationRun implements Simulation {
     const cluster = this.#cluster;
     const { clock } = cluster.world.time;
     const untilMs = clock.monotonicMs() + GHOST_SESSIONS * cluster.sessionTimeoutMs + cluster.transactionTimeoutMs;
-    // A JoinGroup that came late has taken the place of its static member. Who is there learns that with the next heartbeat, and begins again.
-    if (cluster.static) await sleep(cluster.timers, cluster.sessionTimeoutMs / 2);
+    // Who was away for longer than its session, or whose place as a static member a JoinGroup that came late has taken, learns that with the next
+    // heartbeat, and begins again. Until then the group may have as many members as there are instances, and one of them is a ghost.
+    await sleep(cluster.timers, cluster.sessionTimeoutMs / 2);
     for (;;) {
       const group = cluster.group();
       const alive = cluster.members.filter((member) => member.wanted).length;
