@@ -65,14 +65,20 @@ async function deleteTo({ reader }: Rig, offset: number) {
   return answer.topics[0]?.partitions[0];
 }
 
+/** One batch is on the device, and the sync of the next one is held: times 1,000 and 2,000. */
+async function beginWithOneHeld(): Promise<Rig> {
+  const rig = await begin();
+  await createTopic(rig);
+  await send(rig, 1_000);
+  rig.hold();
+  void send(rig, 2_000);
+  await turn();
+  return rig;
+}
+
 describe('a batch whose sync has not ended', () => {
   test('is not fetched; a fetch that waits gets it when the sync ends', async () => {
-    const rig = await begin();
-    await createTopic(rig);
-    await send(rig);
-    rig.hold();
-    void send(rig);
-    await turn();
+    const rig = await beginWithOneHeld();
     expect(await fetch(rig, 0)).toMatchObject({ errorCode: 0, highWatermark: 1, lastStable: 1 });
     expect(await fetch(rig, 1)).toEqual({ errorCode: 0, bytes: 0, highWatermark: 1, lastStable: 1 });
     let answered = false;
@@ -88,12 +94,7 @@ describe('a batch whose sync has not ended', () => {
   });
 
   test('is not told of by ListOffsets: latest, latest stable, by time, largest time', async () => {
-    const rig = await begin();
-    await createTopic(rig);
-    await send(rig, 1_000);
-    rig.hold();
-    void send(rig, 2_000);
-    await turn();
+    const rig = await beginWithOneHeld();
     const told = async (): Promise<unknown[]> => [await offsetAt(rig, -1), await offsetAt(rig, -1, 1), await offsetAt(rig, 1_500), await offsetAt(rig, -3)];
     expect(await told()).toEqual([1, 1, -1, -1]);
     rig.release();
@@ -102,12 +103,7 @@ describe('a batch whose sync has not ended', () => {
   });
 
   test('cannot be deleted, and "all" does not mean it', async () => {
-    const rig = await begin();
-    await createTopic(rig);
-    await send(rig);
-    rig.hold();
-    void send(rig);
-    await turn();
+    const rig = await beginWithOneHeld();
     const answers = [deleteTo(rig, 2), deleteTo(rig, -1)];
     await turn();
     rig.release();

@@ -456,7 +456,8 @@ test('lost drops without a commit', async () => {
   await rig.worker.stop(10_000);
 });
 
-test('lost while its last commit waits for acknowledgements: it stops, and nothing is committed', async () => {
+/** A worker with a span on its way: what it sends is held. */
+async function untilSending() {
   const rig = startRig();
   const held = createHold();
   let holding = false;
@@ -470,6 +471,11 @@ test('lost while its last commit waits for acknowledgements: it stops, and nothi
   rig.log.produce('in', 0, lines(3));
   await rig.worker.assign(assignmentOf(rig.log, ['0_0']));
   await until(() => holding);
+  return { rig, held };
+}
+
+test('lost while its last commit waits for acknowledgements: it stops, and nothing is committed', async () => {
+  const { rig, held } = await untilSending();
   const stopped = rig.worker.stop(10_000);
   const lost = rig.worker.lost();
   held.open();
@@ -480,19 +486,7 @@ test('lost while its last commit waits for acknowledgements: it stops, and nothi
 });
 
 test('what was done as one member is not committed as another, also when nobody told of the loss', async () => {
-  const rig = startRig();
-  const held = createHold();
-  let holding = false;
-  rig.log.gate = {
-    before: async (call) => {
-      if (call.kind !== 'send') return;
-      holding = true;
-      await held.hold;
-    },
-  };
-  rig.log.produce('in', 0, lines(3));
-  await rig.worker.assign(assignmentOf(rig.log, ['0_0']));
-  await until(() => holding);
+  const { rig, held } = await untilSending();
   const refused = rig.worker.assign(assignmentOf(rig.log, ['0_0'], 3, 'another')).catch((error: MillraceError) => error.code);
   held.open();
   expect((await rig.ended())?.code).toBe('ERR_MEMBERSHIP_LOST');

@@ -113,16 +113,18 @@ async function startTask(
     if (identity !== own) writeIdentity(task, own); // now that all of its stores are its own
     if (!isTakenOver) refuseExpiredOffsets(task, committed, hasRows, options);
     task.progress.clear();
-    task.pendingTold = 0;
+    let pendingTold = 0;
     for (const queue of task.group.queues) {
       const key = partitionKey(queue.topic, queue.partition);
       const { partitionTime, processors, pendingOutside = 0 } = decodeOffsetMetadata(committed.get(key)?.metadata ?? '');
-      task.pendingTold = Math.max(task.pendingTold, pendingOutside);
+      pendingTold = Math.max(pendingTold, pendingOutside);
       queue.start(positions.get(key) ?? 0, partitionTime);
       for (const [name, value] of processors) task.progress.set(name, Math.max(value, task.progress.get(name) ?? value));
     }
     options.trace?.onPoint?.('restored');
     options.ready(task);
+    // At-least-once: calls that the committed offsets still tell of have been answered, and what that made was written, but the commit that says so was refused.
+    if (pendingTold !== task.pendingOutside) task.commitAgain();
   } catch (error) {
     if (options.wanted(task)) throw error;
   }

@@ -75,11 +75,6 @@ export class Task implements GraphHost, QueueHost, SinkHost, FailureHost {
   life = 0;
   /** Stores that turned out corrupt: they are rebuilt before the next life. */
   readonly distrusted = new Set<string>();
-  /**
-   * Records waiting for an answer from outside, as the offsets tell that are committed now. Their answers may have come since, and what that
-   * made been written, without a commit that says so (at-least-once): the task is committed again then, though no input moves.
-   */
-  pendingTold = 0;
   /** What operators keep beside the input offsets: last emit times by store. */
   readonly progress = new Map<string, number>();
   readonly failures: TaskFailures;
@@ -361,7 +356,7 @@ export class Task implements GraphHost, QueueHost, SinkHost, FailureHost {
   /** True if this task took part in the open span. */
   get touched(): boolean {
     if (!this.alive) return false;
-    if (this.records > 0 || this.fired > 0 || this.stores.dirty || this.#commitsAgain || this.pendingTold !== this.pendingOutside) return true;
+    if (this.records > 0 || this.fired > 0 || this.stores.dirty || this.#commitsAgain) return true;
     const { queues } = this.group;
     for (let index = 0; index < queues.length; index++) if (queues[index]?.position !== this.#closedPositions[index]) return true;
     return false;
@@ -388,7 +383,6 @@ export class Task implements GraphHost, QueueHost, SinkHost, FailureHost {
     this.records = 0;
     this.fired = 0;
     this.#commitsAgain = false;
-    this.pendingTold = this.pendingOutside;
     if (this.progress.size > 0) this.#closedProgress = new Map(this.progress);
     this.#rememberPositions();
   }
